@@ -1,0 +1,53 @@
+"""ALI-G for PyTorch, and the DeepOBS optimizer benchmark with the loss handed to the step.
+
+The public names are imported on first use, so ``import alig_deepobs`` itself needs no framework.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AliG": "alig_deepobs.optimizers.alig",
+    "L2Ball": "alig_deepobs.optimizers.projection",
+    "LossMeter": "alig_deepobs.optimizers.loss",
+    "StandardRunner": "alig_deepobs.runners",
+    "attach_loss": "alig_deepobs.optimizers.loss",
+    "l2_projection": "alig_deepobs.optimizers.projection",
+    "reduce_loss": "alig_deepobs.optimizers.loss",
+    "register_optimizer": "alig_deepobs.registry",
+    "register_testproblem": "alig_deepobs.registry",
+}
+
+__all__ = [
+    "AliG",
+    "L2Ball",
+    "LossMeter",
+    "StandardRunner",
+    "__version__",
+    "attach_loss",
+    "l2_projection",
+    "reduce_loss",
+    "register_optimizer",
+    "register_testproblem",
+]
+
+if TYPE_CHECKING:
+    from alig_deepobs.optimizers.alig import AliG
+    from alig_deepobs.optimizers.loss import LossMeter, attach_loss, reduce_loss
+    from alig_deepobs.optimizers.projection import L2Ball, l2_projection
+    from alig_deepobs.registry import register_optimizer, register_testproblem
+    from alig_deepobs.runners import StandardRunner
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'alig_deepobs' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,124 @@
+"""The optimizers and test problems that come with the package."""
+
+from __future__ import annotations
+
+from alig_deepobs.registry import HyperParameter, NeedsLoss, OptimizerEntry, ProblemEntry
+
+DEEPOBS = "Schneider, Balles, Hennig: DeepOBS, ICLR 2019"
+ALIG = "Berrada, Zisserman, Kumar: Training Neural Networks for and by Interpolation, ICML 2020"
+
+_LR = HyperParameter(float, 1e-3, "learning rate")
+
+OPTIMIZERS = (
+    OptimizerEntry(
+        name="alig",
+        label="AliG",
+        factory="alig_deepobs.optimizers.alig:AliG",
+        needs_loss=NeedsLoss.VALUE,
+        hyperparameters={
+            "max_lr": HyperParameter(float, 0.1, "cap of the step size; None: no cap", True),
+            "momentum": HyperParameter(float, 0.9, "Nesterov momentum, 0 to turn it off"),
+            "eps": HyperParameter(float, 1e-5, "added to the squared gradient norm"),
+            "adjusted_momentum": HyperParameter(bool, False, "step size outside the velocity"),
+            "f_min": HyperParameter(float, 0.0, "lower bound of the mini-batch loss"),
+            "max_norm": HyperParameter(float, None, "radius of the ball; None: no ball", True),
+        },
+        regularization="ball",
+        citation=ALIG,
+        description="adaptive learning-rates for interpolation with gradients (Polyak step, capped)",
+    ),
+    OptimizerEntry(
+        name="sgd",
+        label="SGD",
+        factory="torch.optim:SGD",
+        hyperparameters={"lr": _LR},
+        citation="Robbins, Monro: A Stochastic Approximation Method, 1951",
+        description="plain stochastic gradient descent, constant learning rate",
+    ),
+    OptimizerEntry(
+        name="momentum",
+        label="Momentum",
+        factory="torch.optim:SGD",
+        hyperparameters={
+            "lr": _LR,
+            "momentum": HyperParameter(float, 0.9, "momentum (heavy ball)"),
+            "nesterov": HyperParameter(bool, False, "Nesterov's form"),
+        },
+        citation="Polyak: Some methods of speeding up the convergence of iteration methods, 1964",
+        description="SGD with heavy-ball momentum, constant learning rate",
+    ),
+    OptimizerEntry(
+        name="adam",
+        label="Adam",
+        factory="torch.optim:Adam",
+        hyperparameters={
+            "lr": _LR,
+            "betas": HyperParameter(tuple, (0.9, 0.999), "decay of the two moments"),
+            "eps": HyperParameter(float, 1e-8, "added to the root of the second moment"),
+        },
+        citation="Kingma, Ba: Adam, ICLR 2015",
+        description="adaptive moments, constant learning rate",
+    ),
+)
+
+
+def _deepobs(
+    name: str, label: str, module: str, data_set: str, batch_size: int, num_epochs: int,
+    metric: str = "accuracy", target: float | None = None, interpolates: bool | None = None,
+    description: str = "",
+) -> ProblemEntry:  # fmt: skip
+    assert metric in ("accuracy", "loss")
+    return ProblemEntry(
+        name=name,
+        label=label,
+        factory=f"alig_deepobs.testproblems.{module}:{name}",
+        data_set=data_set,
+        batch_size=batch_size,
+        num_epochs=num_epochs,
+        metric="accuracy" if metric == "accuracy" else "loss",
+        target=target,
+        interpolates=interpolates,
+        citation=DEEPOBS,
+        description=description,
+    )
+
+
+# Default batch sizes and epochs are DeepOBS's; where it gives none (the two-dimensional problems)
+# they are ours. The targets are DeepOBS's convergence performances.
+TESTPROBLEMS = (
+    _deepobs("quadratic_deep", "Quadratic Deep", "quadratic", "quadratic", 128, 100,
+             "loss", 87.7031546477, False, "noisy quadratic in 100 dimensions"),
+    _deepobs("two_d_rosenbrock", "2D Rosenbrock", "two_d", "two_d", 128, 100,
+             "loss", None, False, "Rosenbrock function with linear noise"),
+    _deepobs("two_d_beale", "2D Beale", "two_d", "two_d", 128, 100,
+             "loss", None, False, "Beale function with linear noise"),
+    _deepobs("two_d_branin", "2D Branin", "two_d", "two_d", 128, 100,
+             "loss", None, False, "Branin function with linear noise"),
+    ProblemEntry(
+        "digits_logreg", "Digits LogReg", "alig_deepobs.testproblems.digits:digits_logreg",
+        "digits", 32, 30, interpolates=False, citation="scikit-learn: load_digits; UCI optdigits",
+        description="logistic regression on 1,797 handwritten digits; needs no download",
+    ),
+    ProblemEntry(
+        "digits_mlp", "Digits MLP", "alig_deepobs.testproblems.digits:digits_mlp",
+        "digits", 32, 30, interpolates=True, citation="scikit-learn: load_digits; UCI optdigits",
+        description="multi-layer perceptron on 1,797 handwritten digits; needs no download",
+    ),
+    _deepobs("mnist_logreg", "MNIST LogReg", "mnist", "mnist", 128, 50,
+             interpolates=False, description="logistic regression on MNIST"),
+    _deepobs("mnist_mlp", "MNIST MLP", "mnist", "mnist", 128, 100,
+             interpolates=True, description="four-layer perceptron on MNIST"),
+    _deepobs("mnist_2c2d", "MNIST CNN", "mnist", "mnist", 128, 100,
+             interpolates=True, description="two convolutions and two dense layers on MNIST"),
+    _deepobs("mnist_vae", "MNIST VAE", "mnist", "mnist", 64, 50,
+             "loss", 73.4981979687, False, "variational auto-encoder on MNIST"),
+    _deepobs("fmnist_logreg", "F-MNIST LogReg", "fmnist", "fmnist", 128, 50,
+             interpolates=False, description="logistic regression on Fashion-MNIST"),
+    _deepobs("fmnist_mlp", "F-MNIST MLP", "fmnist", "fmnist", 128, 100,
+             interpolates=True, description="four-layer perceptron on Fashion-MNIST"),
+    _deepobs("fmnist_2c2d", "F-MNIST CNN", "fmnist", "fmnist", 128, 100,
+             "accuracy", 0.919809327863, True,
+             "two convolutions and two dense layers on Fashion-MNIST"),
+    _deepobs("fmnist_vae", "F-MNIST VAE", "fmnist", "fmnist", 64, 100,
+             "loss", 92.9776499736, False, "variational auto-encoder on Fashion-MNIST"),
+)  # fmt: skip

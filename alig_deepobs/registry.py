@@ -1,0 +1,302 @@
+"""Names -> optimizers and test problems, with the metadata that runs and reports need.
+
+Third parties add theirs with `register_optimizer` and `register_testproblem`, or by the entry
+points ``alig_deepobs.optimizers`` and ``alig_deepobs.testproblems``, each of which names an
+`OptimizerEntry` or a `ProblemEntry`. Nothing here imports a framework: entries name their class
+as ``"package.module:Class"``, which is imported when it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import metadata
+from typing import Any, Literal, TypeVar
+
+from alig_deepobs.errors import UsageError, unknown_name
+from alig_deepobs.settings import Setting
+
+logger = logging.getLogger(__name__)
+
+
+class NeedsLoss(StrEnum):
+    """What an optimizer's ``step`` wants to know about the loss.
+
+    The value handed over is always the objective whose gradient was taken.
+    """
+
+    NOTHING = "nothing"
+    VALUE = "value"
+    PER_EXAMPLE = "per_example"
+    CLOSURE = "closure"
+
+
+@dataclass(frozen=True)
+class HyperParameter:
+    """One hyper-parameter of an optimizer: its type, default and meaning."""
+
+    type: type[Any]
+    default: Any = None
+    help: str = ""
+    optional: bool = False
+    """Whether None is a value (for example: no cap)."""
+
+    def check(self, name: str, value: Any, of: str) -> Any:
+        """Returns the value in the declared type.
+
+        Raises:
+            UsageError: the value has another type; integers pass as floats.
+        """
+        if value is None and self.optional:
+            return None
+        if self.type is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if type(value) is not self.type or (isinstance(value, float) and math.isnan(value)):
+            none = " or None" if self.optional else ""
+            raise UsageError(
+                f"{of}: {name} must be {_TYPE_NAMES.get(self.type, self.type.__name__)}{none}, "
+                f"not {value!r}"
+            )
+        return value
+
+
+_TYPE_NAMES = {float: "a number", int: "an integer", bool: "True or False", str: "text"}
+
+
+@dataclass(frozen=True)
+class OptimizerEntry:
+    """An optimizer and what a runner must know to drive it.
+
+    Attributes:
+        name: the name on the command line.
+        label: the name in tables and result folders.
+        factory: ``"package.module:Class"``, called as ``Class(params, **hyperparameters)``.
+        needs_loss: what its ``step`` wants.
+        hyperparameters: name -> declaration; the first one is the one that is tuned first.
+        regularization: ``"l2"`` if the runner adds the problem's L2 term to loss and gradient,
+            ``"ball"`` if it leaves it out and, where ``max_norm`` is set, keeps the weights in
+            the ball ``|w| <= max_norm`` through ``projection_fn``.
+        framework: ``"pytorch"`` or ``"tensorflow"``.
+        citation: where the method comes from.
+        description: one line.
+    """
+
+    name: str
+    label: str
+    factory: str
+    needs_loss: NeedsLoss = NeedsLoss.NOTHING
+    hyperparameters: Mapping[str, HyperParameter] = field(default_factory=dict)
+    regularization: Literal["l2", "ball"] = "l2"
+    framework: str = "pytorch"
+    citation: str = ""
+    description: str = ""
+
+    @property
+    def main_hyperparameter(self) -> str | None:
+        """The hyper-parameter that is tuned first (None if there is none)."""
+        return next(iter(self.hyperparameters), None)
+
+    def complete(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """All hyper-parameters: the given ones, checked, and the defaults of the others.
+
+        Raises:
+            UsageError: a name is not declared or a value has the wrong type.
+        """
+        for key in params:
+            if key not in self.hyperparameters:
+                known = ", ".join(self.hyperparameters) or "none"
+                raise UsageError(f"{self.name} has no hyper-parameter {key!r}; it has: {known}")
+        return {
+            key: declared.check(key, params[key], self.name) if key in params else declared.default
+            for key, declared in self.hyperparameters.items()
+        }
+
+    def load(self) -> Any:
+        """The optimizer's class."""
+        return load_object(self.factory)
+
+
+@dataclass(frozen=True)
+class ProblemEntry:
+    """A test problem and its metadata.
+
+    Attributes:
+        name: the name on the command line, and of the class.
+        label: the name in tables.
+        factory: ``"package.module:Class"``.
+        data_set: name of the data set, as ``alig-deepobs data`` knows it.
+        batch_size: default mini-batch size.
+        num_epochs: default number of epochs.
+        weight_decay: default L2 factor; None where the problem has no L2 term.
+        metric: the headline metric, ``"accuracy"`` (a fraction, higher is better) or ``"loss"``
+            (the data term, lower is better), always on the test set.
+        target: value of the headline metric that counts as converged, or None.
+        interpolates: whether a network of this size can bring every training loss to 0 (what a
+            Polyak step with ``f_min = 0`` assumes); None where it is not known.
+        framework: ``"pytorch"`` or ``"tensorflow"``.
+        citation: where the problem comes from.
+        description: one line.
+    """
+
+    name: str
+    label: str
+    factory: str
+    data_set: str
+    batch_size: int
+    num_epochs: int
+    weight_decay: float | None = None
+    metric: Literal["accuracy", "loss"] = "accuracy"
+    target: float | None = None
+    interpolates: bool | None = None
+    framework: str = "pytorch"
+    citation: str = ""
+    description: str = ""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """The direction of the headline metric."""
+        return self.metric == "accuracy"
+
+    def load(self) -> Any:
+        """The problem's class."""
+        return load_object(self.factory)
+
+
+Entry = TypeVar("Entry", OptimizerEntry, ProblemEntry)
+
+_optimizers: dict[str, OptimizerEntry] = {}
+_testproblems: dict[str, ProblemEntry] = {}
+
+
+def register_optimizer(entry: OptimizerEntry) -> OptimizerEntry:
+    """Adds an optimizer (or replaces the one of that name) and returns its entry."""
+    optimizers()  # the entry points first, so that a call of the user has the last word
+    _optimizers[entry.name] = entry
+    return entry
+
+
+def register_testproblem(entry: ProblemEntry) -> ProblemEntry:
+    """Adds a test problem (or replaces the one of that name) and returns its entry."""
+    testproblems()
+    _testproblems[entry.name] = entry
+    return entry
+
+
+def optimizers() -> dict[str, OptimizerEntry]:
+    """All optimizers by name."""
+    if not _optimizers:
+        from alig_deepobs.catalog import OPTIMIZERS
+
+        _optimizers.update({entry.name: entry for entry in OPTIMIZERS})
+        _optimizers.update(_entry_points("alig_deepobs.optimizers", OptimizerEntry))
+    return _optimizers
+
+
+def testproblems() -> dict[str, ProblemEntry]:
+    """All test problems by name."""
+    if not _testproblems:
+        from alig_deepobs.catalog import TESTPROBLEMS
+
+        _testproblems.update({entry.name: entry for entry in TESTPROBLEMS})
+        _testproblems.update(_entry_points("alig_deepobs.testproblems", ProblemEntry))
+    return _testproblems
+
+
+def find_testproblem(name: str) -> ProblemEntry:
+    """The entry of a test problem.
+
+    Raises:
+        UsageError: there is none of that name; the message has the nearest names.
+    """
+    entries = testproblems()
+    if name not in entries:
+        raise unknown_name("test problem", name, entries)
+    return entries[name]
+
+
+def find_optimizer(name: str) -> OptimizerEntry:
+    """The entry of an optimizer, or one made up for an import path ``package.module:Class``.
+
+    Raises:
+        UsageError: there is none of that name, or the path cannot be imported.
+    """
+    entries = optimizers()
+    if name in entries:
+        return entries[name]
+    if ":" in name:
+        return _entry_of_class(name)
+    raise unknown_name("optimizer", name, entries)
+
+
+def resolve_optimizer(setting: Setting) -> tuple[OptimizerEntry, dict[str, Any]]:
+    """The entry of a setting and its complete hyper-parameters.
+
+    Raises:
+        UsageError: unknown optimizer or hyper-parameter, or a value of the wrong type.
+    """
+    entry = find_optimizer(setting.name)
+    if setting.name in optimizers():
+        return entry, entry.complete(setting.params)
+    # The constructor of a class given by its path checks its arguments itself.
+    return entry, dict(setting.params)
+
+
+def load_object(path: str) -> Any:
+    """Imports ``package.module:name``.
+
+    Raises:
+        UsageError: the module or the name does not exist.
+    """
+    module_name, colon, attribute = path.partition(":")
+    if not colon or not module_name or not attribute:
+        raise UsageError(f"{path!r} is not an import path of the form package.module:Class")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"cannot import {path!r}: {error}") from error
+    return found
+
+
+def needs_loss_of(optimizer_class: Any) -> NeedsLoss:
+    """What the step of a class wants: its attribute ``needs_loss``, or its entry's word for it."""
+    declared = getattr(optimizer_class, "needs_loss", None)
+    if declared is not None:
+        return NeedsLoss(declared)
+    path = f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
+    for entry in optimizers().values():
+        if entry.factory == path:
+            return entry.needs_loss
+    return NeedsLoss.NOTHING
+
+
+def _entry_of_class(path: str) -> OptimizerEntry:
+    optimizer_class = load_object(path)
+    return OptimizerEntry(
+        name=path,
+        label=getattr(optimizer_class, "__name__", path),
+        factory=path,
+        needs_loss=needs_loss_of(optimizer_class),
+        regularization=getattr(optimizer_class, "regularization", "l2"),
+    )
+
+
+def _entry_points(group: str, kind: type[Entry]) -> dict[str, Entry]:
+    """The entries that installed packages add; a broken one is reported and left out."""
+    found: dict[str, Entry] = {}
+    for point in metadata.entry_points(group=group):
+        try:
+            entry = point.load()
+        except Exception as error:  # noqa: BLE001 - a stranger's package may raise anything
+            logger.warning("entry point %s (%s) left out: %s", point.name, point.value, error)
+            continue
+        if not isinstance(entry, kind):
+            logger.warning("entry point %s (%s) is no %s", point.name, point.value, kind.__name__)
+            continue
+        found[entry.name] = entry
+    return found

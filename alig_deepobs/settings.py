@@ -1,0 +1,100 @@
+"""Settings written as text: ``name``, ``name[param=value]`` or ``package.module:Class[...]``."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from alig_deepobs.errors import UsageError
+
+_FORM = re.compile(r"(?P<name>[^\[\]]+?)\s*(?:\[(?P<params>.*)\])?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A name and the hyper-parameters given with it.
+
+    Attributes:
+        name: a name of the registry, or an import path ``package.module:Class``.
+        params: hyper-parameter name -> value, as written (numbers, booleans, None, text).
+
+    Example:
+        >>> str(Setting("alig", {"max_lr": 0.1, "momentum": 0.9}))
+        'alig[max_lr=0.1,momentum=0.9]'
+    """
+
+    name: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        if not self.params:
+            return self.name
+        return f"{self.name}[{','.join(f'{key}={value!r}' for key, value in self.params.items())}]"
+
+
+def parse_setting(text: str) -> Setting:
+    """Reads ``name[param=value, ...]``.
+
+    Values are Python literals; a bare word is text.
+
+    Raises:
+        UsageError: the text has not that form.
+
+    Example:
+        >>> parse_setting("alig[max_lr=0.1, momentum=0.9]")
+        Setting(name='alig', params={'max_lr': 0.1, 'momentum': 0.9})
+        >>> parse_setting("sgd")
+        Setting(name='sgd', params={})
+    """
+    match = _FORM.fullmatch(text.strip())
+    if match is None:
+        raise _malformed(text)
+    params: dict[str, Any] = {}
+    inside = match["params"]
+    for part in _split_at_commas(inside) if inside and inside.strip() else []:
+        key, equals, value = part.partition("=")
+        key = key.strip()
+        if not equals or not key.isidentifier() or not value.strip() or key in params:
+            raise _malformed(text)
+        params[key] = _literal(value.strip())
+    return Setting(match["name"].strip(), params)
+
+
+def split_settings(text: str) -> list[str]:
+    """Splits a comma-separated list of settings, leaving commas inside brackets alone.
+
+    Example:
+        >>> split_settings("alig[max_lr=0.1,momentum=0.9], sgd")
+        ['alig[max_lr=0.1,momentum=0.9]', 'sgd']
+    """
+    return [part.strip() for part in _split_at_commas(text) if part.strip()]
+
+
+def _split_at_commas(text: str) -> list[str]:
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "[(") - (character in "])")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
+def _literal(text: str) -> Any:
+    special = {"true": True, "false": False, "none": None, "inf": float("inf")}
+    if text.lower() in special:
+        return special[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _malformed(text: str) -> UsageError:
+    return UsageError(
+        f"malformed setting {text!r}: write name or name[param=value,...], "
+        "for example 'alig[max_lr=0.1,momentum=0.9]'"
+    )

@@ -1,0 +1,64 @@
+"""A run described by plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from alig_deepobs.errors import UsageError
+from alig_deepobs.registry import find_testproblem, resolve_optimizer
+from alig_deepobs.settings import Setting
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that shapes a run; `alig_deepobs.runners.execute` carries it out.
+
+    Attributes:
+        testproblem: name in the registry.
+        optimizer: name in the registry, or ``package.module:Class``.
+        hyperparams: hyper-parameters of the optimizer; those left out get their default.
+        batch_size, num_epochs: None for the problem's default.
+        weight_decay: L2 factor; None for the problem's default.
+        random_seed: the base of every seed of the run.
+        split: ``full`` (all training data train) or ``validation`` (a part is held out).
+        synthetic: train on the small synthetic twin of the data set.
+        data_dir: folder with the official files; None for the per-user cache.
+        offline: never touch the network.
+        device: torch device, None for the GPU if there is one.
+        train_log_interval: steps between two logged mini-batch losses.
+    """
+
+    testproblem: str
+    optimizer: str
+    hyperparams: dict[str, Any] = field(default_factory=dict)
+    batch_size: int | None = None
+    num_epochs: int | None = None
+    weight_decay: float | None = None
+    random_seed: int = 42
+    split: str = "full"
+    synthetic: bool = False
+    data_dir: str | None = None
+    offline: bool = False
+    device: str | None = None
+    train_log_interval: int = 10
+    training_params: dict[str, Any] = field(default_factory=dict)
+
+    def complete(self) -> RunSpec:
+        """The same run with every default filled in.
+
+        Raises:
+            UsageError: unknown problem, optimizer or hyper-parameter, or a bad number.
+        """
+        problem = find_testproblem(self.testproblem)
+        _, hyperparams = resolve_optimizer(Setting(self.optimizer, self.hyperparams))
+        values = dict(self.__dict__)
+        values["hyperparams"] = hyperparams
+        values["batch_size"] = problem.batch_size if self.batch_size is None else self.batch_size
+        values["num_epochs"] = problem.num_epochs if self.num_epochs is None else self.num_epochs
+        for name, lowest in (("batch_size", 1), ("num_epochs", 0), ("train_log_interval", 1)):
+            if values[name] < lowest:
+                raise UsageError(f"{name} must be at least {lowest}, not {values[name]}")
+        if self.split not in ("full", "validation"):
+            raise UsageError(f"split must be 'full' or 'validation', not {self.split!r}")
+        return RunSpec(**values)
