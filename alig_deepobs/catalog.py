@@ -25,7 +25,7 @@ OPTIMIZERS = (
         },
         regularization="ball",
         citation=ALIG,
-        description="adaptive learning-rates for interpolation with gradients (Polyak step, capped)",
+        description="Polyak step size from the mini-batch loss, capped (adaptive, no schedule)",
     ),
     OptimizerEntry(
         name="sgd",

@@ -1,0 +1,181 @@
+"""The update of the weights, given the step size: as a loop, with foreach, and with fused kernels.
+
+With the momentum buffer ``b`` (torch's sign, the velocity is ``v = -b``) one step is
+
+    standard form:  b <- mu b + gamma g ;  p <- p - gamma g - mu b
+    adjusted form:  b <- mu b + g       ;  p <- p - gamma (g + mu b)
+
+Where the step size is a number of the host, a step that must be skipped never gets here. Where it
+is a tensor, ``skip`` tells the device to leave weights and buffers as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Bucket:
+    """Parameters of one group with one device and one data type.
+
+    Attributes:
+        params, grads: tensors of any shape.
+        buffers: momentum buffers, empty without momentum.
+        momentum: mu.
+        adjusted: selects the adjusted form.
+    """
+
+    params: list[Tensor]
+    grads: list[Tensor]
+    buffers: list[Tensor]
+    momentum: float
+    adjusted: bool
+
+
+def update_loop(bucket: Bucket, gamma: float | Tensor, skip: Tensor | None) -> None:
+    """One parameter after the other, with ordinary tensor operations."""
+    mu = bucket.momentum
+    buffers = bucket.buffers or [None] * len(bucket.params)
+    for p, g, b in zip(bucket.params, bucket.grads, buffers, strict=True):
+        # A factor of 0 does not hide a gradient that is not finite: 0 * nan = nan.
+        clean = g if skip is None else torch.where(skip, 0.0, g)
+        scaled = clean * gamma
+        p.sub_(scaled)
+        if b is None:
+            continue
+        if skip is None:
+            b.mul_(mu).add_(clean if bucket.adjusted else scaled)
+            p.sub_(b * (gamma * mu) if bucket.adjusted else b * mu)
+        else:
+            decay, look_ahead = _masked_factors(bucket, gamma, skip)
+            b.mul_(decay).add_(clean if bucket.adjusted else scaled)
+            p.sub_(b * look_ahead)
+
+
+def update_foreach(bucket: Bucket, gamma: float | Tensor, skip: Tensor | None) -> None:
+    """All parameters at once, with torch's multi-tensor operations."""
+    params, grads, buffers, mu = bucket.params, bucket.grads, bucket.buffers, bucket.momentum
+    if isinstance(gamma, float):
+        torch._foreach_add_(params, grads, alpha=-gamma)
+        if buffers:
+            torch._foreach_mul_(buffers, mu)
+            torch._foreach_add_(buffers, grads, alpha=1.0 if bucket.adjusted else gamma)
+            torch._foreach_add_(params, buffers, alpha=-gamma * mu if bucket.adjusted else -mu)
+        return
+    assert skip is not None
+    clean = [torch.where(skip, 0.0, g) for g in grads]
+    scaled = torch._foreach_mul(clean, gamma)
+    torch._foreach_sub_(params, scaled)
+    if buffers:
+        decay, look_ahead = _masked_factors(bucket, gamma, skip)
+        torch._foreach_mul_(buffers, decay)
+        torch._foreach_add_(buffers, clean if bucket.adjusted else scaled)
+        torch._foreach_sub_(params, torch._foreach_mul(buffers, look_ahead))
+
+
+def _masked_factors(
+    bucket: Bucket, gamma: float | Tensor, skip: Tensor
+) -> tuple[Tensor, float | Tensor]:
+    """What the buffer is multiplied by, and its factor in the update of the weights.
+
+    In a skipped step they are 1 and 0. (In the adjusted form gamma is then 0 already.) The
+    tensors have gamma's data type: a factor rounded to float32 would spoil float64 weights.
+    """
+    assert isinstance(gamma, Tensor)
+    decay = torch.where(skip, torch.ones_like(gamma), bucket.momentum)
+    if bucket.adjusted:
+        return decay, gamma * bucket.momentum
+    return decay, torch.where(skip, torch.zeros_like(gamma), bucket.momentum)
+
+
+def update_fused(bucket: Bucket, gamma: float | Tensor, skip: Tensor | None) -> None:
+    """All parameters at once, with the kernels of torch's fused SGD."""
+    if isinstance(gamma, float):
+        _fused_on_host(bucket, gamma)
+    else:
+        assert skip is not None
+        _fused_on_device(bucket, gamma, skip)
+
+
+def _fused_on_host(bucket: Bucket, gamma: float) -> None:
+    if not bucket.buffers:
+        _sgd_kernel(bucket, [], lr=gamma)
+    elif bucket.adjusted:
+        _sgd_kernel(bucket, bucket.buffers, lr=gamma, momentum=bucket.momentum, nesterov=True)
+    else:
+        # The kernel has one factor for the gradient, the standard form needs two. So twice:
+        # heavy ball with dampening 1 - gamma, b <- mu b + gamma g and p <- p - mu b; then
+        # p <- p - gamma g. The gradients stay as they are.
+        mu = bucket.momentum
+        _sgd_kernel(bucket, bucket.buffers, lr=mu, momentum=mu, dampening=1.0 - gamma)
+        _sgd_kernel(bucket, [], lr=gamma)
+
+
+def _fused_on_device(bucket: Bucket, gamma: Tensor, skip: Tensor) -> None:
+    # The kernels read these three as float32, whatever the parameters are.
+    gamma, found_inf = gamma.float(), skip.float()
+    if bucket.buffers and not bucket.adjusted:
+        # Only the gradient can be scaled by a number of the device, through the divisor that is
+        # meant for mixed precision. As there, the kernel writes the scaled gradient back: after
+        # the step ``p.grad`` holds gamma g. (A divisor of infinity gives the step size 0.)
+        _sgd_kernel(
+            bucket, bucket.buffers, lr=1.0, momentum=bucket.momentum, nesterov=True,
+            grad_scale=gamma.reciprocal(), found_inf=found_inf,
+        )  # fmt: skip
+    else:
+        _sgd_kernel(
+            bucket, bucket.buffers, lr=gamma, momentum=bucket.momentum,
+            nesterov=bool(bucket.buffers), found_inf=found_inf,
+        )  # fmt: skip
+
+
+def _sgd_kernel(
+    bucket: Bucket,
+    buffers: list[Tensor],
+    *,
+    lr: float | Tensor,
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    grad_scale: Tensor | None = None,
+    found_inf: Tensor | None = None,
+) -> None:
+    torch._fused_sgd_(
+        bucket.params,
+        bucket.grads,
+        buffers,
+        weight_decay=0.0,
+        momentum=momentum if buffers else 0.0,
+        lr=cast("float", lr),  # the stubs know the overload with a number only
+        dampening=dampening,
+        nesterov=nesterov,
+        maximize=False,
+        is_first_step=False,
+        grad_scale=grad_scale,
+        found_inf=found_inf,
+    )
+
+
+def fused_supports(p: Tensor, g: Tensor) -> bool:
+    """Whether the fused kernels can update this parameter.
+
+    They walk through memory, so parameter and gradient must be dense and laid out alike.
+    """
+    return (
+        p.is_floating_point()
+        and p.device.type in ("cpu", "cuda")
+        and p.stride() == g.stride()
+        and _is_dense(p)
+    )
+
+
+def _is_dense(p: Tensor) -> bool:
+    return (
+        p.is_contiguous()
+        or (p.dim() == 4 and p.is_contiguous(memory_format=torch.channels_last))
+        or (p.dim() == 5 and p.is_contiguous(memory_format=torch.channels_last_3d))
+    )
