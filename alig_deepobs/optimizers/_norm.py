@@ -7,6 +7,7 @@ from typing import cast
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 _HALF = (torch.float16, torch.bfloat16)
 
@@ -14,46 +15,56 @@ _HALF = (torch.float16, torch.bfloat16)
 def global_squared_norm(tensors: Sequence[Tensor]) -> Tensor:
     """``sum |t|^2`` over all tensors, a 0-d tensor on the first tensor's device.
 
-    The host does not read it. Half precision is accumulated in float32. On the CPU the sum over
-    tensors is taken in float64. Sharded tensors (``DTensor``) give their global norm on every
-    rank; that needs a collective, so all ranks must take part.
+    The host does not read it. Half precision is accumulated in float32. Sharded tensors
+    (``DTensor``) give their global norm on every rank; that needs a collective, so all ranks must
+    take part.
 
     Args:
         tensors: at least one tensor; devices and data types may differ.
     """
-    norms = [_full(norm) for group in by_type(tensors) for norm in _norms(group)]
-    first = norms[0]
-    if len({(norm.device, norm.dtype) for norm in norms}) > 1:
-        dtype = torch.float64 if any(n.dtype == torch.float64 for n in norms) else torch.float32
-        norms = [norm.to(first.device, dtype) for norm in norms]
-    stacked = torch.stack(norms)
-    if stacked.device.type == "cpu":
-        stacked = stacked.double()
+    stacked = _norms(tensors)
     return torch.dot(stacked, stacked)
 
 
-def _norms(tensors: list[Tensor]) -> list[Tensor]:
+def host_squared_norm(tensors: Sequence[Tensor]) -> float:
+    """The same as a number, summed over tensors in double precision; the host waits for it."""
+    norms = cast("list[float]", _norms(tensors).tolist())
+    return sum(norm * norm for norm in norms)
+
+
+def _norms(tensors: Sequence[Tensor]) -> Tensor:
+    """The norm of each tensor, as a vector."""
+    groups = by_type(tensors)
+    norms = [local(norm, full=True) for group in groups for norm in _foreach_norm(group)]
+    if len(groups) > 1:
+        dtype = torch.float64 if any(n.dtype == torch.float64 for n in norms) else torch.float32
+        norms = [norm.to(norms[0].device, dtype) for norm in norms]
+    return torch.stack(norms)
+
+
+def _foreach_norm(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     dtype = torch.float32 if tensors[0].dtype in _HALF else None
-    norms = cast("Sequence[Tensor]", torch._foreach_norm(tensors, 2, dtype=dtype))
-    # The norm of a complex tensor is real already; an integer one cannot have a gradient.
-    return list(norms)
+    return cast("Sequence[Tensor]", torch._foreach_norm(tensors, 2, dtype=dtype))
 
 
-def by_type(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+def by_type(tensors: Sequence[Tensor]) -> list[Sequence[Tensor]]:
     """Groups of equal device and data type: what one multi-tensor kernel handles."""
+    device, dtype = tensors[0].device, tensors[0].dtype
+    if all(t.dtype is dtype and t.device == device for t in tensors):
+        return [tensors]
     groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
     for tensor in tensors:
         groups.setdefault((tensor.device, tensor.dtype), []).append(tensor)
     return list(groups.values())
 
 
-def local(tensor: Tensor) -> Tensor:
-    """The part of a tensor that lives on this rank: the tensor itself, unless it is sharded."""
-    to_local = getattr(tensor, "to_local", None)
-    return cast("Tensor", to_local()) if to_local is not None else tensor
+def local(tensor: Tensor, full: bool = False) -> Tensor:
+    """The part of a tensor that lives on this rank, or (``full``) its value over all ranks.
 
-
-def _full(norm: Tensor) -> Tensor:
-    """The value of a norm that may be sharded."""
-    full = getattr(norm, "full_tensor", None)
-    return cast("Tensor", full()) if full is not None else norm
+    An ordinary tensor is both. Only a ``DTensor`` is more; its class is not imported here, since
+    that takes longer than most programs that do not need it.
+    """
+    if type(tensor) is Tensor or type(tensor) is Parameter:
+        return tensor
+    name = "full_tensor" if full else "to_local"
+    return cast("Tensor", getattr(tensor, name)()) if hasattr(tensor, name) else tensor

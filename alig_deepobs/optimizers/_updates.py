@@ -6,7 +6,7 @@ With the momentum buffer ``b`` (torch's sign, the velocity is ``v = -b``) one st
     adjusted form:  b <- mu b + g       ;  p <- p - gamma (g + mu b)
 
 Where the step size is a number of the host, a step that must be skipped never gets here. Where it
-is a tensor, ``skip`` tells the device to leave weights and buffers as they are.
+is a tensor, the tensor ``skip`` tells the device to leave weights and buffers as they are.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ class Bucket:
     adjusted: bool
 
 
-def update_loop(bucket: Bucket, gamma: float | Tensor, skip: Tensor | None) -> None:
+def update_loop(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -> None:
     """One parameter after the other, with ordinary tensor operations."""
     mu = bucket.momentum
     buffers = bucket.buffers or [None] * len(bucket.params)
     for p, g, b in zip(bucket.params, bucket.grads, buffers, strict=True):
         # A factor of 0 does not hide a gradient that is not finite: 0 * nan = nan.
-        clean = g if skip is None else torch.where(skip, 0.0, g)
+        clean = torch.where(skip, 0.0, g) if isinstance(skip, Tensor) else g
         scaled = clean * gamma
         p.sub_(scaled)
         if b is None:
             continue
-        if skip is None:
+        if not isinstance(skip, Tensor):
             b.mul_(mu).add_(clean if bucket.adjusted else scaled)
             p.sub_(b * (gamma * mu) if bucket.adjusted else b * mu)
         else:
@@ -56,7 +56,7 @@ def update_loop(bucket: Bucket, gamma: float | Tensor, skip: Tensor | None) -> N
             p.sub_(b * look_ahead)
 
 
-def update_foreach(bucket: Bucket, gamma: float | Tensor, skip: Tensor | None) -> None:
+def update_foreach(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -> None:
     """All parameters at once, with torch's multi-tensor operations."""
     params, grads, buffers, mu = bucket.params, bucket.grads, bucket.buffers, bucket.momentum
     if isinstance(gamma, float):
@@ -66,7 +66,7 @@ def update_foreach(bucket: Bucket, gamma: float | Tensor, skip: Tensor | None) -
             torch._foreach_add_(buffers, grads, alpha=1.0 if bucket.adjusted else gamma)
             torch._foreach_add_(params, buffers, alpha=-gamma * mu if bucket.adjusted else -mu)
         return
-    assert skip is not None
+    assert isinstance(skip, Tensor)
     clean = [torch.where(skip, 0.0, g) for g in grads]
     scaled = torch._foreach_mul(clean, gamma)
     torch._foreach_sub_(params, scaled)
@@ -92,12 +92,12 @@ def _masked_factors(
     return decay, torch.where(skip, torch.zeros_like(gamma), bucket.momentum)
 
 
-def update_fused(bucket: Bucket, gamma: float | Tensor, skip: Tensor | None) -> None:
+def update_fused(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -> None:
     """All parameters at once, with the kernels of torch's fused SGD."""
     if isinstance(gamma, float):
         _fused_on_host(bucket, gamma)
     else:
-        assert skip is not None
+        assert isinstance(skip, Tensor)
         _fused_on_device(bucket, gamma, skip)
 
 
@@ -165,17 +165,12 @@ def fused_supports(p: Tensor, g: Tensor) -> bool:
 
     They walk through memory, so parameter and gradient must be dense and laid out alike.
     """
-    return (
-        p.is_floating_point()
-        and p.device.type in ("cpu", "cuda")
-        and p.stride() == g.stride()
-        and _is_dense(p)
-    )
-
-
-def _is_dense(p: Tensor) -> bool:
-    return (
-        p.is_contiguous()
-        or (p.dim() == 4 and p.is_contiguous(memory_format=torch.channels_last))
-        or (p.dim() == 5 and p.is_contiguous(memory_format=torch.channels_last_3d))
+    if not (p.is_floating_point() and p.device.type in ("cpu", "cuda")):
+        return False
+    if p.is_contiguous() and g.is_contiguous():
+        return True
+    if p.stride() != g.stride():
+        return False
+    return (p.dim() == 4 and p.is_contiguous(memory_format=torch.channels_last)) or (
+        p.dim() == 5 and p.is_contiguous(memory_format=torch.channels_last_3d)
     )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from alig_deepobs.optimizers._norm import global_squared_norm, local
+from alig_deepobs.optimizers._norm import global_squared_norm, host_squared_norm, local
 from alig_deepobs.optimizers._step_size import GUARDS, DeviceStep, HostStep, device_step, host_step
 from alig_deepobs.optimizers._updates import (
     Bucket,
@@ -128,7 +128,9 @@ class AliG(Optimizer):
         self._unclipped: float | Tensor = math.nan
         self._clipped: list[float | Tensor] = [math.nan]
         self._ready_counts()
-        self._project()
+        if projection_fn is not None:
+            with torch.no_grad():
+                projection_fn()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds a group; its cap may be called ``max_lr`` or ``lr``.
@@ -213,73 +215,78 @@ class AliG(Optimizer):
                 returned = closure()
         value = _checked_loss(returned if loss is None else loss)
 
-        grads = [p.grad for group in self.param_groups for p in group["params"]]
-        present = [g for g in grads if g is not None]
-        if any(g.is_sparse for g in present):
-            raise RuntimeError("AliG does not support sparse gradients: use dense embeddings")
-        step = self._step_size(value, present)
-        gammas = [step.clipped(_checked_cap(group["lr"])) for group in self.param_groups]
-        if isinstance(step, DeviceStep) or not step.skip:
-            for group, gamma in zip(self.param_groups, gammas, strict=True):
-                self._update(group, gamma, step.skip if isinstance(step, DeviceStep) else None)
-        self._unclipped, self._clipped = step.unclipped, list(gammas)
-        self._project()
+        grads: list[Tensor] = []
+        work = [(group, self._buckets(group, grads)) for group in self.param_groups]
+        step = self._step_size(value, grads)
+        self._unclipped, self._clipped = step.unclipped, []
+        for group, buckets in work:
+            gamma = step.clipped(_checked_cap(group["lr"]))
+            self._clipped.append(gamma)
+            if step.skip is True:
+                continue
+            for bucket in buckets:
+                update, skip = self._path(group, bucket), step.skip
+                if isinstance(gamma, Tensor) and isinstance(skip, Tensor):
+                    device = bucket.params[0].device
+                    update(bucket, gamma.to(device), skip.to(device))
+                else:
+                    update(bucket, gamma, False)
+        if self.projection_fn is not None:
+            self.projection_fn()
         return returned
 
-    def _step_size(self, loss: float | Tensor, grads: list[Tensor]) -> HostStep | DeviceStep:
-        """The step size before the cap; counts the guard that fired."""
-        group = self.param_groups[0]
-        device = group["params"][0].device if not grads else grads[0].device
-        if group["capturable"] and not (isinstance(loss, Tensor) and loss.device == device):
-            raise ValueError(f"with capturable=True the loss must be a tensor on {device}")
-        squared_norm = (
-            global_squared_norm(grads) if grads else torch.zeros((), device=device)
-        )  # fmt: skip
-        counts: Tensor = group["guard_counts"]
-        on_host = device.type == "cpu" and not group["capturable"]
-        if on_host and not torch.compiler.is_compiling():
-            step = host_step(float(loss), float(squared_norm), group["eps"], group["f_min"])
-            if step.guard is not None:
-                counts[step.guard] += 1
-            return step
-        if isinstance(loss, Tensor):
-            value = loss.to(device, non_blocking=True)
-        else:  # filled on the device, not copied from the host
-            value = torch.full((), loss, device=device, dtype=squared_norm.dtype)
-        on_device = device_step(value, squared_norm, group["eps"], group["f_min"])
-        counts.add_(on_device.guards.to(counts.device))
-        return on_device
+    def _buckets(self, group: dict[str, Any], grads: list[Tensor]) -> list[Bucket]:
+        """The group's parameters that have a gradient, by device and data type.
 
-    def _update(self, group: dict[str, Any], gamma: float | Tensor, skip: Tensor | None) -> None:
-        for bucket in self._buckets(group):
-            update = self._path(group, bucket)
-            device = bucket.params[0].device
-            if isinstance(gamma, Tensor):
-                assert skip is not None
-                update(bucket, gamma.to(device), skip.to(device))
-            else:
-                update(bucket, gamma, None)
-
-    def _buckets(self, group: dict[str, Any]) -> list[Bucket]:
-        """The group's parameters that have a gradient, by device and data type."""
-        buckets: dict[tuple[torch.device, torch.dtype], Bucket] = {}
-        momentum = group["momentum"]
+        Appends the gradients themselves to ``grads``: of a sharded tensor each rank updates its
+        own part (the update is elementwise), but the norm is that of the whole.
+        """
+        buckets: list[Bucket] = []
+        momentum, adjusted = group["momentum"], group["adjusted_momentum"]
         for p in group["params"]:
-            if p.grad is None:
+            g = p.grad
+            if g is None:
                 continue
-            key = (p.device, p.dtype)
-            if key not in buckets:
-                buckets[key] = Bucket([], [], [], momentum, group["adjusted_momentum"])
-            bucket = buckets[key]
-            # The update is elementwise: of a sharded tensor each rank updates its own part.
+            if g.layout is not torch.strided:
+                raise RuntimeError("AliG does not support sparse gradients: use dense embeddings")
+            grads.append(g)
+            for bucket in buckets:
+                if bucket.params[0].dtype is p.dtype and bucket.params[0].device == p.device:
+                    break
+            else:
+                bucket = Bucket([], [], [], momentum, adjusted)
+                buckets.append(bucket)
             bucket.params.append(local(p))
-            bucket.grads.append(local(p.grad))
+            bucket.grads.append(local(g))
             if momentum:
                 state = self.state[p]
                 if "momentum_buffer" not in state:
                     state["momentum_buffer"] = torch.zeros_like(p)
                 bucket.buffers.append(local(state["momentum_buffer"]))
-        return list(buckets.values())
+        return buckets
+
+    def _step_size(self, loss: float | Tensor, grads: list[Tensor]) -> HostStep | DeviceStep:
+        """The step size before the cap; counts the guard that fired."""
+        group = self.param_groups[0]
+        device = (grads or group["params"])[0].device
+        if group["capturable"] and not (isinstance(loss, Tensor) and loss.device == device):
+            raise ValueError(f"with capturable=True the loss must be a tensor on {device}")
+        counts: Tensor = group["guard_counts"]
+        on_host = device.type == "cpu" and not group["capturable"]
+        if on_host and not torch.compiler.is_compiling():
+            squared_norm = host_squared_norm(grads) if grads else 0.0
+            step = host_step(float(loss), squared_norm, group["eps"], group["f_min"])
+            if step.guard is not None:
+                counts[step.guard] += 1
+            return step
+        squared = global_squared_norm(grads) if grads else torch.zeros((), device=device)
+        if isinstance(loss, Tensor):
+            loss = loss.to(device, non_blocking=True)
+        else:  # filled on the device, not copied from the host
+            loss = torch.full((), loss, device=device, dtype=squared.dtype)
+        on_device = device_step(loss, squared, group["eps"], group["f_min"])
+        counts.add_(on_device.guards.to(counts.device))
+        return on_device
 
     def _path(
         self, group: dict[str, Any], bucket: Bucket
@@ -305,11 +312,6 @@ class AliG(Optimizer):
             )
         return update_foreach
 
-    def _project(self) -> None:
-        if self.projection_fn is not None:
-            with torch.no_grad():
-                self.projection_fn()
-
     def _ready_counts(self) -> None:
         """Makes the counters of the guards; they live in the group so that state_dict has them."""
         group = self.param_groups[0]
@@ -327,7 +329,8 @@ def _checked_loss(loss: Any) -> float | Tensor:
                 f"the loss must be one number, not a tensor of shape {tuple(loss.shape)}: "
                 "reduce it as it was for backward(), for example loss.mean()"
             )
-        return loss.detach().reshape(())
+        loss = loss.detach()
+        return loss if loss.dim() == 0 else loss.reshape(())
     if isinstance(loss, Real):
         return float(loss)
     raise TypeError(f"the loss must be a number or a tensor, not {type(loss).__name__}")
