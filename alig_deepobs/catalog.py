@@ -7,6 +7,9 @@ from alig_deepobs.registry import HyperParameter, NeedsLoss, OptimizerEntry, Pro
 DEEPOBS = "Schneider, Balles, Hennig: DeepOBS, ICLR 2019"
 ALIG = "Berrada, Zisserman, Kumar: Training Neural Networks for and by Interpolation, ICML 2020"
 
+# torch's fastest kernels, so that times compare methods, not implementations.
+_FUSED = {"fused": True}
+
 _LR = HyperParameter(float, 1e-3, "learning rate")
 
 OPTIMIZERS = (
@@ -32,6 +35,7 @@ OPTIMIZERS = (
         label="SGD",
         factory="torch.optim:SGD",
         hyperparameters={"lr": _LR},
+        options=_FUSED,
         citation="Robbins, Monro: A Stochastic Approximation Method, 1951",
         description="plain stochastic gradient descent, constant learning rate",
     ),
@@ -44,6 +48,7 @@ OPTIMIZERS = (
             "momentum": HyperParameter(float, 0.9, "momentum (heavy ball)"),
             "nesterov": HyperParameter(bool, False, "Nesterov's form"),
         },
+        options=_FUSED,
         citation="Polyak: Some methods of speeding up the convergence of iteration methods, 1964",
         description="SGD with heavy-ball momentum, constant learning rate",
     ),
@@ -56,6 +61,7 @@ OPTIMIZERS = (
             "betas": HyperParameter(tuple, (0.9, 0.999), "decay of the two moments"),
             "eps": HyperParameter(float, 1e-8, "added to the root of the second moment"),
         },
+        options=_FUSED,
         citation="Kingma, Ba: Adam, ICLR 2015",
         description="adaptive moments, constant learning rate",
     ),
@@ -65,7 +71,7 @@ OPTIMIZERS = (
 def _deepobs(
     name: str, label: str, module: str, data_set: str, batch_size: int, num_epochs: int,
     metric: str = "accuracy", target: float | None = None, interpolates: bool | None = None,
-    description: str = "",
+    description: str = "", has_validation: bool = True,
 ) -> ProblemEntry:  # fmt: skip
     assert metric in ("accuracy", "loss")
     return ProblemEntry(
@@ -78,6 +84,7 @@ def _deepobs(
         metric="accuracy" if metric == "accuracy" else "loss",
         target=target,
         interpolates=interpolates,
+        has_validation=has_validation,
         citation=DEEPOBS,
         description=description,
     )
@@ -89,11 +96,11 @@ TESTPROBLEMS = (
     _deepobs("quadratic_deep", "Quadratic Deep", "quadratic", "quadratic", 128, 100,
              "loss", 87.7031546477, False, "noisy quadratic in 100 dimensions"),
     _deepobs("two_d_rosenbrock", "2D Rosenbrock", "two_d", "two_d", 128, 100,
-             "loss", None, False, "Rosenbrock function with linear noise"),
+             "loss", None, False, "Rosenbrock function with linear noise", has_validation=False),
     _deepobs("two_d_beale", "2D Beale", "two_d", "two_d", 128, 100,
-             "loss", None, False, "Beale function with linear noise"),
+             "loss", None, False, "Beale function with linear noise", has_validation=False),
     _deepobs("two_d_branin", "2D Branin", "two_d", "two_d", 128, 100,
-             "loss", None, False, "Branin function with linear noise"),
+             "loss", None, False, "Branin function with linear noise", has_validation=False),
     ProblemEntry(
         "digits_logreg", "Digits LogReg", "alig_deepobs.testproblems.digits:digits_logreg",
         "digits", 32, 30, interpolates=False, citation="scikit-learn: load_digits; UCI optdigits",

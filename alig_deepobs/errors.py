@@ -22,6 +22,10 @@ class UsageError(AligDeepobsError, ValueError):
     exit_code = 2
 
 
+class RunError(AligDeepobsError):
+    """A run broke while it was training."""
+
+
 class DataError(AligDeepobsError):
     """A data file is missing, truncated, corrupt or not what its name says."""
 

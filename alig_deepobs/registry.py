@@ -80,6 +80,8 @@ class OptimizerEntry:
         regularization: ``"l2"`` if the runner adds the problem's L2 term to loss and gradient,
             ``"ball"`` if it leaves it out and, where ``max_norm`` is set, keeps the weights in
             the ball ``|w| <= max_norm`` through ``projection_fn``.
+        options: further constructor arguments that are not hyper-parameters (they choose an
+            implementation, not a method).
         framework: ``"pytorch"`` or ``"tensorflow"``.
         citation: where the method comes from.
         description: one line.
@@ -91,6 +93,7 @@ class OptimizerEntry:
     needs_loss: NeedsLoss = NeedsLoss.NOTHING
     hyperparameters: Mapping[str, HyperParameter] = field(default_factory=dict)
     regularization: Literal["l2", "ball"] = "l2"
+    options: Mapping[str, Any] = field(default_factory=dict)
     framework: str = "pytorch"
     citation: str = ""
     description: str = ""
@@ -137,6 +140,7 @@ class ProblemEntry:
         target: value of the headline metric that counts as converged, or None.
         interpolates: whether a network of this size can bring every training loss to 0 (what a
             Polyak step with ``f_min = 0`` assumes); None where it is not known.
+        has_validation: whether a part of the training data can be held out.
         framework: ``"pytorch"`` or ``"tensorflow"``.
         citation: where the problem comes from.
         description: one line.
@@ -152,6 +156,7 @@ class ProblemEntry:
     metric: Literal["accuracy", "loss"] = "accuracy"
     target: float | None = None
     interpolates: bool | None = None
+    has_validation: bool = True
     framework: str = "pytorch"
     citation: str = ""
     description: str = ""

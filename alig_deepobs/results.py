@@ -76,6 +76,7 @@ class RunResult:
         peak_memory_bytes: of the device, None where it cannot be measured.
         optimizer: registry name or import path.
         optimizer_class: ``package.module:Class``.
+        setting_source: who chose the hyper-parameters and how, one line.
         framework: ``pytorch`` or ``tensorflow``.
         data_set: name of the data set.
         data_label: what the data really was, for example ``"MNIST (synthetic twin)"``.
@@ -118,6 +119,7 @@ class RunResult:
     peak_memory_bytes: int | None = None
     optimizer: str = ""
     optimizer_class: str = ""
+    setting_source: str = ""
     framework: str = "pytorch"
     data_set: str = ""
     data_label: str = ""
@@ -272,6 +274,8 @@ def read_result(path: str | Path) -> RunResult:
     if not isinstance(record, dict) or "test_losses" not in record:
         raise ResultError(f"{path} is not a result: it has no test_losses")
     schema = record.get("schema_version", 0)
+    if not isinstance(schema, int):
+        raise ResultError(f"{path} is not a result: its schema_version is {schema!r}")
     if schema > SCHEMA_VERSION:
         raise ResultError(
             f"{path} has schema version {schema}; this version of alig-deepobs reads up to "
@@ -324,6 +328,8 @@ def _from_deepobs(record: Mapping[str, Any], path: Path) -> RunResult:
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise ResultError(f"{path} is not a complete result of DeepOBS: {error!r}") from error
     epoch_lists = [name for name in lists if name != "minibatch_train_losses" and lists[name]]
+    if not epoch_lists:
+        raise ResultError(f"{path} is not a complete result of DeepOBS: its lists are empty")
     good = min(_finite_length(lists[name]) for name in epoch_lists)
     if good < max(len(lists[name]) for name in epoch_lists):
         result.outcome = Outcome.DIVERGED

@@ -27,6 +27,8 @@ class RunSpec:
         offline: never touch the network.
         device: torch device, None for the GPU if there is one.
         train_log_interval: steps between two logged mini-batch losses.
+        training_params: further training parameters (schedules).
+        setting_source: who chose the hyper-parameters and how, one line for the record.
     """
 
     testproblem: str
@@ -43,6 +45,7 @@ class RunSpec:
     device: str | None = None
     train_log_interval: int = 10
     training_params: dict[str, Any] = field(default_factory=dict)
+    setting_source: str = ""
 
     def complete(self) -> RunSpec:
         """The same run with every default filled in.

@@ -50,7 +50,7 @@ def list_data(as_json: bool, data_dir: str | None) -> None:
     if as_json:
         click.echo(json_module.dumps(rows, indent=2))
         return
-    table = [("name", "label", "files", "size", "folder")]
+    table: list[tuple[str, ...]] = [("name", "label", "files", "size", "folder")]
     for row in rows:
         if row["folder"] is None:
             table.append((str(row["name"]), str(row["label"]), "built in", "", ""))
@@ -89,7 +89,7 @@ def verify(names: tuple[str, ...], data_dir: str | None) -> None:
     from alig_deepobs.testproblems.datasets.fetch import check_file
     from alig_deepobs.testproblems.datasets.sources import SOURCES
 
-    table = [("name", "file", "state", "path")]
+    table: list[tuple[str, ...]] = [("name", "file", "state", "path")]
     bad = []
     for source in _sources(names or tuple(SOURCES)):
         if not source.files:

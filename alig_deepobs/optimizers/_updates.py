@@ -18,6 +18,10 @@ import torch
 from torch import Tensor
 
 
+# The kernel computes 1 - (1 - gamma), with a relative error of up to 1e-16 / gamma.
+_SMALLEST_FUSED_GAMMA = 1e-6
+
+
 @dataclass
 class Bucket:
     """Parameters of one group with one device and one data type.
@@ -106,6 +110,8 @@ def _fused_on_host(bucket: Bucket, gamma: float) -> None:
         _sgd_kernel(bucket, [], lr=gamma)
     elif bucket.adjusted:
         _sgd_kernel(bucket, bucket.buffers, lr=gamma, momentum=bucket.momentum, nesterov=True)
+    elif gamma < _SMALLEST_FUSED_GAMMA:
+        update_foreach(bucket, gamma, skip=False)
     else:
         # The kernel has one factor for the gradient, the standard form needs two. So twice:
         # heavy ball with dampening 1 - gamma, b <- mu b + gamma g and p <- p - mu b; then

@@ -1,0 +1,172 @@
+"""``alig-deepobs compare``: every optimizer with its best known setting, over several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from alig_deepobs.cli.options import option, run_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from alig_deepobs.cli.progress import Session
+    from alig_deepobs.results import RunResult
+    from alig_deepobs.runners.spec import RunSpec
+
+DEFAULT_OPTIMIZERS = "alig,sgd,momentum,adam"
+
+
+@click.command()
+@click.argument("testproblems", nargs=-1, required=True, metavar="PROBLEM...")
+@option("--optimizers", default=DEFAULT_OPTIMIZERS, show_default=True, metavar="LIST",
+        help="Names or settings, with commas; a setting with [...] is used as given.")  # fmt: skip
+@option("--seeds", type=click.IntRange(min=1), default=3, show_default=True,
+        help="Runs of each optimizer, with seeds counting up from --random_seed.")  # fmt: skip
+@option("--no_tuning", is_flag=True,
+        help="Where no setting is known, take the defaults instead of a grid.")  # fmt: skip
+@run_options
+def compare(
+    testproblems: tuple[str, ...],
+    optimizers: str,
+    seeds: int,
+    no_tuning: bool,
+    output_dir: str,
+    random_seed: int,
+    **options: Any,
+) -> int:
+    r"""Compare optimizers on test problems.
+
+    Each optimizer gets its best known setting: the one given in brackets, else one that is known
+    for this problem (DeepOBS's tuned baselines), else the best of a small grid, chosen on held-out
+    training data. Then every optimizer is run with the same seeds. Prints a leaderboard and
+    writes the results, leaderboard.csv, runs.csv and a picture of the learning curves.
+
+    \b
+    Examples:
+      alig-deepobs compare digits_mlp
+      alig-deepobs compare mnist_2c2d -N 2 --seeds 2 --data_dir data
+      alig-deepobs compare quadratic_deep --optimizers 'alig[max_lr=0.01],sgd,adam'
+    """
+    from rich.console import Console
+
+    from alig_deepobs.cli.progress import Session
+    from alig_deepobs.results import check_writable
+    from alig_deepobs.runners.spec import RunSpec
+
+    base = RunSpec(testproblem="", optimizer="", random_seed=random_seed, **options)
+    plans = [
+        _Plan(replace(base, testproblem=problem), optimizers, seeds, no_tuning)
+        for problem in dict.fromkeys(testproblems)
+    ]
+    check_writable(output_dir)
+    console = Console()
+    total = sum(plan.total for plan in plans)
+    results: dict[str, list[RunResult]] = {}
+    with Session(total, output_dir, console).shown() as session:
+        for plan in plans:
+            results[plan.base.testproblem] = plan.carry_out(session)
+    _report(results, Path(output_dir), console)
+    return 0
+
+
+class _Plan:
+    """The runs of one problem: for each optimizer a known setting, or a grid to choose from.
+
+    Everything is checked here, before the first run starts.
+    """
+
+    def __init__(self, base: RunSpec, optimizers: str, seeds: int, no_tuning: bool) -> None:
+        from alig_deepobs.errors import UsageError
+        from alig_deepobs.settings import parse_setting, split_settings
+
+        self.base = base
+        self.seeds = seeds
+        self.known: list[RunSpec] = []
+        self.grids: list[list[dict[str, Any]]] = []
+        settings = [parse_setting(text) for text in split_settings(optimizers)]
+        if not settings:
+            raise UsageError("--optimizers names no optimizer")
+        for setting in settings:
+            spec, grid = _choose(base, setting.name, setting.params, no_tuning)
+            spec.complete()
+            self.known.append(spec)
+            self.grids.append(grid)
+
+    @property
+    def total(self) -> int:
+        """Number of runs, tuning included."""
+        return sum(len(grid) for grid in self.grids) + len(self.known) * self.seeds
+
+    def carry_out(self, session: Session) -> list[RunResult]:
+        """Tunes what has to be tuned, then runs every optimizer with every seed."""
+        specs = [self._tuned(*pair, session) for pair in zip(self.known, self.grids, strict=True)]
+        # Seeds outside, optimizers inside: a machine that gets slower does so for all alike.
+        return [session.run(spec) for spec in _repeated(specs, self.seeds)]
+
+    def _tuned(self, spec: RunSpec, grid: list[dict[str, Any]], session: Session) -> RunSpec:
+        from alig_deepobs.runners.tuning import tune
+
+        if not grid:
+            return spec
+        # Tuning runs are no results: they are shown, but go into a folder of their own.
+        folder = session.output_dir
+        session.output_dir = None if folder is None else str(Path(folder) / "tuning")
+        tuned = tune(spec, grid, lambda run: session.run(run, "tuning"))
+        session.output_dir = folder
+        return replace(spec, hyperparams=tuned.params, setting_source=tuned.source)
+
+
+def _choose(
+    base: RunSpec, optimizer: str, params: dict[str, Any], no_tuning: bool
+) -> tuple[RunSpec, list[dict[str, Any]]]:
+    """The setting of an optimizer, or the grid to choose it from (empty where it is known)."""
+    from alig_deepobs.baselines import grid_for, known_setting
+    from alig_deepobs.registry import find_optimizer, find_testproblem
+
+    entry, problem = find_optimizer(optimizer), find_testproblem(base.testproblem)
+    spec = replace(base, optimizer=optimizer)
+    if params:
+        return replace(spec, hyperparams=params, setting_source="given on the command line"), []
+    known = known_setting(problem.name, entry.name)
+    if known is not None:
+        return replace(spec, hyperparams=dict(known.params), setting_source=known.source), []
+    if no_tuning:
+        return replace(spec, setting_source="defaults, not tuned on this problem"), []
+    return spec, grid_for(problem.name, entry)
+
+
+def _repeated(specs: list[RunSpec], seeds: int) -> Iterator[RunSpec]:
+    for repetition in range(seeds):
+        for spec in specs:
+            yield replace(spec, random_seed=spec.random_seed + repetition)
+
+
+def _report(results: dict[str, list[RunResult]], folder: Path, console: Console) -> None:
+    """Prints the leaderboards and writes tables and pictures into the results' root folder."""
+    import pandas as pd
+
+    from alig_deepobs.analysis import leaderboard, plot_curves, render_rich, render_text, write_csv
+    from alig_deepobs.registry import find_testproblem
+    from alig_deepobs.results import write_text_atomically
+
+    frames, written = [], []
+    for name, runs in results.items():
+        entry = find_testproblem(name)
+        board = leaderboard(runs, entry)
+        frames.append(board.to_frame())
+        console.print()
+        if console.is_terminal:
+            console.print(render_rich(board, console.width))
+        else:
+            click.echo(render_text(board))
+        written.append(plot_curves(runs, entry, folder / f"curves_{name}.png"))
+    table = pd.concat(frames, ignore_index=True)
+    write_text_atomically(folder / "leaderboard.csv", table.to_csv(index=False))
+    every_run = [run for runs in results.values() for run in runs]
+    written += [folder / "leaderboard.csv", write_csv(every_run, folder / "runs.csv")]
+    click.echo(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")

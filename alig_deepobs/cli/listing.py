@@ -1,0 +1,69 @@
+"""``alig-deepobs list``: the test problems and optimizers."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from alig_deepobs.registry import OptimizerEntry, ProblemEntry, optimizers, testproblems
+
+
+@click.command("list")
+@click.argument("what", type=click.Choice(["all", "problems", "optimizers"]), default="all")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def list_entries(what: str, as_json: bool) -> None:
+    """List the test problems and optimizers that can be run."""
+    problems = list(testproblems().values()) if what in ("all", "problems") else []
+    methods = list(optimizers().values()) if what in ("all", "optimizers") else []
+    if as_json:
+        listing: dict[str, Any] = {}
+        if what != "optimizers":
+            listing["testproblems"] = [asdict(entry) for entry in problems]
+        if what != "problems":
+            listing["optimizers"] = [_optimizer_json(entry) for entry in methods]
+        click.echo(json_module.dumps(listing, indent=2))
+        return
+    if problems:
+        head = ("test problem", "data", "batch", "epochs", "metric", "")
+        click.echo(_table([head, *map(_problem_row, problems)]))
+    if methods:
+        if problems:
+            click.echo()
+        head = ("optimizer", "needs", "hyper-parameters (defaults)", "")
+        click.echo(_table([head, *map(_optimizer_row, methods)]))
+
+
+def _problem_row(entry: ProblemEntry) -> tuple[str, ...]:
+    return (
+        entry.name,
+        entry.data_set,
+        str(entry.batch_size),
+        str(entry.num_epochs),
+        f"test {entry.metric}",
+        entry.description,
+    )
+
+
+def _optimizer_row(entry: OptimizerEntry) -> tuple[str, ...]:
+    params = ", ".join(f"{name}={p.default}" for name, p in entry.hyperparameters.items())
+    needs = "the loss" if entry.needs_loss.value != "nothing" else "gradients"
+    return entry.name, needs, params, entry.description
+
+
+def _optimizer_json(entry: OptimizerEntry) -> dict[str, Any]:
+    record = asdict(entry)
+    for declared in record["hyperparameters"].values():
+        declared["type"] = declared["type"].__name__
+    return record
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines)

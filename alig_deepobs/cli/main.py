@@ -1,0 +1,84 @@
+"""The entry point: finds the verb, and turns errors into one line and an exit code.
+
+A verb's module is imported when the verb is called, so ``--help`` needs neither torch nor pandas.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from alig_deepobs import __version__
+from alig_deepobs.errors import AligDeepobsError
+
+# verb -> (module:command, help). The help stands here, so that showing it imports nothing.
+VERBS = {
+    "list": ("alig_deepobs.cli.listing:list_entries", "List the test problems and optimizers."),
+    "run": ("alig_deepobs.cli.run:run", "Train an optimizer on test problems."),
+    "compare": ("alig_deepobs.cli.compare:compare", "Compare optimizers on test problems."),
+    "data": ("alig_deepobs.cli.data:data", "List, fetch and verify the data sets."),
+    "doctor": ("alig_deepobs.cli.doctor:doctor", "Check this installation."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module_name, _, attribute = VERBS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module_name), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-v", "--version", prog_name="alig-deepobs")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """ALI-G and the DeepOBS benchmark: train optimizers, compare them, read the results."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Runs the command line and exits: 0 done, 1 a run failed, 2 wrong usage, 130 interrupted."""
+    words = list(sys.argv[1:] if args is None else args)
+    debug = "--debug" in words  # wherever it stands, also behind the verb
+    sys.exit(_exit_code([word for word in words if word != "--debug"], debug))
+
+
+def _exit_code(words: list[str], debug: bool) -> int:
+    try:
+        result: Any = cli.main(words, prog_name="alig-deepobs", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except AligDeepobsError as error:
+        if debug:
+            raise
+        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of a pipe has gone, for example `head`. Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        kind = type(error).__name__
+        click.echo(f"Error: {kind}: {error} (this is a bug; --debug shows where)", err=True)
+        return 1
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,45 @@
+"""Options that several verbs share, under DeepOBS's names and with dashes too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def option(*names: str, **settings: Any) -> Callable[[Function], Function]:
+    """A click option; ``--batch_size`` is also understood as ``--batch-size``."""
+    long = next(name for name in names if name.startswith("--"))
+    dashed = [name.replace("_", "-") for name in names if "_" in name.lstrip("-")]
+    return click.option(*names, *dashed, long.lstrip("-").replace("-", "_"), **settings)
+
+
+def run_options(function: Function) -> Function:
+    """What shapes a run, beside the problem and the optimizer."""
+    for decorate in reversed(
+        (
+            option("-N", "--num_epochs", type=click.IntRange(min=0),
+                   help="Epochs; by default the problem's."),
+            option("--batch_size", "--bs", type=click.IntRange(min=1),
+                   help="Mini-batch size; by default the problem's."),
+            option("--weight_decay", "--wd", type=click.FloatRange(min=0),
+                   help="L2 factor; by default the problem's."),
+            option("-r", "--random_seed", type=int, default=42, show_default=True,
+                   help="Seed, or the first of several."),
+            option("--data_dir", type=click.Path(file_okay=False),
+                   help="Folder with the data files; by default the user's cache."),
+            option("--output_dir", type=click.Path(file_okay=False), default="results",
+                   show_default=True, help="Folder for the results."),
+            option("--train_log_interval", type=click.IntRange(min=1), default=10,
+                   show_default=True, help="Steps between two logged mini-batch losses."),
+            option("--device", help="cpu, cuda, cuda:1, ...; by default the GPU if there is one."),
+            option("--synthetic", is_flag=True,
+                   help="Train on the small synthetic twin of the data set."),
+            option("--offline", is_flag=True, help="Never touch the network."),
+        )
+    ):  # fmt: skip
+        function = decorate(function)
+    return function

@@ -1,0 +1,95 @@
+"""``alig-deepobs run``: trains one or more optimizers on test problems."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from alig_deepobs.cli.options import option, run_options
+
+
+@click.command()
+@click.argument("testproblems", nargs=-1, required=True, metavar="PROBLEM...")
+@option("--optimizer", multiple=True, default=["alig"], show_default=True, metavar="SETTING",
+        help="name, name[param=value,...] or package.module:Class[...]; repeatable.")  # fmt: skip
+@option("--learning_rate", "--lr", type=float,
+        help="The learning rate (for ALI-G: the cap max_lr).")  # fmt: skip
+@option("--seeds", type=click.IntRange(min=1), default=1, show_default=True,
+        help="Repetitions, with seeds counting up from --random_seed.")  # fmt: skip
+@option("--split", type=click.Choice(["full", "validation"]), default="full", show_default=True,
+        help="validation: hold out a part of the training data.")  # fmt: skip
+@option("--framework", type=click.Choice(["pytorch"]), default="pytorch", show_default=True,
+        help="The framework to run in.")  # fmt: skip
+@option("--print_train_iter", is_flag=True, help="Print every logged mini-batch loss.")
+@option("--no_logs", is_flag=True, help="Write no result files.")
+@run_options
+def run(
+    testproblems: tuple[str, ...],
+    optimizer: tuple[str, ...],
+    learning_rate: float | None,
+    seeds: int,
+    framework: str,
+    print_train_iter: bool,
+    no_logs: bool,
+    output_dir: str,
+    random_seed: int,
+    **options: Any,
+) -> int:
+    r"""Train optimizers on test problems and write their results.
+
+    \b
+    Examples:
+      alig-deepobs run digits_mlp
+      alig-deepobs run mnist_2c2d --optimizer 'alig[max_lr=0.1]' --optimizer sgd --lr 0.1 -N 5
+      alig-deepobs run quadratic_deep --optimizer torch.optim:RAdam[lr=0.01] --seeds 3
+    """
+    from rich.console import Console
+
+    from alig_deepobs.cli.progress import Session
+    from alig_deepobs.registry import find_testproblem
+    from alig_deepobs.results import check_writable
+    from alig_deepobs.runners.spec import RunSpec
+
+    settings = [_setting(text, learning_rate) for text in optimizer]
+    specs = [
+        RunSpec(
+            testproblem=find_testproblem(problem).name,
+            optimizer=setting.name,
+            hyperparams=setting.params,
+            random_seed=random_seed + repetition,
+            setting_source="given on the command line" if setting.params else "defaults",
+            **options,
+        )
+        for problem in testproblems
+        for repetition in range(seeds)
+        for setting in settings
+    ]
+    for spec in specs:
+        spec.complete()  # every mistake is reported before the first run starts
+    if not no_logs:
+        check_writable(output_dir)
+    console = Console()
+    with Session(len(specs), None if no_logs else output_dir, console).shown() as session:
+        for spec in specs:
+            session.run(spec, print_steps=print_train_iter)
+    if not no_logs:
+        click.echo(f"Results are in {output_dir}")
+    return 0
+
+
+def _setting(text: str, learning_rate: float | None) -> Any:
+    """A setting of the command line, checked; ``--learning_rate`` sets its main rate."""
+    from alig_deepobs.errors import UsageError
+    from alig_deepobs.registry import resolve_optimizer
+    from alig_deepobs.settings import Setting, parse_setting
+
+    setting = parse_setting(text)
+    if learning_rate is not None:
+        entry, _ = resolve_optimizer(setting)
+        name = entry.main_hyperparameter or "lr"
+        if name in setting.params:
+            raise UsageError(f"{text!r} already gives {name}: leave --learning_rate out")
+        setting = Setting(setting.name, {name: learning_rate, **setting.params})
+    resolve_optimizer(setting)
+    return setting

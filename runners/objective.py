@@ -1,0 +1,168 @@
+"""The loss contract: which loss an optimizer is given, and which loss its gradient is of.
+
+One training loop serves every optimizer. What its ``step`` wants is declared (`NeedsLoss`), and the
+value that it gets is always the objective whose gradient was taken. An optimizer with
+``regularization = "ball"`` relies on a minimal loss of 0, so its objective has no L2 term; a
+projection on the ball ``|w| <= max_norm`` takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from alig_deepobs.errors import UsageError
+from alig_deepobs.optimizers.projection import L2Ball
+from alig_deepobs.registry import NeedsLoss, OptimizerEntry, needs_loss_of
+from alig_deepobs.testproblems import TestProblem
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a run minimizes.
+
+    Attributes:
+        regularization: ``l2`` (L2 term in loss and gradient), ``ball`` (constraint) or ``none``.
+        weight_decay: largest factor of the L2 term, 0.0 if there is none.
+        max_norm: radius of the ball, None if there is none.
+    """
+
+    regularization: str
+    weight_decay: float
+    max_norm: float | None
+
+    @property
+    def has_l2(self) -> bool:
+        """Whether the L2 term is part of loss and gradient."""
+        return self.regularization == "l2"
+
+
+def build_optimizer(
+    optimizer_class: Any, entry: OptimizerEntry, problem: TestProblem, hyperparams: dict[str, Any]
+) -> tuple[Any, Objective]:
+    """Builds the optimizer for a problem that is set up, and says what it minimizes.
+
+    ``max_norm`` among the hyper-parameters becomes a projection, given to the optimizer as
+    ``projection_fn``.
+
+    Raises:
+        UsageError: the optimizer refuses its hyper-parameters.
+    """
+    arguments = {**entry.options, **hyperparams}
+    max_norm = arguments.pop("max_norm", None)
+    parameters = [p for p in problem.net.parameters() if p.requires_grad]
+    try:
+        if max_norm is not None:
+            arguments["projection_fn"] = L2Ball(parameters, max_norm)
+        optimizer = optimizer_class(parameters, **arguments)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{entry.name}: {error}") from error
+    factor = max(problem.regularization_groups, default=0.0)
+    if entry.regularization == "ball":
+        return optimizer, Objective("none" if max_norm is None else "ball", 0.0, max_norm)
+    return optimizer, Objective("l2" if factor else "none", factor, max_norm)
+
+
+def make_step(
+    problem: TestProblem, optimizer: Any, objective: Objective
+) -> Callable[[], Tensor]:  # fmt: skip
+    """A function that draws the next mini-batch, takes one step and returns the objective.
+
+    The returned loss is a detached tensor of shape ``()`` on the device; the host reads nothing.
+    The function raises StopIteration at the end of the epoch.
+    """
+    needs = needs_loss_of(type(optimizer))
+    return _STEPS[needs](problem, optimizer, objective.has_l2)
+
+
+def _draw(problem: TestProblem, has_l2: bool, reduction: str = "mean") -> Callable[[], Tensor]:
+    """Draws a mini-batch; returns a function that computes its objective."""
+    # Problems of DeepOBS itself compute the accuracy in any case.
+    options = {"with_accuracy": False} if isinstance(problem, TestProblem) else {}
+    evaluate = problem.get_batch_loss_and_accuracy_func(
+        reduction=reduction, add_regularization_if_available=has_l2, **options
+    )
+    return lambda: evaluate()[0]
+
+
+def _step_without_loss(
+    problem: TestProblem, optimizer: Any, has_l2: bool
+) -> Callable[[], Tensor]:  # fmt: skip
+    def step() -> Tensor:
+        loss = _draw(problem, has_l2)()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+def _step_with_value(
+    problem: TestProblem, optimizer: Any, has_l2: bool
+) -> Callable[[], Tensor]:  # fmt: skip
+    def step() -> Tensor:
+        loss = _draw(problem, has_l2)()
+        optimizer.zero_grad()
+        loss.backward()
+        value = loss.detach()
+        optimizer.step(loss=value)
+        return value
+
+    return step
+
+
+def _step_with_losses(
+    problem: TestProblem, optimizer: Any, has_l2: bool
+) -> Callable[[], Tensor]:  # fmt: skip
+    def step() -> Tensor:
+        losses = _draw(problem, has_l2, reduction="none")()
+        optimizer.zero_grad()
+        loss = losses.mean()
+        loss.backward()
+        value = loss.detach()
+        optimizer.step(loss=value, losses=losses.detach())
+        return value
+
+    return step
+
+
+def _step_with_closure(
+    problem: TestProblem, optimizer: Any, has_l2: bool
+) -> Callable[[], Tensor]:  # fmt: skip
+    def step() -> Tensor:
+        evaluate = _draw(problem, has_l2)
+        first: list[Tensor] = []
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            loss = evaluate()
+            loss.backward()
+            first.append(loss.detach())
+            return loss
+
+        optimizer.step(closure)
+        if not first:
+            raise RuntimeError("the optimizer never called the closure it asked for")
+        # The first evaluation is the one before the step, which is what others report too.
+        return first[0]
+
+    return step
+
+
+_STEPS = {
+    NeedsLoss.NOTHING: _step_without_loss,
+    NeedsLoss.VALUE: _step_with_value,
+    NeedsLoss.PER_EXAMPLE: _step_with_losses,
+    NeedsLoss.CLOSURE: _step_with_closure,
+}
+
+
+@torch.no_grad()
+def regularization_value(problem: TestProblem) -> float:
+    """The problem's L2 term at the current weights."""
+    return float(problem.get_regularization_loss())

@@ -1,0 +1,303 @@
+"""The PyTorch training loop: carries out a `RunSpec` and returns its `RunResult`.
+
+The semantics are DeepOBS's: evaluate on the train-eval, (validation) and test sets before training
+and after each epoch; drop incomplete mini-batches. Beyond DeepOBS, the loss is handed to the step,
+evaluation is kept off the training clock, the device is read once per epoch, and a run that
+diverges ends there and says so.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from alig_deepobs.errors import AligDeepobsError, RunError, UsageError
+from alig_deepobs.registry import OptimizerEntry, find_testproblem, resolve_optimizer
+from alig_deepobs.results import Outcome, RunResult
+from alig_deepobs.runners.environment import environment
+from alig_deepobs.runners.objective import (
+    Objective,
+    build_optimizer,
+    make_step,
+    regularization_value,
+)
+from alig_deepobs.runners.spec import RunSpec
+from alig_deepobs.runners.watch import Evaluation, Watcher
+from alig_deepobs.seeds import derive_seed
+from alig_deepobs.settings import Setting
+from alig_deepobs.testproblems import TestProblem
+
+
+def execute(
+    spec: RunSpec, watcher: Watcher | None = None, optimizer_class: Any = None
+) -> RunResult:  # fmt: skip
+    """Carries out a run.
+
+    Neither torch's global random state nor anything else of the process is changed by it. On the
+    CPU, two runs of one specification give the same metrics, bit for bit.
+
+    Args:
+        spec: the run; defaults are filled in.
+        watcher: hears of the progress.
+        optimizer_class: the class to use instead of importing the one that the specification
+            names (for classes that cannot be imported, such as those of a notebook).
+
+    Returns:
+        The result; its ``outcome`` says how the run ended. An interrupt (Ctrl-C) ends the run, and
+        what was measured until then is in the result.
+
+    Raises:
+        UsageError: the specification makes no sense.
+        DataError: a data file is missing or broken.
+        RunError: the optimizer raised an error while training.
+    """
+    spec = spec.complete()
+    entry, _ = resolve_optimizer(Setting(spec.optimizer, spec.hyperparams))
+    if optimizer_class is None:
+        optimizer_class = entry.load()
+    device = torch.device(spec.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    with _own_random_state(spec.random_seed, device):
+        problem = _set_up(spec, device)
+        optimizer, objective = build_optimizer(optimizer_class, entry, problem, spec.hyperparams)
+        run = _Run(spec, entry, problem, optimizer, objective, watcher or Watcher())
+        run.result.optimizer_class = f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
+        return run.carry_out()
+
+
+class _Run:
+    """One run under way: the problem, the optimizer, and the result as it grows."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        entry: OptimizerEntry,
+        problem: TestProblem,
+        optimizer: Any,
+        objective: Objective,
+        watcher: Watcher,
+    ) -> None:
+        self.spec = spec
+        self.problem = problem
+        self.optimizer = optimizer
+        self.objective = objective
+        self.watcher = watcher
+        self.device = torch.device(problem.device)
+        self.parts = ["train", "valid", "test"] if spec.split == "validation" else ["train", "test"]
+        self.result = _blank_result(spec, entry, problem, objective, self.device)
+
+    def carry_out(self) -> RunResult:
+        """Trains and evaluates until the last epoch, or until the run diverges."""
+        assert self.spec.num_epochs is not None
+        result, num_epochs = self.result, self.spec.num_epochs
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        self.watcher.started(result, self._steps_per_epoch())
+        try:
+            finite = self._evaluate(0)
+            for epoch in range(1, num_epochs + 1):
+                if not finite:
+                    break
+                self._train(epoch)
+                finite = self._evaluate(epoch)
+        except KeyboardInterrupt:
+            result.outcome = Outcome.INTERRUPTED
+            result.outcome_reason = f"interrupted after {len(result.test_losses) - 1} epochs"
+        except (TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, AligDeepobsError):
+                raise
+            raise RunError(
+                f"{self.spec.optimizer} on {self.spec.testproblem} broke after "
+                f"{result.steps} steps: {error}"
+            ) from error
+        if self.device.type == "cuda":
+            result.peak_memory_bytes = torch.cuda.max_memory_allocated(self.device)
+        result.guarded_steps = dict(getattr(self.optimizer, "guarded_steps", {}))
+        self.watcher.finished(result)
+        return result
+
+    def _train(self, epoch: int) -> None:
+        """One epoch of training; the host reads the device once, at its end."""
+        result, interval = self.result, self.spec.train_log_interval
+        logged: list[Tensor] = []
+        sizes: list[tuple[float | Tensor, float | Tensor]] = []
+        _seed_noise(self.spec.random_seed, "train", epoch)
+        self.problem.train_init_op()
+        step = make_step(self.problem, self.optimizer, self.objective)
+        has_step_size = hasattr(self.optimizer, "last_step_sizes")
+        total = torch.zeros((), device=self.device)
+        steps = 0
+        start = self._clock()
+        while True:
+            try:
+                loss = step()
+            except StopIteration:
+                break
+            total += loss
+            if steps % interval == 0:
+                self.watcher.ticked(epoch, steps)
+                logged.append(loss)
+                if has_step_size:
+                    sizes.append(self.optimizer.last_step_sizes)
+            steps += 1
+            result.steps += 1
+        result.training_seconds.append(self._clock() - start)
+
+        losses = torch.stack(logged).tolist() if logged else []
+        for index, loss_value in enumerate(losses):
+            self.watcher.stepped(epoch, index * interval, loss_value)
+        finite = next((i for i, x in enumerate(losses) if not math.isfinite(x)), len(losses))
+        result.minibatch_train_losses += losses[:finite]
+        mean = float(total) / steps
+        if math.isfinite(mean):
+            result.epoch_mean_losses.append(mean)
+        if sizes:
+            result.step_sizes.append(_step_size_summary(sizes))
+
+    def _evaluate(self, epoch: int) -> bool:
+        """Evaluates every set and appends to the result, unless something is not finite."""
+        start = self._clock()
+        evaluations = {part: self._evaluate_part(part, epoch) for part in self.parts}
+        self.result.evaluation_seconds.append(self._clock() - start)
+        for part, metrics in evaluations.items():
+            if not (math.isfinite(metrics.loss) and math.isfinite(metrics.data_loss)):
+                self.result.outcome = Outcome.DIVERGED
+                self.result.outcome_reason = f"{part} loss is not finite after {epoch} epochs"
+                return False
+        for part, metrics in evaluations.items():
+            getattr(self.result, f"{part}_losses").append(metrics.loss)
+            getattr(self.result, f"{part}_data_losses").append(metrics.data_loss)
+            if metrics.accuracy is not None:
+                getattr(self.result, f"{part}_accuracies").append(metrics.accuracy)
+        self.watcher.evaluated(epoch, evaluations)
+        return True
+
+    def _evaluate_part(self, part: str, epoch: int) -> Evaluation:
+        problem = self.problem
+        _seed_noise(self.spec.random_seed, part, epoch)
+        {
+            "train": problem.train_eval_init_op,
+            "valid": problem.valid_init_op,
+            "test": problem.test_init_op,
+        }[part]()
+        loss: Any = 0.0
+        accuracy: Any = 0.0
+        batches = 0
+        while True:
+            try:
+                batch_loss, batch_accuracy = problem.get_batch_loss_and_accuracy(
+                    add_regularization_if_available=False
+                )
+            except StopIteration:
+                break
+            loss, accuracy, batches = loss + batch_loss, accuracy + batch_accuracy, batches + 1
+        data_loss = float(loss) / batches
+        # The weights do not change within an evaluation, so neither does the L2 term.
+        penalty = regularization_value(problem) if self.objective.has_l2 else 0.0
+        return Evaluation(
+            loss=data_loss + penalty,
+            data_loss=data_loss,
+            accuracy=float(accuracy) / batches if problem.has_accuracy else None,
+        )
+
+    def _steps_per_epoch(self) -> int:
+        assert self.spec.batch_size is not None
+        return self.problem.data.size("train") // self.spec.batch_size
+
+    def _clock(self) -> float:
+        """Seconds; all work given to the device before is done."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+
+def _set_up(spec: RunSpec, device: torch.device) -> TestProblem:
+    problem_class: Callable[..., TestProblem] = find_testproblem(spec.testproblem).load()
+    try:
+        problem = problem_class(
+            spec.batch_size,
+            spec.weight_decay,
+            synthetic=spec.synthetic,
+            data_dir=spec.data_dir,
+            offline=spec.offline,
+            device=device,
+            seed=spec.random_seed,
+            split=spec.split,
+        )
+    except RuntimeError as error:  # torch's word for a device that is not there
+        raise UsageError(f"device {str(device)!r}: {error}") from error
+    problem.set_up()
+    return problem
+
+
+def _blank_result(
+    spec: RunSpec,
+    entry: OptimizerEntry,
+    problem: TestProblem,
+    objective: Objective,
+    device: torch.device,
+) -> RunResult:
+    assert spec.batch_size is not None
+    assert spec.num_epochs is not None
+    return RunResult(
+        testproblem=spec.testproblem,
+        optimizer_name=entry.label,
+        optimizer_hyperparams=dict(spec.hyperparams),
+        batch_size=spec.batch_size,
+        num_epochs=spec.num_epochs,
+        random_seed=spec.random_seed,
+        weight_decay=spec.weight_decay,
+        train_log_interval=spec.train_log_interval,
+        regularization=objective.regularization,
+        effective_weight_decay=objective.weight_decay,
+        max_norm=objective.max_norm,
+        training_params=dict(spec.training_params),
+        optimizer=spec.optimizer,
+        setting_source=spec.setting_source,
+        framework="pytorch",
+        data_set=problem.data.name,
+        data_label=problem.data.label,
+        data_version=problem.data.version,
+        split=spec.split,
+        environment=environment(device),
+    )
+
+
+def _step_size_summary(sizes: list[tuple[float | Tensor, float | Tensor]]) -> dict[str, float]:
+    """Mean, median, extremes and the clipped share of an epoch's logged steps."""
+    if isinstance(sizes[0][0], Tensor):
+        pairs = torch.stack([torch.stack([torch.as_tensor(x) for x in pair]) for pair in sizes])
+        rows = [(clipped, unclipped) for clipped, unclipped in pairs.tolist()]
+    else:
+        rows = [(float(clipped), float(unclipped)) for clipped, unclipped in sizes]
+    clipped = [row[0] for row in rows]
+    return {
+        "mean": statistics.fmean(clipped),
+        "median": statistics.median(clipped),
+        "min": min(clipped),
+        "max": max(clipped),
+        "clipped_fraction": statistics.fmean(row[0] < row[1] for row in rows),
+    }
+
+
+def _seed_noise(seed: int, part: str, epoch: int) -> None:
+    """Seeds dropout and sampled latents, which torch draws from its global generator.
+
+    Training and every evaluation have their own stream, so evaluating never changes training.
+    """
+    torch.manual_seed(derive_seed(seed, "noise", part, epoch))
+
+
+@contextmanager
+def _own_random_state(seed: int, device: torch.device) -> Iterator[None]:
+    """Leaves torch's global random state as it was found."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(derive_seed(seed, "noise"))
+        yield

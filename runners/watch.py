@@ -1,0 +1,41 @@
+"""What a run tells while it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alig_deepobs.results import RunResult
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of one set at one epoch.
+
+    Attributes:
+        loss: the run's objective (with its L2 term, if it has one), mean over mini-batches.
+        data_loss: the data term alone.
+        accuracy: a fraction, None for problems without accuracy.
+    """
+
+    loss: float
+    data_loss: float
+    accuracy: float | None
+
+
+class Watcher:
+    """Hears of a run's progress; this one ignores everything. Subclass what you need."""
+
+    def started(self, result: RunResult, steps_per_epoch: int) -> None:
+        """The run is set up and about to be evaluated for the first time."""
+
+    def evaluated(self, epoch: int, evaluations: dict[str, Evaluation]) -> None:
+        """Every set was evaluated after so many epochs (0: before training)."""
+
+    def ticked(self, epoch: int, step: int) -> None:
+        """So many steps of this epoch are given to the device; called every few steps."""
+
+    def stepped(self, epoch: int, step: int, loss: float) -> None:
+        """A step whose loss is logged was taken; called at the end of each epoch."""
+
+    def finished(self, result: RunResult) -> None:
+        """The run is over, however it ended."""
