@@ -1,0 +1,299 @@
+"""The interface of a test problem: DeepOBS 1.2's, with every random draw from a named seed."""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from alig_deepobs.errors import UsageError
+from alig_deepobs.seeds import derive_seed
+from alig_deepobs.testproblems.checks import check_weight_decay, find_device
+from alig_deepobs.testproblems.datasets.base import Batch, DataSet
+from alig_deepobs.testproblems.losses import reduce_losses
+
+Phase = Literal["train", "train_eval", "valid", "test"]
+LossAndAccuracy = tuple[Tensor, Tensor | float]
+
+
+class TestProblem:
+    """A data set, a network and a loss: what an optimizer is tried on.
+
+    A problem is used as in DeepOBS: `set_up`, then for each pass over a set one of the four
+    ``*_init_op`` methods and `get_batch_loss_and_accuracy_func` until it raises StopIteration.
+
+    Subclasses supply `load_data`, `build_net` and, unless they classify, `losses_of` and
+    `correct_of`. A mini-batch's loss is made of three functions without side effects (`forward`,
+    `losses_of`, `correct_of`), so that many runs can be computed at once with `torch.func`.
+
+    Args:
+        batch_size: examples in a mini-batch; incomplete mini-batches are dropped.
+        weight_decay: L2 factor, where the problem has an L2 term (else it is ignored with a
+            warning in the log); None for the problem's default.
+        synthetic: use the small synthetic twin of the data set, which needs no files.
+        data_dir: folder with the official files, which is then the only place that is looked
+            at; None for the per-user cache, which is filled by downloads.
+        offline: never touch the network.
+        device: None for the GPU if there is one, else the CPU.
+        seed: base of the seeds of initial weights and batch orders; None for
+            ``torch.initial_seed()``, so a script that calls ``torch.manual_seed(42)`` gets the
+            run of seed 42.
+        split: ``"full"`` (all training data train) or ``"validation"`` (a fixed part, which is
+            the same for every seed, is held out as the validation set).
+
+    Attributes:
+        net: the network, on the device.
+        data: the data set, on the device.
+        loss_function: a class called as ``loss_function(reduction=...)``.
+        regularization_groups: L2 factor -> parameters that it applies to (0.0: the others).
+        phase: the current phase (None before the first ``*_init_op``).
+        has_accuracy: whether the problem has an accuracy; where not, it is reported as 0.0.
+        device: where everything lives.
+        epochs_started: calls of `train_init_op`; the next one takes `batch_order` of this
+            number. A resumed run sets it.
+        evaluations_started: the same for `train_eval_init_op`.
+
+    Raises:
+        UsageError: an argument does not make sense.
+
+    Example:
+        >>> from alig_deepobs.testproblems import quadratic_deep
+        >>> problem = quadratic_deep(batch_size=128, seed=42, device="cpu")
+        >>> problem.set_up()
+        >>> problem.test_init_op()
+        >>> loss, accuracy = problem.get_batch_loss_and_accuracy()
+        >>> accuracy
+        0.0
+    """
+
+    __test__ = False  # a name that pytest would take for a test
+    has_accuracy: ClassVar[bool] = True
+    has_weight_decay: ClassVar[bool] = False
+    loss_function: ClassVar[type[nn.Module]] = nn.CrossEntropyLoss
+
+    net: nn.Module
+    data: DataSet
+    regularization_groups: dict[float, list[nn.Parameter]]
+
+    def __init__(
+        self,
+        batch_size: int,
+        weight_decay: float | None = None,
+        *,
+        synthetic: bool = False,
+        data_dir: str | None = None,
+        offline: bool = False,
+        device: str | torch.device | None = None,
+        seed: int | None = None,
+        split: str = "full",
+    ) -> None:
+        if split not in ("full", "validation"):
+            raise UsageError(f"split must be 'full' or 'validation', not {split!r}")
+        try:
+            self.batch_size = operator.index(batch_size)
+        except TypeError:
+            raise UsageError(f"batch_size must be an integer, not {batch_size!r}") from None
+        self.weight_decay = check_weight_decay(
+            weight_decay, type(self).__name__, self.has_weight_decay
+        )
+        self.synthetic = synthetic
+        self.data_dir = data_dir
+        self.offline = offline
+        self.device = find_device(device)
+        self.seed = torch.initial_seed() if seed is None else operator.index(seed)
+        self.split = split
+        self.phase: Phase | None = None
+        self.epochs_started = 0
+        self.evaluations_started = 0
+        self._batches: Iterator[Batch] | None = None
+
+    # What a subclass supplies.
+
+    def load_data(self) -> DataSet:
+        """Loads the data set (all of the training data, on the CPU)."""
+        raise NotImplementedError
+
+    def build_net(self, generator: torch.Generator) -> nn.Module:
+        """Builds the network on the CPU; the generator is the only source of randomness."""
+        raise NotImplementedError
+
+    def forward(self, batch: Batch) -> Any:
+        """What the network makes of a mini-batch."""
+        return self.net(batch[0])
+
+    def losses_of(self, outputs: Any, batch: Batch) -> Tensor:
+        """The data loss of each example, shape ``(batch_size,)``."""
+        return nn.functional.cross_entropy(outputs, batch[1], reduction="none")
+
+    def correct_of(self, outputs: Any, batch: Batch) -> Tensor | None:
+        """Whether each example is classified correctly, shape ``(batch_size,)``.
+
+        None for problems without accuracy.
+        """
+        if not self.has_accuracy:
+            return None
+        correct: Tensor = outputs.argmax(dim=1) == batch[1]
+        return correct
+
+    # DeepOBS's interface.
+
+    def set_up(self) -> None:
+        """Loads the data, builds the network and puts both on the device.
+
+        Raises:
+            DataError: a data file is missing or broken.
+            UsageError: ``batch_size`` does not fit the data, or there is nothing to hold out.
+        """
+        data = self.load_data().for_split(self.split)
+        for part in data.parts:
+            size = data.size(part)
+            if not 1 <= self.batch_size <= size:
+                raise UsageError(
+                    f"{type(self).__name__}: batch_size must be from 1 to {size} (all examples "
+                    f"of the {part} set of {data.label}), not {self.batch_size}"
+                )
+        self.data = data.to(self.device)
+        # The weights are drawn on the CPU, so that they are the same on every device.
+        self.net = self.build_net(self._generator("weights")).to(self.device)
+        self.regularization_groups = self._group_parameters()
+        self.phase = None
+        self.epochs_started = 0
+        self.evaluations_started = 0
+        self._batches = None
+
+    def batch_order(self, epoch: int) -> Tensor:
+        """The mini-batches of a training epoch: indices of shape ``(steps, batch_size)``.
+
+        It is a permutation of the whole training set without its incomplete mini-batch, which
+        depends on the seed and the epoch (from 0) alone.
+        """
+        size = self.data.size("train")
+        return self._draw(size // self.batch_size, "order", epoch)
+
+    def train_eval_order(self, evaluation: int) -> Tensor:
+        """The mini-batches of an evaluation on training data: ``(steps, batch_size)``.
+
+        As in DeepOBS 1.1.2, each evaluation draws its own subset of the training set.
+        """
+        size = self.data.size("train")
+        if self.data.train_eval_size is not None:
+            size = min(size, self.data.train_eval_size)
+        return self._draw(size // self.batch_size, "train_eval", evaluation)
+
+    def train_init_op(self) -> None:
+        """Starts the next training epoch, with its own batch order."""
+        order = self.batch_order(self.epochs_started)
+        self.epochs_started += 1
+        self._start("train", (self.data.take("train", index) for index in order))
+
+    def train_eval_init_op(self) -> None:
+        """Starts an evaluation on the next random subset of the training set."""
+        order = self.train_eval_order(self.evaluations_started)
+        self.evaluations_started += 1
+        self._start("train_eval", (self.data.take("train", index) for index in order))
+
+    def valid_init_op(self) -> None:
+        """Starts an evaluation on the validation set, in its fixed order.
+
+        Raises:
+            UsageError: there is none, because the split is ``"full"``.
+        """
+        if "valid" not in self.data.parts:
+            raise UsageError(
+                f"{type(self).__name__} has no validation set: split is {self.split!r}; "
+                "create the problem with split='validation'"
+            )
+        self._start("valid", self.data.slices("valid", self.batch_size))
+
+    def test_init_op(self) -> None:
+        """Starts an evaluation on the test set, in its fixed order."""
+        self._start("test", self.data.slices("test", self.batch_size))
+
+    def get_batch_loss_and_accuracy_func(
+        self,
+        reduction: str = "mean",
+        add_regularization_if_available: bool = True,
+        *,
+        with_accuracy: bool = True,
+    ) -> Callable[[], LossAndAccuracy]:
+        """Draws the next mini-batch now and returns a function that evaluates the net on it.
+
+        The function may be called again, for example by a line search: each call computes the
+        loss anew, with fresh dropout masks. Outside the train phase it builds no graph.
+
+        Args:
+            reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss per example).
+            add_regularization_if_available: add `get_regularization_loss`, a scalar, to the
+                (reduced) loss.
+            with_accuracy: leave the accuracy out (it is then 0.0) if it is not wanted.
+
+        Returns:
+            A function without arguments that returns the loss and the accuracy, a fraction: a
+            tensor of shape ``()`` on the device, or the float 0.0 for problems without accuracy.
+
+        Raises:
+            StopIteration: the epoch, or the evaluation set, is over.
+            UsageError: unknown reduction, or no phase was started.
+        """
+        if reduction not in ("mean", "sum", "none"):
+            raise UsageError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+        if self._batches is None:
+            raise UsageError("start a phase first, for example with train_init_op()")
+        batch = next(self._batches)
+        training = self.phase == "train"
+
+        def loss_and_accuracy() -> LossAndAccuracy:
+            with contextlib.nullcontext() if training else torch.no_grad():
+                outputs = self.forward(batch)
+                loss = self._reduced_loss(outputs, batch, reduction)
+                if add_regularization_if_available and any(self.regularization_groups):
+                    loss = loss + self.get_regularization_loss()
+                correct = self.correct_of(outputs, batch) if with_accuracy else None
+                return loss, 0.0 if correct is None else correct.float().mean()
+
+        return loss_and_accuracy
+
+    def get_batch_loss_and_accuracy(
+        self, reduction: str = "mean", add_regularization_if_available: bool = True
+    ) -> LossAndAccuracy:
+        """Loss and accuracy of the next mini-batch; see `get_batch_loss_and_accuracy_func`."""
+        return self.get_batch_loss_and_accuracy_func(reduction, add_regularization_if_available)()
+
+    def get_regularization_loss(self) -> Tensor | float:
+        """The L2 term, 0.5 * sum of factor * |weights|^2 over the groups; 0.0 if there is none."""
+        total: Tensor | float = 0.0
+        for factor, parameters in self.regularization_groups.items():
+            if factor:
+                for weight in parameters:
+                    total = total + 0.5 * factor * weight.square().sum()
+        return total
+
+    # Internals.
+
+    def _reduced_loss(self, outputs: Any, batch: Batch, reduction: str) -> Tensor:
+        return reduce_losses(self.losses_of(outputs, batch), reduction)
+
+    def _group_parameters(self) -> dict[float, list[nn.Parameter]]:
+        # Only kernels are regularized: biases have one dimension.
+        groups: dict[float, list[nn.Parameter]] = {}
+        for parameter in self.net.parameters():
+            factor = (self.weight_decay or 0.0) if parameter.ndim > 1 else 0.0
+            groups.setdefault(factor, []).append(parameter)
+        return groups
+
+    def _generator(self, *name: int | str) -> torch.Generator:
+        return torch.Generator().manual_seed(derive_seed(self.seed, *name))
+
+    def _draw(self, steps: int, *name: int | str) -> Tensor:
+        permutation = torch.randperm(self.data.size("train"), generator=self._generator(*name))
+        order = permutation[: steps * self.batch_size].view(steps, self.batch_size)
+        return order.to(self.device)
+
+    def _start(self, phase: Phase, batches: Iterator[Batch]) -> None:
+        self.phase = phase
+        self._batches = batches
+        self.net.train(phase == "train")

@@ -1,0 +1,108 @@
+"""A data set: a few tensors per part, from which batches are taken by index."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from alig_deepobs.errors import UsageError
+
+Batch = tuple[Tensor, ...]
+"""The tensors of a mini-batch; for images ``(images, labels)``."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Tensors that are small enough to live on the training device as a whole.
+
+    Images stay in bytes, a quarter of the memory, until a batch of them is taken. A batch is an
+    index operation on the device: there are no worker processes.
+
+    Attributes:
+        name: the name on the command line.
+        label: the name in reports; it says so when the content is not the official one.
+        version: hexadecimal SHA-256 digest of the decoded content.
+        parts: ``"train"``, ``"test"`` and perhaps ``"valid"``: the tensors of each, which have
+            the same first dimension. uint8 tensors are images.
+        scale: what the bytes of images are divided by.
+        train_eval_size: examples in an evaluation on training data; None for all.
+        held_out: indices of the training examples that `for_split` makes the validation set;
+            None if there are none, or if there is a part ``"valid"`` of its own.
+    """
+
+    name: str
+    label: str
+    version: str
+    parts: Mapping[str, Batch]
+    scale: float = 1.0
+    train_eval_size: int | None = None
+    held_out: Tensor | None = None
+
+    def size(self, part: str) -> int:
+        """The number of examples of a part."""
+        return len(self.parts[part][0])
+
+    def take(self, part: str, index: Tensor) -> Batch:
+        """The examples with these indices: images as floats from 0 to 1, the rest as it is.
+
+        Args:
+            part: ``"train"``, ``"valid"`` or ``"test"``.
+            index: int64 tensor of shape ``(batch_size,)`` on the device of the data.
+        """
+        return tuple(self._decode(x.index_select(0, index)) for x in self.parts[part])
+
+    def slices(self, part: str, batch_size: int) -> Iterator[Batch]:
+        """The full mini-batches of a part in its fixed order."""
+        tensors = self.parts[part]
+        for start in range(0, self.size(part) - batch_size + 1, batch_size):
+            yield tuple(self._decode(x[start : start + batch_size]) for x in tensors)
+
+    def to(self, device: torch.device) -> DataSet:
+        """The same data on a device."""
+        parts = {part: tuple(x.to(device) for x in xs) for part, xs in self.parts.items()}
+        return dataclasses.replace(self, parts=parts)
+
+    def for_split(self, split: str) -> DataSet:
+        """The data with a validation set (``"validation"``) or without one (``"full"``).
+
+        Raises:
+            UsageError: the data set has nothing that could be held out.
+        """
+        parts = dict(self.parts)
+        if split == "full":
+            parts.pop("valid", None)
+        elif self.held_out is not None:
+            keep = torch.ones(self.size("train"), dtype=torch.bool)
+            keep[self.held_out] = False
+            parts["valid"] = tuple(x[~keep] for x in parts["train"])
+            parts["train"] = tuple(x[keep] for x in parts["train"])
+        elif "valid" not in parts:
+            raise UsageError(
+                f"split='validation': the data set {self.name} has no validation set; "
+                "use split='full'"
+            )
+        return dataclasses.replace(self, parts=parts, held_out=None)
+
+    def _decode(self, x: Tensor) -> Tensor:
+        return x.float() / self.scale if x.dtype == torch.uint8 else x
+
+
+def content_digest(arrays: Iterable[NDArray[np.generic]]) -> str:
+    """SHA-256 of shapes, types and values of arrays, as a hexadecimal text.
+
+    Example:
+        >>> content_digest([np.zeros(2)]) == content_digest([np.zeros((2, 1))])
+        False
+    """
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.shape} {array.dtype.str} ".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,43 @@
+"""The handwritten digits that come with scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from alig_deepobs.testproblems.datasets.base import DataSet, content_digest
+
+TEST_SIZE = 352  # 11 mini-batches of 32
+VALID_SIZE = 256
+
+
+def digits(*, synthetic: bool = False) -> DataSet:
+    """1,797 images of 8 x 8 pixels with 17 grey levels: 1,445 for training, 352 for testing.
+
+    The file is ordered by writer, so a fixed permutation comes before the split.
+
+    Args:
+        synthetic: only the first 512 training and 256 test images.
+    """
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    order = np.random.RandomState(42).permutation(len(labels))
+    images = pixels[order].astype(np.uint8).reshape(-1, 1, 8, 8)
+    labels = labels[order].astype(np.int64)
+    train = slice(0, 512 if synthetic else len(labels) - TEST_SIZE)
+    test = slice(len(labels) - TEST_SIZE, len(labels) - TEST_SIZE + 256 if synthetic else None)
+    valid_size = 128 if synthetic else VALID_SIZE
+    parts = {
+        name: (torch.from_numpy(images[part]), torch.from_numpy(labels[part]))
+        for name, part in (("train", train), ("test", test))
+    }
+    size = len(parts["train"][0])
+    return DataSet(
+        name="digits",
+        label="Digits (synthetic twin)" if synthetic else "Digits (scikit-learn)",
+        version=content_digest(x.numpy() for part in parts.values() for x in part),
+        parts=parts,
+        scale=16.0,
+        held_out=torch.arange(size - valid_size, size),
+    )

@@ -1,0 +1,132 @@
+"""Data sets in MNIST's format, and their synthetic twins."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from alig_deepobs.errors import DataError
+from alig_deepobs.seeds import derive_seed
+from alig_deepobs.testproblems.datasets.base import Batch, DataSet, content_digest
+from alig_deepobs.testproblems.datasets.fetch import how_to_get, require
+from alig_deepobs.testproblems.datasets.idx import (
+    IdxFile,
+    check_counts,
+    read_images,
+    read_labels,
+)
+from alig_deepobs.testproblems.datasets.sources import SOURCES, Source
+
+logger = logging.getLogger(__name__)
+
+TRAIN_EVAL_SIZE = 10_000
+VALID_SIZE = 10_000
+
+
+def load_images(source: Source, *, synthetic: bool, data_dir: str | None, offline: bool) -> DataSet:
+    """Loads a data set of 28 x 28 images in ten classes.
+
+    Args:
+        source: the data set.
+        synthetic: make up the small synthetic twin instead; reads and writes nothing.
+        data_dir: folder with the official files; None for the cache.
+        offline: never touch the network.
+
+    Raises:
+        DataError: a file is missing or broken.
+    """
+    if synthetic:
+        return synthetic_images(source)
+    paths = require(source, data_dir, offline)
+    # The time of the last change and the size are part of the key, so a replaced file is read.
+    stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
+    data, verified = _read_images(source, tuple(paths), stamps, how_to_get(source, data_dir))
+    if not verified:
+        logger.warning(
+            "the files in %s are not the official ones of %s", paths[0].parent, source.label
+        )
+    return data
+
+
+@lru_cache(maxsize=4)
+def _read_images(
+    source: Source, paths: tuple[Path, ...], stamps: tuple[tuple[int, int], ...], hint: str
+) -> tuple[DataSet, bool]:
+    # Cached because a grid of runs in one process would decode the same files again and again.
+    train_images, train_labels, test_images, test_labels = paths
+    files = [
+        *_read_pair(train_images, train_labels, hint),
+        *_read_pair(test_images, test_labels, hint),
+    ]
+    verified = True
+    for path, file, official in zip(paths, files, source.files, strict=True):
+        if file.sha256 != official.sha256 and file.content_sha256 != official.content_sha256:
+            _check_not_another(source, path, file, hint)
+            verified = False
+    tensors = [torch.from_numpy(file.array) for file in files]
+    digests = "".join(file.content_sha256 for file in files)
+    data = DataSet(
+        name=source.name,
+        label=source.label if verified else f"{source.label} (unverified files)",
+        version=hashlib.sha256(digests.encode()).hexdigest(),
+        parts={
+            "train": (tensors[0].unsqueeze(1), tensors[1].long()),
+            "test": (tensors[2].unsqueeze(1), tensors[3].long()),
+        },
+        scale=255.0,
+        train_eval_size=TRAIN_EVAL_SIZE,
+        held_out=_held_out(len(tensors[0]), VALID_SIZE),
+    )
+    return data, verified
+
+
+def _read_pair(images: Path, labels: Path, hint: str) -> tuple[IdxFile, IdxFile]:
+    pair = read_images(images, hint), read_labels(labels, hint)
+    check_counts(*pair, images, hint)
+    return pair
+
+
+def _check_not_another(source: Source, path: Path, file: IdxFile, hint: str) -> None:
+    # MNIST and Fashion-MNIST give their files the same names, so they are easily mixed up.
+    for other in SOURCES.values():
+        for official in other.files:
+            if file.sha256 == official.sha256 or file.content_sha256 == official.content_sha256:
+                raise DataError(
+                    f"{path}: holds {official.name} of {other.label}; expected {path.name} of "
+                    f"{source.label}; {hint}"
+                )
+
+
+def _held_out(size: int, valid_size: int) -> torch.Tensor:
+    # A fixed permutation: the writers of the images are not spread evenly over the file. At most
+    # a quarter of a file that is smaller than the official one.
+    permutation = np.random.RandomState(42).permutation(size)
+    return torch.from_numpy(permutation[: min(valid_size, size // 4)])
+
+
+def synthetic_images(source: Source) -> DataSet:
+    """512 training and 256 test images: one random pattern per class, under noise."""
+    rng = np.random.default_rng(derive_seed("synthetic twin", source.name))
+    patterns = np.kron(rng.random((10, 7, 7)), np.ones((4, 4)))
+
+    def draw(size: int) -> Batch:
+        labels = rng.permutation(np.arange(size) % 10)
+        noise = rng.random((size, 28, 28))
+        images = (255 * (0.6 * patterns[labels] + 0.4 * noise)).astype(np.uint8)
+        return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels)
+
+    parts = {"train": draw(512), "test": draw(256)}
+    return DataSet(
+        name=source.name,
+        label=f"{source.label} (synthetic twin)",
+        version=content_digest(x.numpy() for part in parts.values() for x in part),
+        parts=parts,
+        scale=255.0,
+        train_eval_size=TRAIN_EVAL_SIZE,
+        held_out=_held_out(512, 128),
+    )

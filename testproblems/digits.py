@@ -1,0 +1,55 @@
+"""Problems on the handwritten digits that come with scikit-learn; they need no download."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from alig_deepobs.testproblems.datasets.base import DataSet
+from alig_deepobs.testproblems.datasets.digits import digits
+from alig_deepobs.testproblems.families import Classification
+from alig_deepobs.testproblems.models.logreg import logreg
+from alig_deepobs.testproblems.models.mlp import digits_mlp as small_mlp
+
+
+class _Digits(Classification):
+    has_weight_decay = True
+
+    def load_data(self) -> DataSet:
+        """Loads the digits."""
+        return digits(synthetic=self.synthetic)
+
+
+class digits_logreg(_Digits):
+    """Logistic regression on the digits of scikit-learn.
+
+    Network: one dense layer, 64-10, started at zero (650 parameters).
+    Loss: cross entropy; at the start ln 10 = 2.302585.
+    Regularizer: L2 on the kernel with factor ``weight_decay``; by default none.
+    Data: 1,797 images of 8 x 8 pixels, 1,445 for training and 352 for testing.
+    Defaults: batch size 32, 30 epochs.
+    Interpolation: no.
+    Source: this package; scikit-learn's `load_digits`, from the UCI data set "optdigits".
+    """
+
+    def build_net(self, generator: torch.Generator) -> nn.Module:
+        """Builds the network; it starts at zero, so nothing is drawn."""
+        return logreg(64, 10)
+
+
+class digits_mlp(_Digits):
+    """A small multi-layer perceptron on the digits of scikit-learn.
+
+    Network: dense layers 64-100-50-10 with ReLU, He's initial kernels, zero biases (12,060
+        parameters).
+    Loss: cross entropy.
+    Regularizer: L2 on the kernels with factor ``weight_decay``; by default none.
+    Data: 1,797 images of 8 x 8 pixels, 1,445 for training and 352 for testing.
+    Defaults: batch size 32, 30 epochs.
+    Interpolation: yes.
+    Source: this package; scikit-learn's `load_digits`, from the UCI data set "optdigits".
+    """
+
+    def build_net(self, generator: torch.Generator) -> nn.Module:
+        """Builds the network."""
+        return small_mlp(generator)

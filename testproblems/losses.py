@@ -1,0 +1,46 @@
+"""The losses that PyTorch does not have, in PyTorch's form: ``Loss(reduction=...)``."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def reduce_losses(losses: Tensor, reduction: str) -> Tensor:
+    """The mean or the sum of per-example losses, or (``"none"``) the losses themselves."""
+    if reduction == "mean":
+        return losses.mean()
+    return losses.sum() if reduction == "sum" else losses
+
+
+class VAELoss(nn.Module):
+    """The loss of DeepOBS's variational auto-encoders.
+
+    For an image ``x``, its reconstruction ``y``, the mean ``m`` and the logarithm ``s`` of the
+    standard deviation of its code: ``|y - x|^2 - 0.5 * sum(1 + 2 s - m^2 - exp(2 s))``, sums over
+    pixels and over latent dimensions. The second term is the Kullback-Leibler divergence of the
+    code from a standard normal distribution.
+    """
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, outputs: tuple[Tensor, Tensor, Tensor], images: Tensor) -> Tensor:
+        """The loss of what the net returned, ``(y, m, s)``, for the images."""
+        reconstruction, mean, log_std = outputs
+        squared_error = (reconstruction - images.flatten(1)).square().sum(dim=1)
+        inner = 1.0 + 2.0 * log_std - mean.square() - torch.exp(2.0 * log_std)
+        return reduce_losses(squared_error - 0.5 * inner.sum(dim=1), self.reduction)
+
+
+class GivenLosses(nn.Module):
+    """The loss of problems whose "network" returns the per-example losses itself."""
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, losses: Tensor, target: Tensor | None = None) -> Tensor:
+        """Reduces the losses; a target is accepted and plays no part."""
+        return reduce_losses(losses, self.reduction)

@@ -1,0 +1,1 @@
+"""The networks of the test problems, as plain functions and modules."""

@@ -1,0 +1,133 @@
+"""Finding and downloading files; the only network is a server on this machine."""
+
+import dataclasses
+import gzip
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from alig_deepobs.errors import DataError, UsageError
+from alig_deepobs.testproblems import mnist_logreg
+from alig_deepobs.testproblems.datasets import fetch
+from alig_deepobs.testproblems.datasets.fetch import FileState
+from alig_deepobs.testproblems.datasets.sources import MNIST, find_source
+
+IMAGES = "train-images-idx3-ubyte.gz"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def served(official, mnist_folder):
+    """The official source with two mirrors, of which the first has nothing."""
+    handler = partial(Quiet, directory=str(mnist_folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}"
+    yield dataclasses.replace(official, mirrors=(f"{base}/nothing/", f"{base}/mnist/"))
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("the network was touched")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+
+
+def test_download_into_the_cache(served, cache):
+    paths = fetch.require(served)
+    assert [path.parent for path in paths] == [cache / "mnist"] * 4
+    assert sorted(path.name for path in (cache / "mnist").iterdir()) == sorted(
+        file.name for file in served.files
+    )
+    assert all(fetch.check_file(served, file)[1] is FileState.OK for file in served.files)
+
+
+def test_what_is_there_is_not_downloaded_again(served, no_network, mnist_folder):
+    assert len(fetch.require(served, str(mnist_folder))) == 4
+    assert len(fetch.fetch(served, str(mnist_folder))) == 4
+
+
+def test_fetch_replaces_corrupt_files(served, tmp_path):
+    path = fetch.fetch(served, str(tmp_path / "new"))[0]
+    assert path == tmp_path / "new" / "mnist" / IMAGES
+    good = path.read_bytes()
+    path.write_bytes(good[:-100])
+    assert fetch.check_file(served, served.files[0], str(tmp_path / "new"))[1] is FileState.CORRUPT
+    fetch.fetch(served, str(tmp_path / "new"))
+    assert path.read_bytes() == good
+
+
+def test_fetch_leaves_other_sound_files_alone(served, no_network, mnist_folder, caplog):
+    path = mnist_folder / "mnist" / IMAGES
+    path.write_bytes(gzip.compress(b"something else"))
+    fetch.fetch(served, str(mnist_folder))
+    assert "is not the official file" in caplog.text
+    assert gzip.decompress(path.read_bytes()) == b"something else"
+
+
+def test_a_wrong_download_leaves_nothing_behind(served, mnist_folder, cache):
+    (mnist_folder / "mnist" / IMAGES).write_bytes(b"changed on the server")
+    with pytest.raises(DataError) as caught:
+        fetch.require(served)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert all(mirror + IMAGES in text for mirror in served.mirrors)
+    assert list((cache / "mnist").iterdir()) == []
+
+
+def test_offline(no_network, cache):
+    problem = mnist_logreg(32, offline=True, device="cpu")
+    with pytest.raises(DataError) as caught:
+        problem.set_up()
+    text = str(caught.value)
+    assert "\n" not in text
+    assert f"{IMAGES}, " in text
+    assert f"missing in {cache / 'mnist'} (offline)" in text
+    assert "`alig-deepobs data fetch mnist`" in text
+    with pytest.raises(DataError, match=r"is missing in .*offline"):
+        fetch.fetch(MNIST, offline=True)
+    assert not cache.exists()
+
+
+def test_data_dir_is_the_only_place_and_never_filled(no_network, tmp_path, mnist_folder):
+    with pytest.raises(DataError, match=r"missing in .*empty/mnist or .*empty;"):
+        fetch.require(MNIST, str(tmp_path / "empty"))
+    assert not (tmp_path / "empty").exists()
+    inside = fetch.require(MNIST, str(mnist_folder))
+    assert fetch.require(MNIST, str(mnist_folder / "mnist")) == inside
+
+
+def test_states(official, mnist_folder):
+    folder = str(mnist_folder)
+    file, path = official.files[0], mnist_folder / "mnist" / IMAGES
+    raw = path.read_bytes()
+    contents = {
+        FileState.OK: raw,
+        FileState.OK_CONTENT: gzip.compress(gzip.decompress(raw), 1, mtime=1),
+        FileState.UNVERIFIED: gzip.compress(b"x"),
+        FileState.CORRUPT: raw[:-1],
+    }
+    for state, content in contents.items():
+        path.write_bytes(content)
+        assert fetch.check_file(official, file, folder) == (path, state)
+    path.unlink()
+    assert fetch.check_file(official, file, folder) == (None, FileState.MISSING)
+
+
+def test_the_default_cache_is_the_users(monkeypatch):
+    monkeypatch.delenv(fetch.CACHE_VARIABLE)
+    assert fetch.cache_dir().name == "alig-deepobs"
+
+
+def test_unknown_data_set():
+    with pytest.raises(UsageError, match="did you mean mnist"):
+        find_source("mnits")
