@@ -1,0 +1,134 @@
+"""The best known setting of an optimizer on a problem, or a small grid to look for one.
+
+A comparison is only as fair as its tuning. So every setting says where it comes from, and where
+none is known every optimizer gets a grid of the same size.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from alig_deepobs.baselines.published import published_result, read_table, tuples_for_lists
+from alig_deepobs.registry import OptimizerEntry
+
+
+@dataclass(frozen=True)
+class KnownSetting:
+    """A setting and where it comes from.
+
+    Attributes:
+        params: hyper-parameters under the registry's names; those left out keep their default.
+        source: one line for a footnote: who chose it, and how.
+    """
+
+    params: dict[str, Any]
+    source: str
+
+
+# Problems that borrow the DeepOBS setting of another one: same network, data of the same form.
+TRANSFERS = {"mnist_2c2d": "fmnist_2c2d"}
+
+# The values of the main hyper-parameter that are tried where no setting is known.
+GRIDS: dict[str, tuple[float, ...]] = {
+    "alig": (1e-2, 3e-2, 1e-1, 3e-1, 1.0),
+    "sgd": (1e-2, 3e-2, 1e-1, 3e-1, 1.0),
+    "momentum": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
+    "adam": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+}
+
+# Factors of the default for any other optimizer: as many as a grid above has values.
+FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)
+
+# Decades by which a grid is moved where the curvature or the scale of the loss asks for it.
+# Adam's step does not depend on the scale of the gradient, so its grid stays.
+#   two_d_*: curvatures of hundreds at the start; Beale's are far larger there (loss 170,000),
+#     and only ALI-G's step shrinks with them.
+#   quadratic_deep: the largest curvature is 60, so steps above 2/60 blow up.
+#   *_vae: the loss is a sum over pixels, so its gradients are tens of times larger; DeepOBS's
+#     best rate for SGD is 0.004.
+GRID_SHIFTS: dict[str, dict[str, int]] = {
+    "two_d_rosenbrock": {"alig": -2, "sgd": -2, "momentum": -2},
+    "two_d_branin": {"alig": -2, "sgd": -2, "momentum": -2},
+    "two_d_beale": {"alig": -2, "sgd": -4, "momentum": -4},
+    "quadratic_deep": {"alig": -1, "sgd": -1, "momentum": -1},
+    "mnist_vae": {"alig": -2, "sgd": -2, "momentum": -2},
+    "fmnist_vae": {"alig": -2, "sgd": -2, "momentum": -2},
+}
+
+
+def known_setting(problem: str, optimizer: str) -> KnownSetting | None:
+    """The best known setting of an optimizer on a problem, None where none is known.
+
+    Settings that this project chose (``measured_settings.json``) come first, then those that
+    DeepOBS chose for its baselines.
+
+    Args:
+        problem: name of the test problem.
+        optimizer: name in the registry.
+
+    Example:
+        >>> known_setting("quadratic_deep", "momentum").params
+        {'lr': 0.0025118864315, 'momentum': 0.99, 'nesterov': False}
+        >>> known_setting("mnist_mlp", "sgd") is None
+        True
+    """
+    measured = _measured().get(problem, {}).get(optimizer)
+    if measured is not None:
+        return KnownSetting(tuples_for_lists(measured["params"]), measured["source"])
+    found = published_result(TRANSFERS.get(problem, problem), optimizer)
+    if found is None:
+        return None
+    if problem in TRANSFERS:
+        return KnownSetting(found.params, f"{found.problem}'s DeepOBS setting")
+    source = "DeepOBS baselines (36 rates, best final test result of one seed)"
+    if found.trivial_seeds:
+        # Otherwise the table would pass off a failed baseline as a tuned one.
+        failed, seeds = len(found.trivial_seeds), len(found.per_seed)
+        source += f"; there {failed} of {seeds} seeds did not beat a constant prediction"
+    return KnownSetting(found.params, source)
+
+
+def grid_for(problem: str, optimizer_entry: OptimizerEntry) -> list[dict[str, Any]]:
+    """The settings to try where none is known: five values of the main hyper-parameter.
+
+    The other hyper-parameters keep their defaults. An optimizer that this package does not know
+    gets its default times 0.01 to 100. Where the main hyper-parameter is not a positive number
+    there is nothing to scale, and the grid is its default alone.
+
+    Args:
+        problem: name of the test problem; some problems need smaller steps (`GRID_SHIFTS`).
+        optimizer_entry: the optimizer.
+
+    Example:
+        >>> from alig_deepobs.registry import find_optimizer
+        >>> grid_for("mnist_mlp", find_optimizer("sgd"))
+        [{'lr': 0.01}, {'lr': 0.03}, {'lr': 0.1}, {'lr': 0.3}, {'lr': 1.0}]
+        >>> [setting["max_lr"] for setting in grid_for("quadratic_deep", find_optimizer("alig"))]
+        [0.001, 0.003, 0.01, 0.03, 0.1]
+    """
+    main = optimizer_entry.main_hyperparameter
+    if main is None:
+        return [{}]
+    declared = optimizer_entry.hyperparameters[main]
+    if optimizer_entry.name in GRIDS:
+        decades = GRID_SHIFTS.get(problem, {}).get(optimizer_entry.name, 0)
+        return [{main: _shifted(value, decades)} for value in GRIDS[optimizer_entry.name]]
+    if declared.type is float and declared.default is not None and declared.default > 0:
+        return [{main: _rounded(declared.default * factor)} for factor in FACTORS]
+    return [{main: declared.default}]
+
+
+def _shifted(value: float, decades: int) -> float:
+    return _rounded(value * 10.0**decades)
+
+
+def _rounded(value: float) -> float:
+    """Drops the rounding noise of a product: 0.003, not 0.0030000000000000005."""
+    return float(f"{value:.12g}")
+
+
+@functools.cache
+def _measured() -> dict[str, Any]:
+    return read_table("measured_settings.json")

@@ -1,0 +1,170 @@
+import math
+from dataclasses import replace
+
+import pytest
+
+from alig_deepobs.analysis import comparable_groups, leaderboard
+from alig_deepobs.errors import UsageError
+from alig_deepobs.results import Outcome
+
+SEEDS = (1, 2, 3)
+
+
+def runs_of(make_run, label, finals, **changes):
+    return [make_run(label, seed, final, **changes) for seed, final in enumerate(finals, 1)]
+
+
+def test_planted_winner_is_found(make_run, accuracy_problem):
+    runs = [
+        *runs_of(make_run, "SGD", [0.80, 0.81, 0.82]),
+        *runs_of(make_run, "AliG", [0.95, 0.96, 0.97]),
+    ]
+    board = leaderboard(runs, accuracy_problem)
+    first, second = board.rows
+    assert (first.label, first.rank, first.tied) == ("AliG", 1, False)
+    assert first.headline.mean == pytest.approx(0.96)
+    assert second.separated
+    assert second.difference.mean == pytest.approx(-0.15)
+    assert not second.tied
+    assert (first.n_reached, second.n_reached) == (3, 0)
+    assert first.median_epochs == 2
+    assert second.median_epochs is None
+    assert first.seconds_per_epoch.mean == 2.0
+
+
+def test_ties_are_no_wins(make_run, accuracy_problem):
+    runs = [
+        *runs_of(make_run, "A", [0.95, 0.90, 0.97]),
+        *runs_of(make_run, "B", [0.94, 0.95, 0.90]),
+        *runs_of(make_run, "C", [0.50, 0.51, 0.52]),
+    ]
+    rows = leaderboard(runs, accuracy_problem).rows
+    assert [(row.label, row.tied) for row in rows] == [("A", True), ("B", True), ("C", False)]
+    assert not rows[1].separated
+
+
+def test_lower_loss_wins(make_run, loss_problem):
+    runs = [*runs_of(make_run, "A", [0.5] * 3), *runs_of(make_run, "B", [0.7] * 3)]
+    rows = leaderboard(runs, loss_problem).rows
+    assert [row.label for row in rows] == ["B", "A"]
+    # The data term is ranked, not the objective with its L2 term.
+    assert rows[0].headline.mean == pytest.approx(0.3)
+
+
+def test_final_value_ranks_not_the_best(make_run, accuracy_problem):
+    peaked = [
+        replace(run, test_accuracies=[0.1, 0.99, 0.5]) for run in runs_of(make_run, "P", SEEDS)
+    ]
+    rows = leaderboard([*peaked, *runs_of(make_run, "Q", [0.6] * 3)], accuracy_problem).rows
+    assert [row.label for row in rows] == ["Q", "P"]
+    assert rows[1].best_headline.mean == pytest.approx(0.99)
+    assert rows[1].n_reached == 3
+
+
+def test_diverged_runs_sink_and_show(make_run, accuracy_problem):
+    runs = [
+        *runs_of(make_run, "Steady", [0.5, 0.5, 0.5]),
+        *runs_of(make_run, "Risky", [0.99, 0.99]),
+        make_run("Risky", 3, diverged_after=1),
+        *[make_run("Lost", seed, diverged_after=0) for seed in SEEDS],
+    ]
+    steady, risky, lost = leaderboard(runs, accuracy_problem).rows
+    assert (steady.label, risky.label, lost.label) == ("Steady", "Risky", "Lost")
+    assert (risky.n_seeds, risky.n_done, risky.n_diverged) == (3, 2, 1)
+    assert risky.note.startswith("1 of 3 diverged")
+    assert not risky.tied
+    assert lost.headline.n == 0
+    assert math.isnan(lost.headline.mean)
+    assert "3 of 3 diverged" in lost.note
+
+
+def test_interrupted_runs_are_named(make_run, accuracy_problem):
+    runs = [make_run(seed=1), make_run(seed=2, outcome=Outcome.INTERRUPTED)]
+    (row,) = leaderboard(runs, accuracy_problem).rows
+    assert (row.n_done, row.n_diverged, row.headline.n) == (1, 0, 1)
+    assert "1 of 2 interrupted" in row.note
+
+
+def test_one_seed_separates_nothing(make_run, accuracy_problem):
+    rows = leaderboard([make_run("A", final=0.1), make_run("B", final=0.9)], accuracy_problem).rows
+    assert [row.label for row in rows] == ["B", "A"]
+    assert all(row.tied for row in rows)
+    assert not rows[0].headline.known
+
+
+def test_settings_of_one_optimizer_get_rows_of_their_own(make_run, accuracy_problem):
+    runs = [make_run(optimizer_hyperparams={"lr": rate, "momentum": 0.9}) for rate in (0.1, 0.01)]
+    labels = {row.label for row in leaderboard(runs, accuracy_problem).rows}
+    assert labels == {"SGD (lr=0.1)", "SGD (lr=0.01)"}
+
+
+def test_tuples_and_lists_are_one_setting(make_run, accuracy_problem):
+    runs = [
+        make_run(seed=1, optimizer_hyperparams={"betas": (0.9, 0.99)}),
+        make_run(seed=2, optimizer_hyperparams={"betas": [0.9, 0.99]}),
+    ]
+    assert len(leaderboard(runs, accuracy_problem).rows) == 1
+
+
+def test_last_of_two_runs_of_a_seed_counts(make_run, accuracy_problem):
+    runs = [make_run(final=0.2), make_run(final=0.8)]
+    (row,) = leaderboard(runs, accuracy_problem).rows
+    assert row.headline.mean == 0.8
+    assert "seed 1" in row.note
+
+
+def test_different_seeds_are_named(make_run, accuracy_problem):
+    runs = [*[make_run("A", s) for s in (1, 2)], *[make_run("B", s, 0.8) for s in (2, 3)]]
+    assert "1 seed in common" in leaderboard(runs, accuracy_problem).rows[1].note
+
+
+def test_sources_by_label_or_name(make_run, accuracy_problem):
+    runs = [make_run("AliG"), make_run("SGD"), make_run("Adam")]
+    board = leaderboard(runs, accuracy_problem, {"AliG": "ours", "sgd": "theirs"})
+    assert {row.label: row.setting_source for row in board.rows} == {
+        "AliG": "ours", "SGD": "theirs", "Adam": ""
+    }  # fmt: skip
+
+
+def test_order_of_input_does_not_matter(make_run, accuracy_problem):
+    runs = [*runs_of(make_run, "A", [0.9] * 3), *runs_of(make_run, "B", [0.9] * 3)]
+    forward = leaderboard(runs, accuracy_problem)
+    assert str(forward) == str(leaderboard(runs[::-1], accuracy_problem))
+    assert [row.label for row in forward.rows] == ["A", "B"]
+
+
+def test_frame(make_run, accuracy_problem):
+    frame = leaderboard(runs_of(make_run, "A", [0.8, 0.9]), accuracy_problem).to_frame()
+    assert frame["headline_mean"][0] == pytest.approx(0.85)
+    assert frame["headline_n"][0] == 2
+    assert frame["seeds"][0] == "1 2"
+    assert frame["metric"][0] == "test accuracy"
+
+
+def test_nothing_to_compare(accuracy_problem):
+    with pytest.raises(UsageError, match="no runs of toy"):
+        leaderboard([], accuracy_problem)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"testproblem": "other"}, "run of other"),
+        ({"data_label": "Toy data (synthetic twin)"}, "data .*synthetic twin"),
+        ({"epochs": 5}, "number of epochs .2 / 5"),
+        ({"split": "validation"}, "split"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(make_run, accuracy_problem, changes, words):
+    with pytest.raises(UsageError, match=words):
+        leaderboard([make_run(), make_run("B", **changes)], accuracy_problem)
+
+
+def test_missing_metric_is_refused(make_run, accuracy_problem):
+    with pytest.raises(UsageError, match="no test accuracy"):
+        leaderboard([make_run(test_accuracies=[])], accuracy_problem)
+
+
+def test_comparable_groups(make_run):
+    runs = [make_run(), make_run("B"), make_run(epochs=5)]
+    assert [len(members) for members in comparable_groups(runs).values()] == [2, 1]

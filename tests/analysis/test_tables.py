@@ -1,0 +1,104 @@
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from alig_deepobs.analysis import (
+    Interval,
+    format_interval,
+    leaderboard,
+    render_markdown,
+    render_rich,
+    render_text,
+)
+
+
+@pytest.fixture
+def board(make_run, accuracy_problem):
+    runs = [
+        *[make_run("AliG", seed, 0.9731 + seed / 1000) for seed in (1, 2, 3)],
+        *[make_run("Adam", seed, 0.9730 + seed**2 / 1000) for seed in (1, 2, 3)],
+        *[make_run("SGD", seed, 0.6) for seed in (1, 2, 3)],
+        *[make_run("Momentum", seed, 0.98) for seed in (1, 2)],
+        make_run("Momentum", 3, diverged_after=1),
+    ]
+    return leaderboard(runs, accuracy_problem, {"SGD": "a note on where [x] it comes from"})
+
+
+def test_plain_text(board):
+    text = render_text(board)
+    lines = text.splitlines()
+    assert all(len(line) <= 120 for line in lines)
+    assert lines[0] == ("Toy (toy): Toy data, 2 epochs, batch size 32, seeds 1–3, cpu, full split")
+    assert "\x1b" not in text
+    assert "Train loss" in lines[2]
+    assert "SGD: lr=0.1 (a note on where [x] it comes from)" in text
+    assert "source of the setting not given" in text
+
+
+def test_no_bare_mean(board, make_run, accuracy_problem):
+    single = leaderboard([make_run()], accuracy_problem)
+    for text in (render_text(board), render_markdown(board), render_text(single)):
+        for match in re.finditer(r"\d % ?(.?)", text):
+            after = text[match.start() + 3 :].lstrip()
+            assert after.startswith(("[", "(n=1, no interval)", "Student", "interval", "(a run")), (
+                after[:40]
+            )
+    assert "90.00 % (n=1, no interval)" in render_text(single)
+
+
+def test_marks(board):
+    text = render_text(board)
+    assert re.search(r"^ ?1= +(AliG|Adam)", text, re.MULTILINE)
+    assert re.search(r"^ ?2= +(AliG|Adam)", text, re.MULTILINE)
+    assert re.search(r"^ ?3 +SGD", text, re.MULTILINE)
+    assert re.search(r"^ ?4 +Momentum .*\] †.*1 of 3", text, re.MULTILINE)
+    assert "includes 0" in text
+    assert "did not diverge" in text
+
+
+def test_narrow_terminal_keeps_the_result_and_says_what_went(board):
+    text = render_text(board, width=80)
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert "60.00 % [60.00, 60.00]" in text
+    assert re.search(r"Left out for lack of width: .*Train loss", text)
+
+
+def test_rich_on_a_terminal(board):
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(render_rich(board, 80))
+    assert "AliG" in console.export_text()
+
+
+def test_markdown_has_all_columns(board):
+    text = render_markdown(board)
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + 4
+    assert len({line.count("|") for line in table}) == 1
+    assert "Train loss" in table[0]
+    assert "1 of 3 diverged" in text
+
+
+def test_interpolation_warning(board, make_run, loss_problem):
+    assert "does not interpolate" in render_text(leaderboard([make_run()], loss_problem))
+    assert "does not interpolate" not in render_text(board)
+
+
+def test_target_footnote(board):
+    assert "test accuracy 90.00 %" in render_text(board)
+
+
+@pytest.mark.parametrize(
+    ("interval", "text"),
+    [
+        (Interval(87.3974, 87.2765, 87.5183, 10), "87.40 [87.28, 87.52]"),
+        (Interval(1.2e-6, 0.9e-6, 1.5e-6, 3), "1.2e-06 [9.0e-07, 1.5e-06]"),
+        (Interval(0.0, 0.0, 0.0, 3), "0.000 [0.000, 0.000]"),
+        (Interval(353.447, 353.447, 353.447, 2), "353.4 [353.4, 353.4]"),
+        (Interval(169680.8, 169000.0, 170361.6, 2), "1.7e+05 [1.7e+05, 1.7e+05]"),
+        (Interval(-0.5, -1.5, 0.5, 3), "-0.5 [-1.5, 0.5]"),
+    ],
+)
+def test_numbers(interval, text):
+    assert format_interval(interval) == text

@@ -1,0 +1,131 @@
+import pytest
+
+from alig_deepobs import registry
+from alig_deepobs.baselines import (
+    about_published,
+    grid_for,
+    known_setting,
+    published_problems,
+    published_result,
+)
+from alig_deepobs.baselines.settings import GRID_SHIFTS
+from alig_deepobs.registry import (
+    HyperParameter,
+    OptimizerEntry,
+    find_optimizer,
+    resolve_optimizer,
+)
+from alig_deepobs.settings import Setting
+
+# Read off the published runs by hand.
+RATES = {
+    ("quadratic_deep", "sgd"): 0.015848931925,
+    ("quadratic_deep", "momentum"): 0.0025118864315,
+    ("quadratic_deep", "adam"): 0.039810717055,
+    ("fmnist_2c2d", "sgd"): 0.15848931925,
+    ("fmnist_vae", "momentum"): 1e-5,
+    ("svhn_wrn164", "adam"): 0.00015848931925,
+    ("tolstoi_char_rnn", "sgd"): 1.5848931925,
+}
+
+
+def own_optimizer(*parameters):
+    return OptimizerEntry("mine", "Mine", "a:B", hyperparameters=dict(parameters))
+
+
+@pytest.mark.parametrize(("pair", "rate"), RATES.items())
+def test_known_rates(pair, rate):
+    assert known_setting(*pair).params["lr"] == rate
+
+
+def test_other_hyperparameters():
+    assert known_setting("quadratic_deep", "momentum").params["momentum"] == 0.99
+    assert known_setting("quadratic_deep", "adam").params["betas"] == (0.9, 0.999)
+    assert known_setting("quadratic_deep", "adam").params["eps"] == 1e-8
+
+
+def test_all_pairs_are_published():
+    pairs = [
+        published_result(problem, optimizer)
+        for problem in published_problems()
+        for optimizer in ("sgd", "momentum", "adam")
+    ]
+    assert len(pairs) == 24
+    for found in pairs:
+        assert len(found.per_seed) == len(found.epochs_to_target) == 10
+        assert found.mean == pytest.approx(sum(found.per_seed.values()) / 10)
+        never = found.num_epochs + 1
+        speeds = [never if e is None else e for e in found.epochs_to_target.values()]
+        assert found.deepobs_speed == pytest.approx(sum(speeds) / 10)
+
+
+def test_published_figures():
+    found = published_result("fmnist_2c2d", "momentum")
+    assert found.metric == "test_accuracy"
+    assert found.mean == pytest.approx(0.921444310897)
+    assert found.epochs_to_target[48] is None
+    assert found.convergence_performance == 0.919809327863
+    assert published_result("cifar10_3c3d", "sgd").weight_decay == 0.002
+    assert published_result("quadratic_deep", "alig") is None
+    assert "MIT" in about_published()["licence"]
+    assert "3da285a" in about_published()["source"]
+
+
+def test_targets_agree_with_the_catalog():
+    for name in set(published_problems()) & set(registry.testproblems()):
+        found, entry = published_result(name, "sgd"), registry.testproblems()[name]
+        assert entry.target == found.convergence_performance
+        assert (entry.num_epochs, entry.batch_size) == (found.num_epochs, found.batch_size)
+
+
+def test_sources_are_honest():
+    assert "one seed" in known_setting("quadratic_deep", "sgd").source
+    assert "fmnist_2c2d" in known_setting("mnist_2c2d", "sgd").source
+    assert "10 of 10 seeds" in known_setting("mnist_vae", "momentum").source
+    assert "not tuned" in known_setting("mnist_2c2d", "alig").source
+
+
+def test_unknown_settings():
+    assert known_setting("mnist_mlp", "sgd") is None
+    assert known_setting("fmnist_mlp", "adam") is None
+    assert known_setting("quadratic_deep", "alig") is None
+    assert known_setting("nowhere", "sgd") is None
+
+
+def test_transfer_has_the_numbers_of_its_origin():
+    for optimizer in ("sgd", "momentum", "adam"):
+        origin = known_setting("fmnist_2c2d", optimizer)
+        assert known_setting("mnist_2c2d", optimizer).params == origin.params
+
+
+@pytest.mark.parametrize("optimizer", ["alig", "sgd", "momentum", "adam"])
+@pytest.mark.parametrize("problem", registry.testproblems())
+def test_settings_and_grids_are_usable(problem, optimizer):
+    entry = find_optimizer(optimizer)
+    grid = grid_for(problem, entry)
+    assert len(grid) == 5
+    known = known_setting(problem, optimizer)
+    for params in [*grid, *([known.params] if known else [])]:
+        resolve_optimizer(Setting(optimizer, params))
+
+
+def test_grids_are_shifted_where_declared():
+    values = [setting["lr"] for setting in grid_for("two_d_rosenbrock", find_optimizer("sgd"))]
+    assert values == [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
+    assert set(GRID_SHIFTS) <= set(registry.testproblems())
+
+
+def test_a_callers_change_does_not_stay():
+    known_setting("quadratic_deep", "sgd").params["lr"] = 5.0
+    assert known_setting("quadratic_deep", "sgd").params["lr"] == RATES["quadratic_deep", "sgd"]
+    grid_for("mnist_mlp", find_optimizer("sgd"))[0]["lr"] = 5.0
+    assert grid_for("mnist_mlp", find_optimizer("sgd"))[0]["lr"] == 1e-2
+
+
+def test_grid_of_an_unknown_optimizer():
+    scaled = grid_for("mnist_mlp", own_optimizer(("lr", HyperParameter(float, 0.003))))
+    assert scaled == [{"lr": 3e-5}, {"lr": 3e-4}, {"lr": 0.003}, {"lr": 0.03}, {"lr": 0.3}]
+    assert grid_for("mnist_mlp", own_optimizer(("k", HyperParameter(int, 3)))) == [{"k": 3}]
+    no_cap = HyperParameter(float, None, optional=True)
+    assert grid_for("mnist_mlp", own_optimizer(("cap", no_cap))) == [{"cap": None}]
+    assert grid_for("mnist_mlp", own_optimizer()) == [{}]
