@@ -26,9 +26,9 @@ class HostStep(NamedTuple):
     guard: int | None
     """Index into `GUARDS` of the guard that set the step size to 0, None if none did."""
 
-    def clipped(self, cap: float) -> float:
+    def clipped(self, cap: float | Tensor) -> float:
         """The step size under a cap."""
-        return min(self.unclipped, cap)
+        return min(self.unclipped, float(cap))
 
 
 class DeviceStep(NamedTuple):

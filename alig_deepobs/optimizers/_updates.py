@@ -17,7 +17,6 @@ from typing import cast
 import torch
 from torch import Tensor
 
-
 # The kernel computes 1 - (1 - gamma), with a relative error of up to 1e-16 / gamma.
 _SMALLEST_FUSED_GAMMA = 1e-6
 
@@ -169,9 +168,14 @@ def _sgd_kernel(
 def fused_supports(p: Tensor, g: Tensor) -> bool:
     """Whether the fused kernels can update this parameter.
 
-    They walk through memory, so parameter and gradient must be dense and laid out alike.
+    They walk through memory, so parameter and gradient must be dense and laid out alike. In half
+    precision the CPU's kernel leaves most weights as they were (seen with torch 2.13, in its own
+    SGD too), so there it is not used.
     """
-    if not (p.is_floating_point() and p.device.type in ("cpu", "cuda")):
+    if p.device.type == "cpu":
+        if p.dtype is not torch.float32 and p.dtype is not torch.float64:
+            return False
+    elif p.device.type != "cuda" or not p.is_floating_point():
         return False
     if p.is_contiguous() and g.is_contiguous():
         return True

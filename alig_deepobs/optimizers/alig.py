@@ -62,8 +62,9 @@ class AliG(Optimizer):
         f_min: lower bound of the mini-batch loss.
         foreach: use multi-tensor operations; False: one parameter after the other.
         fused: use torch's fused SGD kernels. With neither given, the fastest way that supports the
-            parameters is taken. On an accelerator, the fused kernels with standard momentum leave
-            the scaled gradient in ``p.grad``, as torch's do under a GradScaler.
+            parameters is taken. On an accelerator (and with ``capturable``), the fused kernels with
+            standard momentum leave the scaled gradient in ``p.grad``, as torch's do under a
+            GradScaler.
         capturable: never read from the device, so that a CUDA graph can capture the step; the
             loss must then be a tensor on the parameters' device.
 
@@ -149,7 +150,18 @@ class AliG(Optimizer):
         momentum = param_group.get("momentum", self.defaults["momentum"])
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), not {momentum!r}")
+        for name in ("eps", "f_min", "capturable"):
+            # There is one step size before the cap, so these are the same for all groups.
+            if param_group.get(name, self.defaults[name]) != self.defaults[name]:
+                raise ValueError(f"{name} is one for all groups: give it to AliG itself")
         super().add_param_group(param_group)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle of the optimizer holds; torch's own leaves attributes out."""
+        own = {
+            name: self.__dict__[name] for name in ("projection_fn", "_unclipped", "_clipped")
+        }  # fmt: skip
+        return {**super().__getstate__(), **own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restores a pickled optimizer; options that it did not have yet get their default."""

@@ -11,10 +11,10 @@ from torch.optim import Optimizer
 
 
 class ReferenceAliG(Optimizer):
-    """The same optimizer as `AliG`, without any attention to speed.
+    """The arithmetic of `AliG`, without any attention to speed.
 
-    Arguments and behaviour are those of `AliG`, but ``foreach``, ``fused`` and ``capturable``
-    do not exist, and all numbers are read by the host.
+    It computes the same weights and step sizes from the same gradients and losses. It leaves out
+    what has nothing to do with them: checks of arguments, schedulers, copying, accelerators.
     """
 
     needs_loss = "value"
