@@ -233,7 +233,7 @@ def find_optimizer(name: str) -> OptimizerEntry:
     if name in entries:
         return entries[name]
     if ":" in name:
-        return _entry_of_class(name)
+        return entry_of_class(load_object(name), name)
     raise unknown_name("optimizer", name, entries)
 
 
@@ -280,8 +280,15 @@ def needs_loss_of(optimizer_class: Any) -> NeedsLoss:
     return NeedsLoss.NOTHING
 
 
-def _entry_of_class(path: str) -> OptimizerEntry:
-    optimizer_class = load_object(path)
+def entry_of_class(optimizer_class: Any, path: str | None = None) -> OptimizerEntry:
+    """An entry made up for a class that is not in the registry.
+
+    Args:
+        optimizer_class: a class called as ``optimizer_class(params, **hyperparameters)``; its
+            attributes ``needs_loss`` and ``regularization`` are believed.
+        path: its import path, if it has another one than its module and name say.
+    """
+    path = path or f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
     return OptimizerEntry(
         name=path,
         label=getattr(optimizer_class, "__name__", path),

@@ -130,10 +130,11 @@ class RunResult:
 
     @property
     def learning_rate(self) -> float | None:
-        """The learning rate (or the cap), whatever the optimizer calls it."""
+        """The learning rate or cap, whatever the optimizer calls it; None if there is none."""
         for name in ("lr", "learning_rate", "max_lr"):
-            if isinstance(self.optimizer_hyperparams.get(name), (int, float)):
-                return float(self.optimizer_hyperparams[name])
+            rate = self.optimizer_hyperparams.get(name)
+            if isinstance(rate, (int, float)) and math.isfinite(rate):
+                return float(rate)
         return None
 
     def to_json(self) -> dict[str, Any]:

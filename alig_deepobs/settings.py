@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from alig_deepobs.errors import UsageError
 
+_WORDS = {"true": True, "false": False, "none": None, "inf": math.inf, "-inf": -math.inf}
 _FORM = re.compile(r"(?P<name>[^\[\]]+?)\s*(?:\[(?P<params>.*)\])?", re.DOTALL)
 
 
@@ -84,7 +86,13 @@ def _split_at_commas(text: str) -> list[str]:
 
 
 def _literal(text: str) -> Any:
-    special = {"true": True, "false": False, "none": None, "inf": float("inf")}
+    special = {
+        "true": True,
+        "false": False,
+        "none": None,
+        "inf": float("inf"),
+        "-inf": float("-inf"),
+    }
     if text.lower() in special:
         return special[text.lower()]
     try:

@@ -47,16 +47,21 @@ class RunSpec:
     training_params: dict[str, Any] = field(default_factory=dict)
     setting_source: str = ""
 
-    def complete(self) -> RunSpec:
+    def complete(self, check_optimizer: bool = True) -> RunSpec:
         """The same run with every default filled in.
+
+        Args:
+            check_optimizer: False for a class that is not in the registry and that cannot be
+                imported either; its hyper-parameters are then as given.
 
         Raises:
             UsageError: unknown problem, optimizer or hyper-parameter, or a bad number.
         """
         problem = find_testproblem(self.testproblem)
-        _, hyperparams = resolve_optimizer(Setting(self.optimizer, self.hyperparams))
         values = dict(self.__dict__)
-        values["hyperparams"] = hyperparams
+        if check_optimizer:
+            _, hyperparams = resolve_optimizer(Setting(self.optimizer, self.hyperparams))
+            values["hyperparams"] = hyperparams
         values["batch_size"] = problem.batch_size if self.batch_size is None else self.batch_size
         values["num_epochs"] = problem.num_epochs if self.num_epochs is None else self.num_epochs
         for name, lowest in (("batch_size", 1), ("num_epochs", 0), ("train_log_interval", 1)):

@@ -18,8 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alig_deepobs.errors import AligDeepobsError, RunError, UsageError
-from alig_deepobs.registry import OptimizerEntry, find_testproblem, resolve_optimizer
+from alig_deepobs.errors import AligDeepobsError, RunError
+from alig_deepobs.registry import (
+    OptimizerEntry,
+    entry_of_class,
+    find_optimizer,
+    find_testproblem,
+)
 from alig_deepobs.results import Outcome, RunResult
 from alig_deepobs.runners.environment import environment
 from alig_deepobs.runners.objective import (
@@ -31,8 +36,8 @@ from alig_deepobs.runners.objective import (
 from alig_deepobs.runners.spec import RunSpec
 from alig_deepobs.runners.watch import Evaluation, Watcher
 from alig_deepobs.seeds import derive_seed
-from alig_deepobs.settings import Setting
 from alig_deepobs.testproblems import TestProblem
+from alig_deepobs.testproblems.checks import find_device
 
 
 def execute(
@@ -58,11 +63,13 @@ def execute(
         DataError: a data file is missing or broken.
         RunError: the optimizer raised an error while training.
     """
-    spec = spec.complete()
-    entry, _ = resolve_optimizer(Setting(spec.optimizer, spec.hyperparams))
+    spec = spec.complete(check_optimizer=optimizer_class is None)
     if optimizer_class is None:
+        entry = find_optimizer(spec.optimizer)
         optimizer_class = entry.load()
-    device = torch.device(spec.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    else:
+        entry = entry_of_class(optimizer_class)
+    device = find_device(spec.device)
     with _own_random_state(spec.random_seed, device):
         problem = _set_up(spec, device)
         optimizer, objective = build_optimizer(optimizer_class, entry, problem, spec.hyperparams)
@@ -219,19 +226,16 @@ class _Run:
 
 def _set_up(spec: RunSpec, device: torch.device) -> TestProblem:
     problem_class: Callable[..., TestProblem] = find_testproblem(spec.testproblem).load()
-    try:
-        problem = problem_class(
-            spec.batch_size,
-            spec.weight_decay,
-            synthetic=spec.synthetic,
-            data_dir=spec.data_dir,
-            offline=spec.offline,
-            device=device,
-            seed=spec.random_seed,
-            split=spec.split,
-        )
-    except RuntimeError as error:  # torch's word for a device that is not there
-        raise UsageError(f"device {str(device)!r}: {error}") from error
+    problem = problem_class(
+        spec.batch_size,
+        spec.weight_decay,
+        synthetic=spec.synthetic,
+        data_dir=spec.data_dir,
+        offline=spec.offline,
+        device=device,
+        seed=spec.random_seed,
+        split=spec.split,
+    )
     problem.set_up()
     return problem
 

@@ -1,0 +1,47 @@
+# `make demo`, `make test` and `make check` create .venv and install what they need.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(abspath $(VENV))/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+DEMO_OUTPUT ?= results/demo
+
+.PHONY: demo test test-all check format clean
+
+# The main job: ALI-G against SGD, Momentum and Adam on real handwritten digits, 5 seeds.
+demo: $(VENV)/.installed
+	$(BIN)/alig-deepobs compare digits_mlp --seeds 5 --output_dir $(DEMO_OUTPUT)
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+# Also the tests that take more than a few seconds each.
+test-all: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -q -n 2
+
+# The rooms at the top of the repository become sub-packages only when they are built, so mypy
+# looks at the built tree.
+check: $(VENV)/.installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	rm -rf build && $(BIN)/python setup.py -q build_py 2>/dev/null
+	cd build/lib && $(BIN)/mypy --config-file ../../pyproject.toml -p alig_deepobs
+	$(BIN)/python -m pytest -q tests/test_doctests.py
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.installed-test: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
+	$(PIP) -e ".[test]"
+	touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,85 @@
+"""The entry point, ``list`` and ``doctor``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import alig_deepobs
+from alig_deepobs import registry
+
+
+def test_help_is_quick_and_imports_no_framework():
+    code = (
+        "import resource, sys\n"
+        "from alig_deepobs.cli.main import main\n"
+        "try:\n    main(['--help'])\n"
+        "except SystemExit:\n    pass\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "heavy = {'torch', 'tensorflow', 'numpy', 'pandas', 'rich'} & set(sys.modules)\n"
+        "print('heavy:', sorted(heavy), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "heavy: []" in done.stderr
+    for verb in ("list", "run", "compare", "data", "doctor"):
+        assert verb in done.stdout
+
+
+def test_version(call):
+    assert alig_deepobs.__version__ in call("--version").out
+
+
+def test_every_verb_explains_itself(call):
+    for verb in ("list", "run", "compare", "data", "doctor"):
+        called = call(verb, "-h")
+        assert called.code == 0
+        assert "Usage: alig-deepobs" in called.out
+
+
+def test_list(call):
+    called = call("list")
+    for name in (*registry.testproblems(), *registry.optimizers()):
+        assert name in called.out
+    assert "sgd" not in call("list", "problems").out.split()
+
+
+def test_list_as_json(call):
+    listing = json.loads(call("list", "--json").out)
+    assert {entry["name"] for entry in listing["testproblems"]} == set(registry.testproblems())
+    alig = next(entry for entry in listing["optimizers"] if entry["name"] == "alig")
+    assert alig["needs_loss"] == "value"
+    assert alig["hyperparameters"]["max_lr"]["type"] == "float"
+    assert set(json.loads(call("list", "optimizers", "--json").out)) == {"optimizers"}
+
+
+def test_doctor(call):
+    called = call("doctor")
+    assert called.code == 0
+    assert "step size 0.5, as it must be" in called.out
+    checks = json.loads(call("doctor", "--json").out)
+    assert all(check["state"] != "broken" for check in checks)
+
+
+def test_doctor_reports_what_is_broken(call, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ALIG_DEEPOBS_CACHE", str(tmp_path / "file"))
+    called = call("doctor")
+    assert called.code == 1
+    assert "broken" in called.out
+
+
+def test_lazy_public_names():
+    for name in alig_deepobs.__all__:
+        assert getattr(alig_deepobs, name) is not None
+        assert name in dir(alig_deepobs)
+
+
+def test_a_bug_is_one_line_too(call, monkeypatch):
+    monkeypatch.setattr(registry, "testproblems", lambda: 1 / 0)
+    from alig_deepobs.cli import listing
+
+    monkeypatch.setattr(listing, "testproblems", lambda: 1 / 0)
+    called = call("list")
+    assert called.code == 1
+    assert "Error: ZeroDivisionError: division by zero (this is a bug; --debug" in called.err

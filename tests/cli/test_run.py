@@ -1,0 +1,147 @@
+"""``alig-deepobs run``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from alig_deepobs.results import read_result
+
+QUICK = ("-N", 1, "--synthetic", "--device", "cpu")
+
+
+def test_writes_a_result(call, tmp_path):
+    called = call("run", "digits_mlp", *QUICK)
+    assert called.code == 0
+    assert "[1/1] digits_mlp alig seed 42: test accuracy" in called.out
+    (path,) = (tmp_path / "results").rglob("*.json")
+    result = read_result(path)
+    assert result.optimizer == "alig"
+    assert result.setting_source == "defaults"
+    assert path.parts[-4:-2] == ("digits_mlp", "AliG")
+
+
+def test_flags_of_deepobs_in_all_spellings(call, tmp_path):
+    called = call(
+        "run", "digits_mlp", "--optimizer", "sgd", "--lr", 0.1, "--bs", 16, "--wd", 0.01,
+        "--num_epochs", 1, "-r", 7, "--train-log-interval", 3, "--output-dir", "out",
+        "--synthetic", "--print_train_iter",
+    )  # fmt: skip
+    assert called.code == 0
+    (path,) = (tmp_path / "out").rglob("*.json")
+    record = json.loads(path.read_text())
+    assert record["learning_rate"] == 0.1
+    assert (record["batch_size"], record["weight_decay"], record["random_seed"]) == (16, 0.01, 7)
+    assert record["train_log_interval"] == 3
+    assert "epoch 0, step 0, loss" in called.out
+
+
+def test_several_problems_optimizers_and_seeds(call, tmp_path):
+    called = call(
+        "run", "digits_mlp", "digits_logreg", "--optimizer", "alig[max_lr=0.01]", "--optimizer",
+        "torch.optim:RAdam[lr=0.01]", "--seeds", 2, *QUICK,
+    )  # fmt: skip
+    assert called.code == 0
+    results = [read_result(path) for path in (tmp_path / "results").rglob("*.json")]
+    assert len(results) == 8
+    assert {result.optimizer_name for result in results} == {"AliG", "RAdam"}
+    assert {result.random_seed for result in results} == {42, 43}
+
+
+def test_no_logs(call, tmp_path):
+    assert call("run", "digits_mlp", "--no_logs", *QUICK).code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_divergence_is_a_result_not_an_error(call):
+    called = call("run", "digits_mlp", "--optimizer", "sgd[lr=1e30]", *QUICK)
+    assert called.code == 0
+    assert "diverged (train loss is not finite after 1 epochs)" in called.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["nonsense"], 2, "No such command 'nonsense'"),
+        (["run"], 2, "Missing argument"),
+        (["run", "mnist_mpl"], 2, "unknown test problem 'mnist_mpl'; did you mean mnist_mlp"),
+        (["run", "digits_mlp", "--optimizer", "agil"], 2, "unknown optimizer 'agil'; did you mean"),
+        (["run", "digits_mlp", "--optimizer", "sgd[lr"], 2, "malformed setting 'sgd[lr'"),
+        (["run", "digits_mlp", "--optimizer", "sgd[lr=a]"], 2, "sgd: lr must be a number"),
+        (["run", "digits_mlp", "--optimizer", "sgd[mu=1]"], 2, "sgd has no hyper-parameter 'mu'"),
+        (["run", "digits_mlp", "--optimizer", "alig[max_lr=0]"], 2, "max_lr must be positive"),
+        (["run", "digits_mlp", "--optimizer", "alig[max_norm=-1]"], 2, "max_norm must be positive"),
+        (["run", "digits_mlp", "--optimizer", "no.module:X"], 2, "cannot import"),
+        (["run", "digits_mlp", "--optimizer", "sgd[lr=1]", "--lr", "2"], 2, "already gives lr"),
+        (["run", "digits_mlp", "--seeds", "0"], 2, "--seeds"),
+        (["run", "digits_mlp", "--batch_size", "0"], 2, "batch_size"),
+        (["run", "digits_mlp", "--batch_size", "5000"], 2, "batch_size must be from 1 to"),
+        (["run", "digits_mlp", "--device", "warp"], 2, "unknown device 'warp'"),
+        (["run", "two_d_beale", "--split", "validation"], 2, "valid"),
+        (["run", "mnist_mlp", "--offline"], 1, "alig-deepobs data fetch mnist"),
+        (["run", "mnist_mlp", "--data_dir", "nowhere"], 1, "train-images-idx3-ubyte.gz"),
+        (["compare", "digits_mlp", "--seeds", "0"], 2, "--seeds"),
+        (["compare", "digits_mlp", "--optimizers", ","], 2, "names no optimizer"),
+        (["compare", "digits_mlp", "--optimizers", "alig,sdg"], 2, "did you mean sgd"),
+    ],
+)
+def test_wrong_input_is_one_line_and_leaves_nothing(call, tmp_path, words, code, message):
+    called = call(*words)
+    assert called.code == code
+    assert message in called.err
+    assert "Traceback" not in called.err
+    errors = [line for line in called.err.splitlines() if line.startswith("Error")]
+    assert len(errors) == 1
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_output_folder_that_cannot_be_written(call, tmp_path):
+    (tmp_path / "file").write_text("")
+    called = call("run", "digits_mlp", "--output_dir", "file/results", *QUICK)
+    assert called.code == 1
+    assert "Error: output folder file/results is not writable" in called.err
+    assert "--output_dir" in called.err
+
+
+def test_debug_shows_the_traceback(monkeypatch, tmp_path):
+    from alig_deepobs.cli.main import main
+    from alig_deepobs.errors import UsageError
+
+    monkeypatch.chdir(tmp_path)
+    for words in (["--debug", "run", "x"], ["run", "x", "--debug"]):
+        with pytest.raises(UsageError):
+            main(words)
+
+
+def test_interrupt_writes_what_there_is(call, tmp_path, monkeypatch):
+    from alig_deepobs.cli import progress
+
+    def interrupted(self, epoch, evaluations):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress._Line, "evaluated", interrupted)
+    called = call("run", "digits_mlp", "-N", 3, "--synthetic")
+    assert called.code == 130
+    assert "Interrupted." in called.err
+    (path,) = (tmp_path / "results").rglob("*.json")
+    assert read_result(path).outcome.value == "interrupted"
+
+
+def test_progress_in_a_terminal(tmp_path):
+    import io
+
+    from rich.console import Console
+
+    from alig_deepobs.cli.progress import Session
+    from alig_deepobs.runners import RunSpec
+
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=120)
+    with Session(1, None, console).shown() as session:
+        session.run(RunSpec("digits_mlp", "alig", num_epochs=2, synthetic=True))
+    shown = stream.getvalue()
+    assert "1/1 digits_mlp alig" in shown
+    assert "[1/1] digits_mlp alig seed 42" in shown

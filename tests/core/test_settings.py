@@ -1,0 +1,55 @@
+"""Settings written as text."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alig_deepobs.errors import UsageError
+from alig_deepobs.settings import Setting, parse_setting, split_settings
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sgd", {}),
+        ("sgd[]", {}),
+        ("sgd[lr=1e-3]", {"lr": 1e-3}),
+        ("adam[betas=(0.9, 0.99), eps=1e-8]", {"betas": (0.9, 0.99), "eps": 1e-8}),
+        ("alig[max_lr=None]", {"max_lr": None}),
+        ("alig[max_lr=inf]", {"max_lr": math.inf}),
+        ("momentum[nesterov=true]", {"nesterov": True}),
+        ("x[mode=fast]", {"mode": "fast"}),
+        (" sgd [ lr = 0.1 ] ", {"lr": 0.1}),
+    ],
+)
+def test_forms(text, expected):
+    assert parse_setting(text).params == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[lr=1]", "sgd[lr]", "sgd[lr=]", "sgd[=1]", "sgd[lr=1", "sgd]", "sgd[lr=1,lr=2]",
+             "sgd[1x=2]", "sgd[lr=1]x", "a[b[c=1]"],
+)  # fmt: skip
+def test_malformed(text):
+    with pytest.raises(UsageError, match=r"malformed setting .*name\[param=value"):
+        parse_setting(text)
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z_]{1,8}", fullmatch=True),
+        st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False)),
+        max_size=4,
+    )
+)
+def test_round_trip(params):
+    setting = Setting("name", params)
+    assert parse_setting(str(setting)) == setting
+
+
+def test_split_leaves_brackets_alone():
+    assert split_settings("a[x=1,y=(2,3)], b,, c[z=[1,2]]") == ["a[x=1,y=(2,3)]", "b", "c[z=[1,2]]"]
