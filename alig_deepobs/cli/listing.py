@@ -32,8 +32,8 @@ def list_entries(what: str, as_json: bool) -> None:
     if methods:
         if problems:
             click.echo()
-        head = ("optimizer", "needs", "hyper-parameters (defaults)", "")
-        click.echo(_table([head, *map(_optimizer_row, methods)]))
+        columns = ("optimizer", "needs", "hyper-parameters (defaults)", "")
+        click.echo(_table([columns, *map(_optimizer_row, methods)]))
 
 
 def _problem_row(entry: ProblemEntry) -> tuple[str, ...]:

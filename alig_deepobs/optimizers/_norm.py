@@ -12,7 +12,7 @@ from torch.nn import Parameter
 _HALF = (torch.float16, torch.bfloat16)
 
 
-def global_squared_norm(tensors: Sequence[Tensor]) -> Tensor:
+def global_squared_norm(tensors: list[Tensor]) -> Tensor:
     """``sum |t|^2`` over all tensors, a 0-d tensor on the first tensor's device.
 
     The host does not read it. Half precision is accumulated in float32. Sharded tensors
@@ -26,13 +26,13 @@ def global_squared_norm(tensors: Sequence[Tensor]) -> Tensor:
     return torch.dot(stacked, stacked)
 
 
-def host_squared_norm(tensors: Sequence[Tensor]) -> float:
+def host_squared_norm(tensors: list[Tensor]) -> float:
     """The same as a number, summed over tensors in double precision; the host waits for it."""
     norms = cast("list[float]", _norms(tensors).tolist())
     return sum(norm * norm for norm in norms)
 
 
-def _norms(tensors: Sequence[Tensor]) -> Tensor:
+def _norms(tensors: list[Tensor]) -> Tensor:
     """The norm of each tensor, as a vector."""
     groups = by_type(tensors)
     norms = [local(norm, full=True) for group in groups for norm in _foreach_norm(group)]
@@ -42,12 +42,12 @@ def _norms(tensors: Sequence[Tensor]) -> Tensor:
     return torch.stack(norms)
 
 
-def _foreach_norm(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+def _foreach_norm(tensors: list[Tensor]) -> Sequence[Tensor]:
     dtype = torch.float32 if tensors[0].dtype in _HALF else None
     return cast("Sequence[Tensor]", torch._foreach_norm(tensors, 2, dtype=dtype))
 
 
-def by_type(tensors: Sequence[Tensor]) -> list[Sequence[Tensor]]:
+def by_type(tensors: list[Tensor]) -> list[list[Tensor]]:
     """Groups of equal device and data type: what one multi-tensor kernel handles."""
     device, dtype = tensors[0].device, tensors[0].dtype
     if all(t.dtype is dtype and t.device == device for t in tensors):

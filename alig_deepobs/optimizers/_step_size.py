@@ -41,6 +41,8 @@ class DeviceStep(NamedTuple):
 
     def clipped(self, cap: float | Tensor) -> Tensor:
         """The step size under a cap."""
+        if isinstance(cap, Tensor):
+            return torch.minimum(self.unclipped, cap.to(self.unclipped))
         return self.unclipped.clamp(max=cap)
 
 

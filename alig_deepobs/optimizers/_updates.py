@@ -11,6 +11,7 @@ is a tensor, the tensor ``skip`` tells the device to leave weights and buffers a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -39,17 +40,20 @@ class Bucket:
     adjusted: bool
 
 
+Update = Callable[[Bucket, float | Tensor, Tensor | bool], None]
+
+
 def update_loop(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -> None:
     """One parameter after the other, with ordinary tensor operations."""
     mu = bucket.momentum
-    buffers = bucket.buffers or [None] * len(bucket.params)
-    for p, g, b in zip(bucket.params, bucket.grads, buffers, strict=True):
+    for index, (p, g) in enumerate(zip(bucket.params, bucket.grads, strict=True)):
         # A factor of 0 does not hide a gradient that is not finite: 0 * nan = nan.
         clean = torch.where(skip, 0.0, g) if isinstance(skip, Tensor) else g
         scaled = clean * gamma
         p.sub_(scaled)
-        if b is None:
+        if not bucket.buffers:
             continue
+        b = bucket.buffers[index]
         if not isinstance(skip, Tensor):
             b.mul_(mu).add_(clean if bucket.adjusted else scaled)
             p.sub_(b * (gamma * mu) if bucket.adjusted else b * mu)

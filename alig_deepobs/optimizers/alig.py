@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from numbers import Real
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from alig_deepobs.optimizers._norm import global_squared_norm, host_squared_norm
 from alig_deepobs.optimizers._step_size import GUARDS, DeviceStep, HostStep, device_step, host_step
 from alig_deepobs.optimizers._updates import (
     Bucket,
+    Update,
     fused_supports,
     update_foreach,
     update_fused,
@@ -202,9 +203,7 @@ class AliG(Optimizer):
         return dict(zip(GUARDS, self.param_groups[0]["guard_counts"].tolist(), strict=True))
 
     @torch.no_grad()
-    def step(  # type: ignore[override]  # torch's own signature has no loss
-        self, closure: Callable[[], Any] | None = None, *, loss: Any = None
-    ) -> Any:
+    def step(self, closure: Callable[[], Any] | None = None, *, loss: Any = None) -> Any:
         """Takes one step.
 
         Args:
@@ -228,16 +227,20 @@ class AliG(Optimizer):
         value = _checked_loss(returned if loss is None else loss)
 
         grads: list[Tensor] = []
-        work = [(group, self._buckets(group, grads)) for group in self.param_groups]
+        work = [
+            (group, [(self._path(group, bucket), bucket) for bucket in self._buckets(group, grads)])
+            for group in self.param_groups
+        ]
+        # Everything that can be refused has been; from here on weights change.
         step = self._step_size(value, grads)
         self._unclipped, self._clipped = step.unclipped, []
-        for group, buckets in work:
+        for group, updates in work:
             gamma = step.clipped(_checked_cap(group["lr"]))
             self._clipped.append(gamma)
             if step.skip is True:
                 continue
-            for bucket in buckets:
-                update, skip = self._path(group, bucket), step.skip
+            skip = step.skip
+            for update, bucket in updates:
                 if isinstance(gamma, Tensor) and isinstance(skip, Tensor):
                     device = bucket.params[0].device
                     update(bucket, gamma.to(device), skip.to(device))
@@ -300,9 +303,7 @@ class AliG(Optimizer):
         counts.add_(on_device.guards.to(counts.device))
         return on_device
 
-    def _path(
-        self, group: dict[str, Any], bucket: Bucket
-    ) -> Callable[[Bucket, float | Tensor, Tensor | None], None]:
+    def _path(self, group: dict[str, Any], bucket: Bucket) -> Update:
         foreach, fused = group["foreach"], group["fused"]
         if foreach:
             return update_foreach
@@ -327,9 +328,9 @@ class AliG(Optimizer):
     def _ready_counts(self) -> None:
         """Makes the counters of the guards; they live in the group so that state_dict has them."""
         group = self.param_groups[0]
-        if "guard_counts" not in group:
-            device = group["params"][0].device
-            group["guard_counts"] = torch.zeros(len(GUARDS), dtype=torch.int64, device=device)
+        counts = group.get("guard_counts", torch.zeros(len(GUARDS), dtype=torch.int64))
+        # A checkpoint may have been loaded to another device.
+        group["guard_counts"] = counts.to(group["params"][0].device)
 
 
 def _checked_loss(loss: Any) -> float | Tensor:
@@ -341,14 +342,14 @@ def _checked_loss(loss: Any) -> float | Tensor:
                 f"the loss must be one number, not a tensor of shape {tuple(loss.shape)}: "
                 "reduce it as it was for backward(), for example loss.mean()"
             )
-        loss = loss.detach()
-        return loss if loss.dim() == 0 else loss.reshape(())
+        value: Tensor = loss.detach()
+        return value if value.dim() == 0 else value.reshape(())
     if isinstance(loss, Real):
         return float(loss)
     raise TypeError(f"the loss must be a number or a tensor, not {type(loss).__name__}")
 
 
-def _checked_cap(cap: float | Tensor) -> Any:
+def _checked_cap(cap: float | Tensor) -> float | Tensor:
     if isinstance(cap, float) and math.isnan(cap):
         raise ValueError("max_lr became nan: a scheduler multiplied 'no cap' (infinity) by 0")
-    return cast("Any", cap)
+    return cap

@@ -41,9 +41,7 @@ class ReferenceAliG(Optimizer):
         self.projection_fn()
 
     @torch.no_grad()
-    def step(  # type: ignore[override]
-        self, closure: Callable[[], Any] | None = None, *, loss: Any = None
-    ) -> Any:
+    def step(self, closure: Callable[[], Any] | None = None, *, loss: Any = None) -> Any:
         """Takes one step; see `AliG.step`."""
         returned = loss
         if closure is not None:

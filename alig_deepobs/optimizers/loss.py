@@ -27,7 +27,8 @@ class LossMeter:
     """
 
     def __init__(self) -> None:
-        self.reset()
+        self._sum: float | Tensor = 0.0
+        self._weight = 0.0
 
     def add(self, loss: float | Tensor, weight: float = 1.0) -> None:
         """Adds the mean loss of one micro-batch.
@@ -58,7 +59,7 @@ class LossMeter:
 
     def reset(self) -> None:
         """Forgets everything; call it after the step."""
-        self._sum: float | Tensor = 0.0
+        self._sum = 0.0
         self._weight = 0.0
 
 
