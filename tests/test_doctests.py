@@ -19,8 +19,7 @@ def _modules():
         module = importlib.import_module(package)
         names.append(package)
         names += [m.name for m in pkgutil.walk_packages(module.__path__, f"{package}.")]
-    # The TensorFlow half can be imported only where TensorFlow is installed.
-    return sorted({name for name in names if not name.startswith("alig_deepobs.tensorflow")})
+    return sorted(set(names))
 
 
 MODULES = _modules()

@@ -1,0 +1,91 @@
+"""What DeepOBS 1.1.2 gets for ``tf``: the API of TensorFlow 1, on TensorFlow 2.
+
+TensorFlow objects are typed as Any here, because TensorFlow is an optional dependency.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+KERAS = "tf_keras.api._v1.keras"
+
+
+class TensorFlow1(ModuleType):
+    """A module that hands out ``tensorflow.compat.v1``, and its own version of what is gone.
+
+    The layers come straight from ``tf_keras``, which is Keras 2. Inside TensorFlow, the environment
+    variable ``TF_USE_LEGACY_KERAS`` would have to be set before the first import, and would turn
+    every ``tf.keras`` of the process into Keras 2; so neither needs to be.
+
+    Args:
+        tf: TensorFlow 2.
+    """
+
+    def __init__(self, tf: Any) -> None:
+        super().__init__("tensorflow", "TensorFlow 1 for DeepOBS")
+        self._v1: Any = tf.compat.v1
+        self.keras: Any = importlib.import_module(KERAS)
+        self.layers: Any = importlib.import_module(f"{KERAS}.__internal__.legacy.layers")
+        cells: Any = importlib.import_module(f"{KERAS}.__internal__.legacy.rnn_cell")
+        self.contrib = SimpleNamespace(
+            layers=SimpleNamespace(
+                l2_regularizer=self._l2_regularizer, flatten=self.layers.flatten
+            ),
+            rnn=SimpleNamespace(
+                LSTMCell=cells.LSTMCell,
+                DropoutWrapper=cells.DropoutWrapper,
+                MultiRNNCell=cells.MultiRNNCell,
+                LSTMStateTuple=cells.LSTMStateTuple,
+            ),
+            seq2seq=SimpleNamespace(sequence_loss=self._sequence_loss),
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._v1, name)
+
+    def reset_default_graph(self) -> None:
+        """Does nothing: each run of the runner gets a new graph, which cannot be reset."""
+
+    def _l2_regularizer(self, scale: float) -> Callable[[Any], Any] | None:
+        """``tf.contrib.layers.l2_regularizer``: ``scale / 2`` times the squared norm."""
+        if scale < 0.0:
+            raise ValueError(f"scale must not be negative, but is {scale}")
+        if scale == 0.0:
+            return None
+
+        def l2(weights: Any) -> Any:
+            # In this form the constant takes the type of the weights.
+            return self._v1.multiply(
+                self._v1.convert_to_tensor(scale, dtype=weights.dtype.base_dtype),
+                self._v1.nn.l2_loss(weights),
+            )
+
+        return l2
+
+    def _sequence_loss(
+        self,
+        logits: Any,
+        targets: Any,
+        weights: Any,
+        average_across_timesteps: bool = True,
+        average_across_batch: bool = True,
+    ) -> Any:
+        """``tf.contrib.seq2seq.sequence_loss``: the weighted mean cross entropy of sequences.
+
+        Args:
+            logits: ``(batch, time, classes)``.
+            targets: classes, integers ``(batch, time)``.
+            weights: ``(batch, time)``.
+            average_across_timesteps: average over the second axis.
+            average_across_batch: average over the first axis.
+        """
+        losses = self._v1.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
+        axes = [0] * average_across_batch + [1] * average_across_timesteps
+        if not axes:
+            return losses * weights
+        total = self._v1.reduce_sum(weights, axis=axes)
+        # The constant is TensorFlow's, for sequences whose weights are all zero.
+        return self._v1.reduce_sum(losses * weights, axis=axes) / (total + 1e-12)

@@ -1,0 +1,146 @@
+"""Makes the released DeepOBS 1.1.2, which was written for TensorFlow 1, run on TensorFlow 2."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from types import ModuleType
+from typing import Any, cast
+
+from alig_deepobs.errors import UsageError
+from alig_deepobs.tensorflow import _analyzer, _runner
+from alig_deepobs.tensorflow._alias import TensorFlow1
+
+INSTALL = 'pip install "alig-deepobs[tensorflow]"'
+SUPPORTED = "1.1.2"
+
+
+def enable(*, command_line: bool | None = None) -> ModuleType:
+    """Makes the installed DeepOBS 1.1.2 importable and runnable on TensorFlow 2.
+
+    No file of DeepOBS is changed and no module of TensorFlow is replaced: after its import, each
+    module of DeepOBS gets another object under the name ``tf``. So TensorFlow 2, eager execution
+    and Keras 3 in the rest of the process stay what they are, and it does not matter in which order
+    TensorFlow, DeepOBS and this function come. What is mended:
+
+    - ``tf`` is ``tensorflow.compat.v1``, with the layers of ``tf_keras`` and the few names of
+      ``tf.contrib`` that DeepOBS uses.
+    - The runner writes NumPy's scalars as JSON, runs in a graph of its own, and does not trip over
+      command-line arguments that are not meant for it.
+    - ``quadratic_deep`` is the published problem in each instance, not only in the first of a
+      process.
+    - The analyzer works with today's NumPy, pandas and matplotlib. Its plots are saved as PDF; the
+      ``.tex`` file includes that. Importing it does not change matplotlib's style any more.
+
+    DeepOBS's test problems build graphs. ``StandardRunner.run`` takes care of that; whoever sets
+    up a problem does it under ``with tf.Graph().as_default():``.
+
+    What is global: DeepOBS's own settings (``deepobs.tensorflow.config``), and whether the command
+    line is read. Calling `enable` again does no harm.
+
+    Args:
+        command_line: whether ``StandardRunner.run`` takes options that it was not passed from
+            ``sys.argv``: always (True), or only if it was not passed a test problem either, as in
+            DeepOBS's scripts (False). None leaves it as it is, False at first.
+
+    Returns:
+        The module ``deepobs``.
+
+    Raises:
+        UsageError: TensorFlow, ``tf_keras`` or DeepOBS 1.1.2 is missing.
+
+    Example:
+        >>> deepobs = enable()  # doctest: +SKIP
+        >>> sgd = tf.compat.v1.train.GradientDescentOptimizer  # doctest: +SKIP
+        >>> runner = deepobs.tensorflow.runners.StandardRunner(sgd, [])  # doctest: +SKIP
+        >>> runner.run(  # doctest: +SKIP
+        ...     testproblem="quadratic_deep", batch_size=128, num_epochs=1, learning_rate=0.01
+        ... )
+    """
+    tf = _require("tensorflow")
+    _require("tf_keras")
+    deepobs, style = _import_deepobs()
+    runner: Any = importlib.import_module("deepobs.tensorflow.runners.standard_runner")
+    if not isinstance(runner.tf, TensorFlow1):
+        alias = TensorFlow1(tf)
+        # `deepobs.tensorflow.testproblems.quadratic_deep` is the class; this is its module.
+        quadratic: Any = sys.modules["deepobs.tensorflow.testproblems.quadratic_deep"]
+        quadratic.quadratic_deep.__init__ = _reseeded(quadratic)
+        dataset: Any = importlib.import_module("deepobs.tensorflow.datasets.dataset")
+        dataset.DataSet.__init__ = _only_in_graphs(dataset.DataSet.__init__, tf)
+        _analyzer.mend(deepobs.analyzer, style)
+        _runner.mend(runner, tf)
+        _replace_tf(tf, alias)
+    if command_line is not None:
+        _runner.read_command_line(runner, command_line)
+    return cast("ModuleType", deepobs)
+
+
+def _require(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or name
+        raise UsageError(f"{missing} is not installed: {INSTALL}") from error
+    except ImportError as error:
+        raise UsageError(f"{name} cannot be imported ({error}): {INSTALL}") from error
+
+
+def _import_deepobs() -> tuple[Any, Any]:
+    """Imports DeepOBS; returns it and a dict of the settings of matplotlib that this made."""
+    try:
+        version = metadata.version("deepobs")
+    except metadata.PackageNotFoundError:
+        raise UsageError(f"deepobs is not installed: {INSTALL}") from None
+    if version != SUPPORTED:
+        raise UsageError(
+            f"deepobs {version} is installed, not {SUPPORTED}: pip install deepobs=={SUPPORTED}"
+        )
+    mpl = _require("matplotlib")
+    _analyzer.provide_matplotlib2tikz()
+    with mpl.rc_context():
+        # Its analyzer sets seaborn's style for the whole process when it is imported.
+        before = dict(mpl.rcParams)
+        deepobs = _require("deepobs")
+        _require("deepobs.tensorflow")
+        style = {key: value for key, value in mpl.rcParams.items() if value != before[key]}
+    return deepobs, style
+
+
+def _replace_tf(tf: Any, alias: TensorFlow1) -> None:
+    for name, module in list(sys.modules.items()):
+        if name.startswith("deepobs.tensorflow.") and getattr(module, "tf", None) is tf:
+            module.tf = alias  # type: ignore[attr-defined]
+
+
+def _reseeded(module: Any) -> Callable[..., None]:
+    """The constructor of ``quadratic_deep`` with the random numbers of a new process.
+
+    DeepOBS draws the Hessian from a generator of the module, so each instance has another.
+    """
+    construct = module.quadratic_deep.__init__
+
+    @functools.wraps(construct)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        module.rng.seed(42)
+        construct(*args, **kwargs)
+
+    return wrapper
+
+
+def _only_in_graphs(construct: Callable[..., None], tf: Any) -> Callable[..., None]:
+    """The constructor of a data set, the first thing that every test problem makes."""
+
+    @functools.wraps(construct)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        if tf.executing_eagerly():
+            raise UsageError(
+                "DeepOBS builds graphs, but TensorFlow executes eagerly: set the test problem up "
+                "under `with tf.Graph().as_default():`"
+            )
+        construct(*args, **kwargs)
+
+    return wrapper
