@@ -17,6 +17,7 @@ _HOMES = {
     "StandardRunner": "alig_deepobs.runners",
     "attach_loss": "alig_deepobs.optimizers.loss",
     "l2_projection": "alig_deepobs.optimizers.projection",
+    "register": "alig_deepobs.deepobs_api.register",
     "reduce_loss": "alig_deepobs.optimizers.loss",
     "register_optimizer": "alig_deepobs.registry",
     "register_testproblem": "alig_deepobs.registry",
@@ -31,11 +32,13 @@ __all__ = [
     "attach_loss",
     "l2_projection",
     "reduce_loss",
+    "register",
     "register_optimizer",
     "register_testproblem",
 ]
 
 if TYPE_CHECKING:
+    from alig_deepobs.deepobs_api.register import register
     from alig_deepobs.optimizers.alig import AliG
     from alig_deepobs.optimizers.loss import LossMeter, attach_loss, reduce_loss
     from alig_deepobs.optimizers.projection import L2Ball, l2_projection

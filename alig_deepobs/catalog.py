@@ -71,7 +71,7 @@ OPTIMIZERS = (
 def _deepobs(
     name: str, label: str, module: str, data_set: str, batch_size: int, num_epochs: int,
     metric: str = "accuracy", target: float | None = None, interpolates: bool | None = None,
-    description: str = "", has_validation: bool = True,
+    description: str = "", has_validation: bool = True, weight_decay: float | None = None,
 ) -> ProblemEntry:  # fmt: skip
     assert metric in ("accuracy", "loss")
     return ProblemEntry(
@@ -81,6 +81,7 @@ def _deepobs(
         data_set=data_set,
         batch_size=batch_size,
         num_epochs=num_epochs,
+        weight_decay=weight_decay,
         metric="accuracy" if metric == "accuracy" else "loss",
         target=target,
         interpolates=interpolates,
@@ -90,8 +91,10 @@ def _deepobs(
     )
 
 
-# Default batch sizes and epochs are DeepOBS's; where it gives none (the two-dimensional problems)
-# they are ours. The targets are DeepOBS's convergence performances.
+# Default batch sizes and epochs are DeepOBS's. Where it gives none, those of wrn404 and inception
+# are of the architecture's own paper, and those of the two-dimensional problems, of the VGG
+# networks, of cifar100_3c3d and of svhn_3c3d are ours. The targets are DeepOBS's convergence
+# performances.
 TESTPROBLEMS = (
     _deepobs("quadratic_deep", "Quadratic Deep", "quadratic", "quadratic", 128, 100,
              "loss", 87.7031546477, False, "noisy quadratic in 100 dimensions"),
@@ -128,4 +131,39 @@ TESTPROBLEMS = (
              "two convolutions and two dense layers on Fashion-MNIST"),
     _deepobs("fmnist_vae", "F-MNIST VAE", "fmnist", "fmnist", 64, 100,
              "loss", 92.9776499736, False, "variational auto-encoder on Fashion-MNIST"),
+    _deepobs("cifar10_3c3d", "CIFAR-10 3c3d", "cifar10", "cifar10", 128, 100,
+             "accuracy", 0.828330707958, False, weight_decay=0.002,
+             description="three convolutions and three dense layers on CIFAR-10"),
+    _deepobs("cifar10_vgg16", "CIFAR-10 VGG16", "cifar10", "cifar10", 128, 100,
+             weight_decay=5e-4, description="VGG 16 on CIFAR-10, enlarged to 224 x 224"),
+    _deepobs("cifar10_vgg19", "CIFAR-10 VGG19", "cifar10", "cifar10", 128, 100,
+             weight_decay=5e-4, description="VGG 19 on CIFAR-10, enlarged to 224 x 224"),
+    _deepobs("cifar100_3c3d", "CIFAR-100 3c3d", "cifar100", "cifar100", 128, 100,
+             interpolates=False, weight_decay=0.002,
+             description="three convolutions and three dense layers on CIFAR-100"),
+    _deepobs("cifar100_vgg16", "CIFAR-100 VGG16", "cifar100", "cifar100", 128, 100,
+             weight_decay=5e-4, description="VGG 16 on CIFAR-100, enlarged to 224 x 224"),
+    _deepobs("cifar100_vgg19", "CIFAR-100 VGG19", "cifar100", "cifar100", 128, 100,
+             weight_decay=5e-4, description="VGG 19 on CIFAR-100, enlarged to 224 x 224"),
+    _deepobs("cifar100_allcnnc", "CIFAR-100 All-CNN-C", "cifar100", "cifar100", 256, 350,
+             "accuracy", 0.525604351157, False, weight_decay=5e-4,
+             description="nine convolutions on CIFAR-100"),
+    _deepobs("cifar100_wrn404", "CIFAR-100 WRN-40-4", "cifar100", "cifar100", 128, 200,
+             weight_decay=5e-4, description="wide residual network on CIFAR-100"),
+    _deepobs("svhn_3c3d", "SVHN 3c3d", "svhn", "svhn", 128, 100,
+             interpolates=False, weight_decay=0.002,
+             description="three convolutions and three dense layers on SVHN"),
+    _deepobs("svhn_wrn164", "SVHN WRN-16-4", "svhn", "svhn", 128, 160,
+             "accuracy", 0.95019918433, weight_decay=5e-4,
+             description="wide residual network on SVHN"),
+    _deepobs("tolstoi_char_rnn", "Tolstoi Char-RNN", "tolstoi", "tolstoi", 50, 200,
+             "accuracy", 0.60458635662, False,
+             "two-layer LSTM, character by character through War and Peace"),
+    _deepobs("imagenet_vgg16", "ImageNet VGG16", "imagenet", "imagenet", 128, 100,
+             weight_decay=5e-4, has_validation=False, description="VGG 16 on ImageNet"),
+    _deepobs("imagenet_vgg19", "ImageNet VGG19", "imagenet", "imagenet", 128, 100,
+             weight_decay=5e-4, has_validation=False, description="VGG 19 on ImageNet"),
+    _deepobs("imagenet_inception_v3", "ImageNet Inception v3", "imagenet", "imagenet", 32, 100,
+             interpolates=False, weight_decay=5e-4, has_validation=False,
+             description="Inception v3 on ImageNet"),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import metadata
@@ -209,6 +209,27 @@ def testproblems() -> dict[str, ProblemEntry]:
         _testproblems.update({entry.name: entry for entry in TESTPROBLEMS})
         _testproblems.update(_entry_points("alig_deepobs.testproblems", ProblemEntry))
     return _testproblems
+
+
+PROBLEM_SETS = {
+    "small": ("quadratic_deep", "mnist_vae", "fmnist_2c2d", "cifar10_3c3d"),
+    "large": ("fmnist_vae", "cifar100_allcnnc", "svhn_wrn164", "tolstoi_char_rnn"),
+}
+"""DeepOBS's benchmark sets: its problems P1 to P4 and P5 to P8."""
+
+
+def expand_names(names: Iterable[str]) -> list[str]:
+    """Names of test problems, with the names of sets replaced by those of their problems.
+
+    Names that are no sets are left as they are, known or not. Of several equal names the first
+    one stays.
+
+    Example:
+        >>> expand_names(["mnist_vae", "small"])
+        ['mnist_vae', 'quadratic_deep', 'fmnist_2c2d', 'cifar10_3c3d']
+    """
+    expanded = (member for name in names for member in PROBLEM_SETS.get(name, (name,)))
+    return list(dict.fromkeys(expanded))
 
 
 def find_testproblem(name: str) -> ProblemEntry:

@@ -82,6 +82,7 @@ class RunResult:
         data_label: what the data really was, for example ``"MNIST (synthetic twin)"``.
         data_version: digest of the decoded data.
         split: ``full`` or ``validation``.
+        reshuffle: whether every epoch had a batch order of its own.
         environment: versions, hardware, threads.
         schema_version: version of this schema; 0 for files of DeepOBS.
     """
@@ -125,6 +126,7 @@ class RunResult:
     data_label: str = ""
     data_version: str = ""
     split: str = "full"
+    reshuffle: bool = True
     environment: dict[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 

@@ -1,6 +1,6 @@
 """ALI-G in a training loop of one's own, on scikit-learn's handwritten digits.
 
-    python examples/own_training_loop.py
+python examples/own_training_loop.py
 """
 
 import torch

@@ -22,6 +22,8 @@ class RunSpec:
         weight_decay: L2 factor; None for the problem's default.
         random_seed: the base of every seed of the run.
         split: ``full`` (all training data train) or ``validation`` (a part is held out).
+        reshuffle: draw a new batch order in every epoch (True), or one for the whole run (False,
+            as DeepOBS 1.1.2 does); None for the problem's default.
         synthetic: train on the small synthetic twin of the data set.
         data_dir: folder with the official files; None for the per-user cache.
         offline: never touch the network.
@@ -39,6 +41,7 @@ class RunSpec:
     weight_decay: float | None = None
     random_seed: int = 42
     split: str = "full"
+    reshuffle: bool | None = None
     synthetic: bool = False
     data_dir: str | None = None
     offline: bool = False

@@ -33,6 +33,7 @@ from alig_deepobs.runners.objective import (
     make_step,
     regularization_value,
 )
+from alig_deepobs.runners.schedule import ScheduledRates, schedule_of
 from alig_deepobs.runners.spec import RunSpec
 from alig_deepobs.runners.watch import Evaluation, Watcher
 from alig_deepobs.seeds import derive_seed
@@ -70,12 +71,31 @@ def execute(
     else:
         entry = entry_of_class(optimizer_class)
     device = find_device(spec.device)
-    with _own_random_state(spec.random_seed, device):
+    with own_random_state(spec.random_seed, device):
         problem = _set_up(spec, device)
-        optimizer, objective = build_optimizer(optimizer_class, entry, problem, spec.hyperparams)
-        run = _Run(spec, entry, problem, optimizer, objective, watcher or Watcher())
-        run.result.optimizer_class = f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
-        return run.carry_out()
+        return train(spec, problem, entry, optimizer_class, watcher)
+
+
+def train(
+    spec: RunSpec,
+    problem: TestProblem,
+    entry: OptimizerEntry,
+    optimizer_class: Any,
+    watcher: Watcher | None = None,
+) -> RunResult:
+    """Trains on a problem that is set up already; see `execute`.
+
+    Args:
+        spec: the run, with every default filled in.
+        problem: the problem.
+        entry: what is known of the optimizer.
+        optimizer_class: its class.
+        watcher: hears of the progress.
+    """
+    optimizer, objective = build_optimizer(optimizer_class, entry, problem, spec.hyperparams)
+    run = _Run(spec, entry, problem, optimizer, objective, watcher or Watcher())
+    run.result.optimizer_class = f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
+    return run.carry_out()
 
 
 class _Run:
@@ -95,6 +115,7 @@ class _Run:
         self.optimizer = optimizer
         self.objective = objective
         self.watcher = watcher
+        self.rates = ScheduledRates(optimizer, schedule_of(spec.training_params))
         self.device = torch.device(problem.device)
         self.parts = ["train", "valid", "test"] if spec.split == "validation" else ["train", "test"]
         self.result = _blank_result(spec, entry, problem, objective, self.device)
@@ -111,6 +132,7 @@ class _Run:
             for epoch in range(1, num_epochs + 1):
                 if not finite:
                     break
+                self.rates.set(epoch - 1)
                 self._train(epoch)
                 finite = self._evaluate(epoch)
         except KeyboardInterrupt:
@@ -235,6 +257,7 @@ def _set_up(spec: RunSpec, device: torch.device) -> TestProblem:
         device=device,
         seed=spec.random_seed,
         split=spec.split,
+        reshuffle=spec.reshuffle,
     )
     problem.set_up()
     return problem
@@ -269,6 +292,7 @@ def _blank_result(
         data_label=problem.data.label,
         data_version=problem.data.version,
         split=spec.split,
+        reshuffle=problem.reshuffle,
         environment=environment(device),
     )
 
@@ -299,7 +323,7 @@ def _seed_noise(seed: int, part: str, epoch: int) -> None:
 
 
 @contextmanager
-def _own_random_state(seed: int, device: torch.device) -> Iterator[None]:
+def own_random_state(seed: int, device: torch.device) -> Iterator[None]:
     """Leaves torch's global random state as it was found."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
+import operator
 
 import torch
 
 from alig_deepobs.errors import UsageError
+from alig_deepobs.testproblems.datasets.base import DataSet
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,33 @@ def find_device(device: str | torch.device | None) -> torch.device:
     if found.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"device {device!r} was asked for, but PyTorch finds no GPU")
     return found
+
+
+def check_batch_size(batch_size: int) -> int:
+    """The batch size as a plain integer.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return operator.index(batch_size)
+    except TypeError:
+        raise UsageError(f"batch_size must be an integer, not {batch_size!r}") from None
+
+
+def check_batch_fits(batch_size: int, data: DataSet, problem: str) -> None:
+    """Checks that every part of the data has at least one mini-batch.
+
+    Raises:
+        UsageError: one has not, or the batch size is not positive.
+    """
+    for part in data.parts:
+        size = data.size(part)
+        if not 1 <= batch_size <= size:
+            raise UsageError(
+                f"{problem}: batch_size must be from 1 to {size} (all examples of the {part} set "
+                f"of {data.label}), not {batch_size}"
+            )
 
 
 def check_weight_decay(weight_decay: float | None, problem: str, has_l2: bool) -> float | None:

@@ -14,6 +14,7 @@ from alig_deepobs.testproblems.models.mlp import digits_mlp as small_mlp
 
 class _Digits(Classification):
     has_weight_decay = True
+    reshuffles = True
 
     def load_data(self) -> DataSet:
         """Loads the digits."""

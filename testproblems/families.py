@@ -17,7 +17,7 @@ from alig_deepobs.testproblems.models.vae import VAE, vae
 
 
 class Classification(TestProblem):
-    """Images ``(batch_size, 1, height, width)`` in ten classes, with the cross entropy."""
+    """Images ``(batch_size, channels, height, width)`` in classes, with the cross entropy."""
 
     def _reduced_loss(self, outputs: Any, batch: Batch, reduction: str) -> Tensor:
         if type(self).losses_of is not TestProblem.losses_of:  # a subclass has a loss of its own

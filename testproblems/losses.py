@@ -44,3 +44,39 @@ class GivenLosses(nn.Module):
     def forward(self, losses: Tensor, target: Tensor | None = None) -> Tensor:
         """Reduces the losses; a target is accepted and plays no part."""
         return reduce_losses(losses, self.reduction)
+
+
+class InceptionLoss(nn.Module):
+    """The loss of Inception v3: cross entropy with labels that are smoothed by 0.1.
+
+    In training mode the cross entropy of the auxiliary logits is added with factor 0.4.
+    """
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, outputs: tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
+        """The loss of what the net returned, main and auxiliary logits, for the labels."""
+        losses = self._smoothed(outputs[0], labels)
+        if self.training:
+            losses = losses + 0.4 * self._smoothed(outputs[1], labels)
+        return reduce_losses(losses, self.reduction)
+
+    def _smoothed(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(logits, labels, reduction="none", label_smoothing=0.1)
+
+
+class SequenceLoss(nn.Module):
+    """Cross entropy of sequences: for each one the mean over its elements."""
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The loss of logits ``(batch, time, classes)`` for targets ``(batch, time)``."""
+        flat = nn.functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), reduction="none"
+        )
+        return reduce_losses(flat.view(targets.shape).mean(dim=1), self.reduction)

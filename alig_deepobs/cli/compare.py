@@ -55,13 +55,14 @@ def compare(
     from rich.console import Console
 
     from alig_deepobs.cli.progress import Session
+    from alig_deepobs.registry import expand_names
     from alig_deepobs.results import check_writable
     from alig_deepobs.runners.spec import RunSpec
 
     base = RunSpec(testproblem="", optimizer="", random_seed=random_seed, **options)
     plans = [
         _Plan(replace(base, testproblem=problem), optimizers, seeds, no_tuning)
-        for problem in dict.fromkeys(testproblems)
+        for problem in expand_names(testproblems)
     ]
     check_writable(output_dir)
     console = Console()

@@ -41,13 +41,14 @@ def run(
     \b
     Examples:
       alig-deepobs run digits_mlp
+      alig-deepobs run small --optimizer 'alig[max_lr=0.1]' --optimizer adam
       alig-deepobs run mnist_2c2d --optimizer 'alig[max_lr=0.1]' --optimizer sgd --lr 0.1 -N 5
       alig-deepobs run quadratic_deep --optimizer torch.optim:RAdam[lr=0.01] --seeds 3
     """
     from rich.console import Console
 
     from alig_deepobs.cli.progress import Session
-    from alig_deepobs.registry import find_testproblem
+    from alig_deepobs.registry import expand_names, find_testproblem
     from alig_deepobs.results import check_writable
     from alig_deepobs.runners.spec import RunSpec
 
@@ -61,7 +62,7 @@ def run(
             setting_source="given on the command line" if setting.params else "defaults",
             **options,
         )
-        for problem in testproblems
+        for problem in expand_names(testproblems)
         for repetition in range(seeds)
         for setting in settings
     ]

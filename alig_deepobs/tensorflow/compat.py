@@ -105,7 +105,9 @@ def _import_deepobs() -> tuple[Any, Any]:
         # Its analyzer sets seaborn's style for the whole process when it is imported.
         before = dict(mpl.rcParams)
         deepobs = _require("deepobs")
+        # Both by name: `register` may have put an empty package called deepobs in its place.
         _require("deepobs.tensorflow")
+        _require("deepobs.analyzer")
         style = {key: value for key, value in mpl.rcParams.items() if value != before[key]}
     return deepobs, style
 

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-from enum import StrEnum
 from pathlib import Path
 
 from alig_deepobs.errors import DataError
-from alig_deepobs.testproblems.datasets.idx import decompress
+from alig_deepobs.testproblems.datasets.examine import FileState, examine
 from alig_deepobs.testproblems.datasets.sources import RemoteFile, Source
 
 logger = logging.getLogger(__name__)
 
+__all__ = [
+    "CACHE_VARIABLE",
+    "FileState",
+    "cache_dir",
+    "check_file",
+    "download",
+    "fetch",
+    "find_file",
+    "folder_of",
+    "how_to_get",
+    "require",
+    "stamps_of",
+]
+
 CACHE_VARIABLE = "ALIG_DEEPOBS_CACHE"
-
-
-class FileState(StrEnum):
-    """What is known about a file on the disk."""
-
-    OK = "ok"
-    OK_CONTENT = "ok (content)"
-    """Compressed differently, but the content is the official one."""
-    UNVERIFIED = "unverified"
-    """A sound gzip file whose digests are not the official ones."""
-    CORRUPT = "corrupt"
-    MISSING = "missing"
-
-    @property
-    def good(self) -> bool:
-        """Whether this is the official content for certain."""
-        return self in (FileState.OK, FileState.OK_CONTENT)
 
 
 def cache_dir() -> Path:
@@ -52,16 +47,43 @@ def folder_of(source: Source, data_dir: str | None = None) -> Path:
 def find_file(source: Source, file: RemoteFile, data_dir: str | None = None) -> Path | None:
     """The path of a file on the disk, or None.
 
-    A ``data_dir`` may hold the files in a folder named after the data set, or directly.
+    A ``data_dir`` may hold the files in a folder named after the data set, or directly. Where the
+    file itself is nowhere, a folder that has all of its parts is as good.
     """
+    folders = _folders(source, data_dir)
+    exists = Path.is_dir if source.own else Path.is_file
+    for folder in folders:
+        if exists(folder / file.name):
+            return folder / file.name
+    for folder in folders:
+        if file.parts and all((folder / part.name).is_file() for part in file.parts):
+            return folder
+    return None
+
+
+def _folders(source: Source, data_dir: str | None) -> list[Path]:
     folder = folder_of(source, data_dir)
-    folders = [folder] if data_dir is None else [folder, folder.parent]
-    paths = (candidate / file.name for candidate in folders)
-    return next((path for path in paths if path.is_file()), None)
+    names = [source.name, *source.folders]
+    found = [folder.parent / name for name in names]
+    # An archive that was unpacked where it was downloaded to.
+    found += [outer / name for outer in found for name in source.folders]
+    return found if data_dir is None else [*found, folder.parent]
+
+
+def stamps_of(file: RemoteFile, path: Path) -> tuple[tuple[int, int], ...]:
+    """Time of the last change and size of what `find_file` found: a key for caches."""
+    paths = [path / part.name for part in file.parts] if path.is_dir() else [path]
+    return tuple((p.stat().st_mtime_ns, p.stat().st_size) for p in paths)
 
 
 def how_to_get(source: Source, data_dir: str | None = None) -> str:
     """The end of an error message: how to come by good files."""
+    if source.own:
+        return (
+            f"bring your own copy: {' and '.join(file.name for file in source.files)} belong "
+            f"into {folder_of(source, data_dir)}; --data_dir names another place, and --synthetic "
+            "needs no files"
+        )
     if data_dir is None:
         return (
             f"`alig-deepobs data fetch {source.name}` downloads it, "
@@ -85,7 +107,7 @@ def require(source: Source, data_dir: str | None = None, offline: bool = False) 
         DataError: a file is missing and must not, or could not, be downloaded.
     """
     paths = [find_file(source, file, data_dir) for file in source.files]
-    if data_dir is not None or offline:
+    if data_dir is not None or offline or source.own:
         missing = [file.name for file, path in zip(source.files, paths, strict=True) if not path]
         if missing:
             where = folder_of(source, data_dir)
@@ -121,10 +143,11 @@ def fetch(source: Source, data_dir: str | None = None, offline: bool = False) ->
             # Sound, but not the official content: somebody may want it, so it is left alone.
             logger.warning("%s is not the official file; delete it to get that one", path)
         if path is None or state is FileState.CORRUPT:
-            if offline:
+            if offline or source.own:
                 raise DataError(
-                    f"{source.label}: {file.name} is {state} in {folder_of(source, data_dir)} "
-                    f"(offline); {how_to_get(source, data_dir)}"
+                    f"{source.label}: {file.name} is {FileState.MISSING if path is None else state}"
+                    f" in {folder_of(source, data_dir)}{' (offline)' if offline else ''}; "
+                    f"{how_to_get(source, data_dir)}"
                 )
             path = download(source, file, folder_of(source, data_dir))
         paths.append(path)
@@ -136,17 +159,14 @@ def check_file(
 ) -> tuple[Path | None, FileState]:
     """Finds a file and compares its digests with the official ones."""
     path = find_file(source, file, data_dir)
+    if source.own:
+        return path, FileState.OWN
     if path is None:
         return None, FileState.MISSING
     try:
-        content, sha256 = decompress(path, hint="")
+        return path, examine(file, path)
     except DataError:
         return path, FileState.CORRUPT
-    if sha256 == file.sha256:
-        return path, FileState.OK
-    if hashlib.sha256(content).hexdigest() == file.content_sha256:
-        return path, FileState.OK_CONTENT
-    return path, FileState.UNVERIFIED
 
 
 def download(source: Source, file: RemoteFile, folder: Path) -> Path:

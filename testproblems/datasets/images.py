@@ -12,7 +12,7 @@ import torch
 
 from alig_deepobs.errors import DataError
 from alig_deepobs.seeds import derive_seed
-from alig_deepobs.testproblems.datasets.base import Batch, DataSet, content_digest
+from alig_deepobs.testproblems.datasets.base import Batch, DataSet, content_digest, held_out
 from alig_deepobs.testproblems.datasets.fetch import how_to_get, require
 from alig_deepobs.testproblems.datasets.idx import (
     IdxFile,
@@ -24,6 +24,7 @@ from alig_deepobs.testproblems.datasets.sources import SOURCES, Source
 
 logger = logging.getLogger(__name__)
 
+TRAIN_SIZE = 60_000
 TRAIN_EVAL_SIZE = 10_000
 VALID_SIZE = 10_000
 
@@ -80,7 +81,7 @@ def _read_images(
         },
         scale=255.0,
         train_eval_size=TRAIN_EVAL_SIZE,
-        held_out=_held_out(len(tensors[0]), VALID_SIZE),
+        held_out=held_out(len(tensors[0]), VALID_SIZE, TRAIN_SIZE),
     )
     return data, verified
 
@@ -102,13 +103,6 @@ def _check_not_another(source: Source, path: Path, file: IdxFile, hint: str) -> 
                 )
 
 
-def _held_out(size: int, valid_size: int) -> torch.Tensor:
-    # A fixed permutation: the writers of the images are not spread evenly over the file. At most
-    # a quarter of a file that is smaller than the official one.
-    permutation = np.random.RandomState(42).permutation(size)
-    return torch.from_numpy(permutation[: min(valid_size, size // 4)])
-
-
 def synthetic_images(source: Source) -> DataSet:
     """512 training and 256 test images: one random pattern per class, under noise."""
     rng = np.random.default_rng(derive_seed("synthetic twin", source.name))
@@ -128,5 +122,5 @@ def synthetic_images(source: Source) -> DataSet:
         parts=parts,
         scale=255.0,
         train_eval_size=TRAIN_EVAL_SIZE,
-        held_out=_held_out(512, 128),
+        held_out=held_out(512, VALID_SIZE, TRAIN_SIZE),
     )

@@ -17,12 +17,17 @@ class RemoteFile:
         sha256: digest of the file.
         content_sha256: digest of what it holds when it is decompressed, where it is known. It
             recognizes copies that were compressed again.
+        parts: files with the same content, which all together are as good as this one: the
+            members of an archive that was unpacked, or the files that a converter made of it.
+        unit: its length is a multiple of this many bytes.
     """
 
     name: str
     size: int
-    sha256: str
+    sha256: str | None
     content_sha256: str | None = None
+    parts: tuple[RemoteFile, ...] = ()
+    unit: int = 1
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,9 @@ class Source:
         files: the files; none where the data come with the package.
         mirrors: addresses that the name of a file is appended to, tried in this order.
         citation: where the data come from.
+        folders: further names that the folder may have.
+        own: whether there is nothing to download or to compare with: the files are folders that
+            the user brings.
     """
 
     name: str
@@ -42,6 +50,8 @@ class Source:
     files: tuple[RemoteFile, ...] = ()
     mirrors: tuple[str, ...] = ()
     citation: str = ""
+    folders: tuple[str, ...] = ()
+    own: bool = False
 
     @property
     def size(self) -> int:
@@ -117,11 +127,159 @@ FMNIST = Source(
     citation="Xiao, Rasul, Vollgraf: Fashion-MNIST, arXiv:1708.07747",
 )
 
+CIFAR10_RECORD = 1 + 3 * 32 * 32
+CIFAR100_RECORD = 2 + 3 * 32 * 32
+
+CIFAR10 = Source(
+    name="cifar10",
+    label="CIFAR-10",
+    files=(
+        RemoteFile(
+            "cifar-10-binary.tar.gz",
+            170_052_171,
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            parts=tuple(
+                RemoteFile(name, 10_000 * CIFAR10_RECORD, sha256, unit=CIFAR10_RECORD)
+                for name, sha256 in (
+                    (
+                        "data_batch_1.bin",
+                        "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+                    ),
+                    (
+                        "data_batch_2.bin",
+                        "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+                    ),
+                    (
+                        "data_batch_3.bin",
+                        "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+                    ),
+                    (
+                        "data_batch_4.bin",
+                        "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+                    ),
+                    (
+                        "data_batch_5.bin",
+                        "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
+                    ),
+                    (
+                        "test_batch.bin",
+                        "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
+                    ),
+                )
+            ),
+        ),
+    ),
+    mirrors=("https://www.cs.toronto.edu/~kriz/",),
+    citation="Krizhevsky: Learning multiple layers of features from tiny images, 2009",
+    folders=("cifar-10", "cifar-10-batches-bin"),
+)
+
+CIFAR100 = Source(
+    name="cifar100",
+    label="CIFAR-100",
+    files=(
+        RemoteFile(
+            "cifar-100-binary.tar.gz",
+            168_513_733,
+            "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+            parts=(
+                RemoteFile(
+                    "train.bin",
+                    50_000 * CIFAR100_RECORD,
+                    "f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29",
+                    unit=CIFAR100_RECORD,
+                ),
+                RemoteFile(
+                    "test.bin",
+                    10_000 * CIFAR100_RECORD,
+                    "d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a",
+                    unit=CIFAR100_RECORD,
+                ),
+            ),
+        ),
+    ),
+    mirrors=("https://www.cs.toronto.edu/~kriz/",),
+    citation="Krizhevsky: Learning multiple layers of features from tiny images, 2009",
+    folders=("cifar-100", "cifar-100-binary"),
+)
+
+# The parts are what DeepOBS's converter makes of the two files. Their digests are not published.
+SVHN = Source(
+    name="svhn",
+    label="SVHN",
+    files=(
+        RemoteFile(
+            "train_32x32.mat",
+            182_040_794,
+            "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+            parts=tuple(
+                RemoteFile(
+                    f"data_batch_{i}.bin", 12_800 * CIFAR10_RECORD, None, unit=CIFAR10_RECORD
+                )
+                for i in range(5)
+            ),
+        ),
+        RemoteFile(
+            "test_32x32.mat",
+            64_275_384,
+            "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+            parts=(
+                RemoteFile("test_batch.bin", 26_032 * CIFAR10_RECORD, None, unit=CIFAR10_RECORD),
+            ),
+        ),
+    ),
+    mirrors=("http://ufldl.stanford.edu/housenumbers/",),
+    citation="Netzer et al.: Reading digits in natural images, 2011",
+)
+
+# The edition of the text that DeepOBS's preparation script downloads.
+TOLSTOI = Source(
+    name="tolstoi",
+    label="Tolstoi",
+    files=(
+        RemoteFile(
+            "war-and-peace.txt",
+            3_291_641,
+            "3ed0f41cfdf660846878943bad5b9d575bcae1e4a92ee9a7f43d3c9dba2af344",
+            parts=(
+                RemoteFile(
+                    "train.npy",
+                    20_903_712,
+                    "6744d24c8c301af5e91392e878760c57cc0686144ea2be5ce953ef7c1bd6b35c",
+                ),
+                RemoteFile(
+                    "test.npy",
+                    5_226_024,
+                    "59b12f4701d6d55a193120e931358a1a341e38893cd13b10bfe14e9ad4070015",
+                ),
+            ),
+        ),
+    ),
+    mirrors=(
+        "https://raw.githubusercontent.com/AllenDowney/fluent-python-notebooks/master/attic/"
+        "sequences/",
+    ),
+    citation="Tolstoi: War and Peace, as prepared by DeepOBS",
+)
+
+IMAGENET = Source(
+    name="imagenet",
+    label="ImageNet (bring your own)",
+    files=(RemoteFile("train", 0, None), RemoteFile("val", 0, None)),
+    citation="Russakovsky et al.: ImageNet large scale visual recognition challenge, IJCV 2015",
+    own=True,
+)
+
 SOURCES = {
     source.name: source
     for source in (
         MNIST,
         FMNIST,
+        CIFAR10,
+        CIFAR100,
+        SVHN,
+        TOLSTOI,
+        IMAGENET,
         Source("digits", "Digits (scikit-learn)", citation="UCI optdigits, in scikit-learn"),
         Source("quadratic", "Quadratic", citation="drawn as in DeepOBS 1.1.2"),
         Source("two_d", "2D noise", citation="drawn as in DeepOBS 1.1.2"),

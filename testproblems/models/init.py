@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+
+TRUNCATED_STD = 0.87962566103423978
+"""Standard deviation of a standard normal distribution that is cut at -2 and 2."""
 
 _LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
@@ -25,6 +29,8 @@ def build_empty(build: Callable[[], nn.Module]) -> nn.Module:
 def fill(net: nn.Module, kernel: Callable[[Tensor], object], bias: float = 0.0) -> None:
     """Fills kernels and biases of all dense and convolution layers, in their order.
 
+    Batch normalization starts as the identity: scales and running variances 1, the rest 0.
+
     Args:
         net: the network.
         kernel: fills a kernel in place.
@@ -35,6 +41,8 @@ def fill(net: nn.Module, kernel: Callable[[Tensor], object], bias: float = 0.0) 
             kernel(layer.weight)
             if layer.bias is not None:
                 layer.bias.fill_(bias)
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.reset_parameters()  # constants, so nothing is drawn
 
 
 def truncated_normal(std: float, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
@@ -56,3 +64,26 @@ def glorot_uniform(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
 def he_normal(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
     """He's normal distribution for ReLU networks, variance ``2 / fan_in``."""
     return lambda kernel: nn.init.kaiming_normal_(kernel, nonlinearity="relu", generator=generator)
+
+
+def glorot_normal(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+    """Glorot's and Bengio's normal distribution, cut at two standard deviations.
+
+    As in TensorFlow, the deviation before the cut is enlarged, so that after it the variance is
+    ``2 / (fan_in + fan_out)``.
+    """
+
+    def fill_kernel(kernel: Tensor) -> Tensor:
+        receptive = kernel[0, 0].numel()
+        fans = receptive * (kernel.shape[0] + kernel.shape[1])
+        std = math.sqrt(2.0 / fans) / TRUNCATED_STD
+        return truncated_normal(std, generator)(kernel)
+
+    return fill_kernel
+
+
+def convolutions_and_dense(
+    convolution: Callable[[Tensor], Tensor], dense: Callable[[Tensor], Tensor]
+) -> Callable[[Tensor], Tensor]:
+    """Fills the kernels of convolutions, which have four dimensions, and of dense layers."""
+    return lambda kernel: convolution(kernel) if kernel.ndim == 4 else dense(kernel)

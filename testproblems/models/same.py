@@ -32,13 +32,21 @@ class SameConv2d(nn.Conv2d):
         kernel: height and width of the kernel.
         size: height and width of the input, in pixels.
         stride: step of the kernel; the output has ``ceil(size / stride)`` pixels a side.
+        bias: whether a bias is added.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, size: int, stride: int = 1
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        size: int,
+        stride: int = 1,
+        *,
+        bias: bool = True,
     ) -> None:
         before, after = same_padding(size, kernel, stride)
-        super().__init__(in_channels, out_channels, kernel, stride, padding=before)
+        super().__init__(in_channels, out_channels, kernel, stride, padding=before, bias=bias)
         self.extra = after - before
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,9 +10,10 @@ import alig_deepobs.testproblems as testproblems
 from alig_deepobs import registry
 from alig_deepobs.testproblems.models.quadratic import deep_learning_hessian
 
+SMALL = ("quadratic", "two_d", "digits", "mnist", "fmnist")  # the others: test_more_problems.py
 NAMES = [
     name for name, entry in registry.testproblems().items()
-    if entry.factory.startswith("alig_deepobs.testproblems.")
+    if entry.factory.startswith("alig_deepobs.testproblems.") and entry.data_set in SMALL
 ]  # fmt: skip
 PARAMETERS = {
     "logreg": 7_850, "mlp": 1_336_610, "2c2d": 3_274_634, "vae": 10_151_489, "deep": 100,

@@ -1,0 +1,164 @@
+"""Puts ALI-G and this package's problems where DeepOBS looks.
+
+Three situations, for PyTorch:
+
+* The DeepOBS 1.2 beta is installed: its ``deepobs.pytorch`` gets the problems that it lacks.
+* DeepOBS 1.1.2, or none, is installed: ``deepobs.pytorch``, ``deepobs.config`` and
+  ``deepobs.tuner`` are provided from our own modules. Nothing of an installed DeepOBS is run for
+  that, because 1.1.2 cannot be imported without TensorFlow.
+* It was called before: nothing happens.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import importlib.util
+import logging
+import sys
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from alig_deepobs import registry
+from alig_deepobs.errors import UsageError
+
+logger = logging.getLogger(__name__)
+
+PROVIDED = {
+    "deepobs.config": "alig_deepobs.deepobs_api.config",
+    "deepobs.tuner": "alig_deepobs.deepobs_api.tuner",
+    "deepobs.tuner.tuner_utils": "alig_deepobs.deepobs_api.tuner",
+    "deepobs.pytorch.config": "alig_deepobs.deepobs_api.pytorch_config",
+    "deepobs.pytorch.datasets": "alig_deepobs.deepobs_api.datasets",
+    "deepobs.pytorch.runners": "alig_deepobs.deepobs_api.runners",
+    "deepobs.pytorch.testproblems": "alig_deepobs.testproblems",
+    "deepobs.pytorch.testproblems.testproblem": "alig_deepobs.testproblems.base",
+}
+"""DeepOBS 1.2's module -> ours."""
+
+
+def register(framework: str = "pytorch", split: str | None = None) -> None:
+    """Makes scripts written for DeepOBS find ALI-G's problems, and DeepOBS's own.
+
+    Args:
+        framework: ``"pytorch"``.
+        split: for the provided ``deepobs.pytorch``: ``"validation"`` (DeepOBS 1.2's split, the
+            default) or ``"full"`` (that of the released version, comparable with its baselines).
+
+    Raises:
+        UsageError: the framework is not known.
+
+    Example:
+        >>> register()
+        >>> from deepobs.pytorch.runners import StandardRunner
+        >>> from deepobs.pytorch.testproblems import quadratic_deep
+    """
+    if framework != "pytorch":
+        raise UsageError(f"framework must be 'pytorch', not {framework!r}")
+    if _beta_is_installed():
+        _add_to_beta()
+        return
+    _provide()
+    if split is not None:
+        importlib.import_module("alig_deepobs.deepobs_api.pytorch_config").set_split(split)
+
+
+def _beta_is_installed() -> bool:
+    """Whether the 1.2 beta is there; imports nothing of it.
+
+    The wheel of 1.1.2 carries left-over files of the beta, ``deepobs/pytorch`` among them, which
+    can never be imported: its ``__init__`` is that of 1.1.2. So the version counts too.
+    """
+    if getattr(sys.modules.get("deepobs.pytorch"), "provided_by", None) == "alig_deepobs":
+        return False
+    return any(
+        (folder / "pytorch" / "__init__.py").exists() and not _is_released_version(folder)
+        for folder in _deepobs_folders()
+    )
+
+
+def _is_released_version(folder: Path) -> bool:
+    """Whether a folder is that of an installed DeepOBS older than 1.2."""
+    try:
+        installed = metadata.distribution("deepobs")
+    except metadata.PackageNotFoundError:
+        return False
+    same = Path(str(installed.locate_file("deepobs"))).resolve() == folder.resolve()
+    return same and tuple(map(int, installed.version.split(".")[:2])) < (1, 2)
+
+
+def _deepobs_folders() -> list[Path]:
+    """The folders of an installed ``deepobs``, found without importing it."""
+    loaded = sys.modules.get("deepobs")
+    if loaded is not None:
+        return [Path(path) for path in getattr(loaded, "__path__", [])]
+    spec = importlib.util.find_spec("deepobs")
+    return [Path(path) for path in (spec.submodule_search_locations or [])] if spec else []
+
+
+def _provide() -> None:
+    folders = [str(path) for path in _deepobs_folders()]
+    if "deepobs" not in sys.modules:
+        # A package without the __init__ of 1.1.2, which would import TensorFlow. Its folder stays
+        # searchable, so that deepobs.tensorflow and deepobs.analyzer can still be imported.
+        _make_package("deepobs", folders)
+    if "deepobs.pytorch" not in sys.modules:
+        package = _make_package("deepobs.pytorch", [])
+        package.provided_by = "alig_deepobs"  # type: ignore[attr-defined]
+    for name, home in PROVIDED.items():
+        if name not in sys.modules:
+            sys.modules[name] = importlib.import_module(home)
+            parent, _, child = name.rpartition(".")
+            if parent != "deepobs.tuner":  # the tuner's helpers are the tuner's module itself
+                setattr(sys.modules[parent], child, sys.modules[name])
+
+
+def _make_package(name: str, path: list[str]) -> ModuleType:
+    module = ModuleType(name, f"Provided by alig_deepobs for scripts written for {name}.")
+    module.__path__ = path
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
+    module.__spec__.submodule_search_locations = path
+    sys.modules[name] = module
+    parent, _, child = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], child, module)
+    return module
+
+
+def _add_to_beta() -> None:
+    """Adds to an installed 1.2 beta the problems that it lacks, with defaults and names."""
+    config: Any = importlib.import_module("deepobs.config")
+    theirs: Any = importlib.import_module("deepobs.pytorch.testproblems")
+    from alig_deepobs.deepobs_api import config as ours
+
+    for entry in registry.testproblems().values():
+        if hasattr(theirs, entry.name):
+            continue
+        if not entry.has_validation:
+            # The beta's runners evaluate a validation set in any case.
+            logger.info("%s has no validation set and is left out of DeepOBS 1.2", entry.name)
+            continue
+        setattr(theirs, entry.name, _for_beta(entry))
+        defaults = {"batch_size": entry.batch_size, "num_epochs": entry.num_epochs}
+        config.DEFAULT_TEST_PROBLEMS_SETTINGS.setdefault(entry.name, defaults)
+        data, _, model = entry.name.partition("_")
+        for table, key in (("DATA_SET_NAMING", data), ("TP_NAMING", model)):
+            if hasattr(config, table):
+                getattr(config, table).setdefault(key, getattr(ours, table)[key])
+
+
+def _for_beta(entry: registry.ProblemEntry) -> type:
+    """The problem's class as the beta calls it: two arguments, with a validation set."""
+    base = entry.load()
+
+    def construct(
+        self: Any, batch_size: int, weight_decay: float | None = None, **more: Any
+    ) -> None:
+        config: Any = importlib.import_module("deepobs.config")
+        folder = Path(config.get_data_dir())
+        more.setdefault("data_dir", str(folder) if folder.is_dir() else None)
+        base.__init__(self, batch_size, weight_decay, **{"split": "validation", **more})
+
+    return type(entry.name, (base,), {"__init__": construct, "__doc__": base.__doc__})

@@ -1,0 +1,106 @@
+"""CIFAR-10 and CIFAR-100, from their binary versions."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from alig_deepobs.testproblems.datasets.archive import read_members
+from alig_deepobs.testproblems.datasets.base import Batch, DataSet, held_out
+from alig_deepobs.testproblems.datasets.fetch import how_to_get, require, stamps_of
+from alig_deepobs.testproblems.datasets.records import Records, join, parse, read_file
+from alig_deepobs.testproblems.datasets.sources import CIFAR10, CIFAR100, Source
+from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, colour_twin
+
+logger = logging.getLogger(__name__)
+
+TRAIN_SIZE = 50_000
+TRAIN_EVAL_SIZE = 10_000
+VALID_SIZE = 10_000
+
+
+def cifar10(
+    *,
+    synthetic: bool = False,
+    data_dir: str | None = None,
+    offline: bool = False,
+    twin_sizes: tuple[int, int] = TWIN_SIZES,
+) -> DataSet:
+    """CIFAR-10: 32 x 32 pictures in 10 classes, 50,000 for training and 10,000 for testing.
+
+    Args:
+        synthetic: make up the small synthetic twin instead.
+        data_dir: folder with the official archive, or with its ``.bin`` files; None for the cache.
+        offline: never touch the network.
+        twin_sizes: training and test images of the twin.
+
+    Raises:
+        DataError: a file is missing or broken.
+    """
+    if synthetic:
+        return colour_twin(CIFAR10, classes=10, sizes=twin_sizes)
+    return _load(CIFAR10, data_dir, offline)
+
+
+def cifar100(
+    *,
+    synthetic: bool = False,
+    data_dir: str | None = None,
+    offline: bool = False,
+    twin_sizes: tuple[int, int] = TWIN_SIZES,
+) -> DataSet:
+    """CIFAR-100: the same as `cifar10`, with 100 classes (the "fine" labels)."""
+    if synthetic:
+        return colour_twin(CIFAR100, classes=100, sizes=twin_sizes)
+    return _load(CIFAR100, data_dir, offline)
+
+
+def _load(source: Source, data_dir: str | None, offline: bool) -> DataSet:
+    (path,) = require(source, data_dir, offline)
+    data, verified = _read(
+        source, path, stamps_of(source.files[0], path), how_to_get(source, data_dir)
+    )
+    if not verified:
+        logger.warning("the files in %s are not the official ones of %s", path, source.label)
+    return data
+
+
+@lru_cache(maxsize=2)
+def _read(
+    source: Source, path: Path, stamps: tuple[tuple[int, int], ...], hint: str
+) -> tuple[DataSet, bool]:
+    # Cached because a grid of runs in one process would decode the same files again and again;
+    # the stamps, times of last change, are part of the key, so that a replaced file is read.
+    parts = source.files[0].parts
+    names = [part.name for part in parts]
+    if path.is_dir():
+        contents = {name: read_file(path / name, hint) for name in names}
+    else:
+        contents = read_members(path, names, hint)
+    digests = {name: hashlib.sha256(contents[name]).hexdigest() for name in names}
+    verified = all(digests[part.name] == part.sha256 for part in parts)
+    classes, label_bytes = (10, 1) if source is CIFAR10 else (100, 2)
+
+    def records(name: str) -> Records:
+        where = str(path / name)
+        return parse(contents[name], where, hint, classes=classes, label_bytes=label_bytes)
+
+    # The test file is the last one.
+    train = _tensors(join([records(name) for name in names[:-1]]))
+    data = DataSet(
+        name=source.name,
+        label=source.label if verified else f"{source.label} (unverified files)",
+        version=hashlib.sha256("".join(digests.values()).encode()).hexdigest(),
+        parts={"train": train, "test": _tensors(records(names[-1]))},
+        train_eval_size=TRAIN_EVAL_SIZE,
+        held_out=held_out(len(train[0]), VALID_SIZE, TRAIN_SIZE),
+    )
+    return data, verified
+
+
+def _tensors(records: Records) -> Batch:
+    return torch.from_numpy(records[0]), torch.from_numpy(records[1])

@@ -1,0 +1,83 @@
+"""What is in a file on the disk: official, sound or broken content."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from pathlib import Path
+
+from alig_deepobs.errors import DataError
+from alig_deepobs.testproblems.datasets.archive import read_members
+from alig_deepobs.testproblems.datasets.idx import decompress
+from alig_deepobs.testproblems.datasets.records import read_file
+from alig_deepobs.testproblems.datasets.sources import RemoteFile
+
+
+class FileState(StrEnum):
+    """What is known about a file on the disk."""
+
+    OK = "ok"
+    OK_CONTENT = "ok (content)"
+    """Compressed differently, or unpacked, but the content is the official one."""
+    UNVERIFIED = "unverified"
+    """A sound file whose digests are not the official ones."""
+    CORRUPT = "corrupt"
+    MISSING = "missing"
+    OWN = "bring your own"
+    """Nothing is known about it: the user brings it."""
+
+    @property
+    def good(self) -> bool:
+        """Whether this is the official content for certain, or there is none."""
+        return self in (FileState.OK, FileState.OK_CONTENT, FileState.OWN)
+
+
+def examine(file: RemoteFile, path: Path) -> FileState:
+    """Compares digests with the official ones.
+
+    Args:
+        file: what the file should be.
+        path: where it is, or the folder that has its parts.
+
+    Raises:
+        DataError: it is missing, unreadable, truncated or corrupt.
+    """
+    if path.is_dir():
+        return _examine_parts(file, {part.name: _read(path / part.name) for part in file.parts})
+    if file.name.endswith(".tar.gz"):
+        if hashlib.sha256(_read(path)).hexdigest() == file.sha256:
+            return FileState.OK
+        return _examine_parts(file, read_members(path, [part.name for part in file.parts], ""))
+    if file.name.endswith(".gz"):
+        content, sha256 = decompress(path, hint="")
+        if sha256 == file.sha256:
+            return FileState.OK
+        official = hashlib.sha256(content).hexdigest() == file.content_sha256
+        return FileState.OK_CONTENT if official else FileState.UNVERIFIED
+    content = _read(path)
+    if hashlib.sha256(content).hexdigest() == file.sha256:
+        return FileState.OK
+    if file.name.endswith(".mat"):
+        from alig_deepobs.testproblems.datasets.svhn import read_mat
+
+        read_mat(path, hint="")
+    else:
+        from alig_deepobs.testproblems.datasets.tolstoi import decode
+
+        decode(content, str(path), hint="")
+    return FileState.UNVERIFIED
+
+
+def _examine_parts(file: RemoteFile, contents: dict[str, bytes]) -> FileState:
+    state = FileState.OK_CONTENT
+    for part in file.parts:
+        content = contents[part.name]
+        if not content or len(content) % part.unit:
+            raise DataError(f"{part.name}: {len(content)} bytes")
+        if hashlib.sha256(content).hexdigest() != part.sha256:
+            state = FileState.UNVERIFIED
+    return state
+
+
+def _read(path: Path) -> bytes:
+    return read_file(path, hint="")

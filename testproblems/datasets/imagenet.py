@@ -1,0 +1,190 @@
+"""ImageNet (ILSVRC 2012), from a tree of folders, one per class."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alig_deepobs.errors import DataError
+from alig_deepobs.testproblems.datasets.augment import centre_crop
+from alig_deepobs.testproblems.datasets.base import Batch, DataSet
+from alig_deepobs.testproblems.datasets.fetch import how_to_get, require
+from alig_deepobs.testproblems.datasets.sources import IMAGENET
+from alig_deepobs.testproblems.datasets.twins import colour_twin
+from alig_deepobs.testproblems.models.resize import resize_bilinear
+
+CLASSES = 1000
+SIDE = 256
+"""Rows and columns of the decoded images; the networks see 224 of them."""
+TRAIN_EVAL_SIZE = 50_000
+TWIN_SIZES = (16, 8)
+SUFFIXES = (".jpeg", ".jpg", ".png")
+CPU = torch.device("cpu")
+_THREADS = min(16, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class StreamedImages(DataSet):
+    """Images that stay on the disk: a mini-batch is decoded when it is taken.
+
+    ``parts`` has only the labels. Images are floats from 0 to 1 of shape ``(3, 256, 256)``: the
+    shorter side is resized to 256, and the middle of the longer one is taken.
+
+    Attributes:
+        files: the path of each image of a part.
+        device: where mini-batches are put.
+        hint: how to get good files, the end of every error message.
+    """
+
+    files: Mapping[str, list[str]] = field(default_factory=dict)
+    device: torch.device = CPU
+    hint: str = ""
+
+    def take(self, part: str, index: Tensor) -> Batch:
+        """Decodes the images with these indices."""
+        return self._decoded(part, index.tolist())
+
+    def slices(self, part: str, batch_size: int) -> Iterator[Batch]:
+        """The full mini-batches of a part in its fixed order."""
+        for start in range(0, self.size(part) - batch_size + 1, batch_size):
+            yield self._decoded(part, list(range(start, start + batch_size)))
+
+    def to(self, device: torch.device) -> StreamedImages:
+        """The same data; mini-batches are put on the device."""
+        return replace(self, device=device)
+
+    def _decoded(self, part: str, numbers: list[int]) -> Batch:
+        # Threads, since Pillow lets go of Python's lock while it decodes.
+        with ThreadPoolExecutor(_THREADS) as pool:
+            images = list(pool.map(self._read, [self.files[part][i] for i in numbers]))
+        labels = self.parts[part][0][numbers]
+        return torch.stack(images).to(self.device), labels.to(self.device)
+
+    def _read(self, path: str) -> Tensor:
+        return read_image(Path(path), self.hint)
+
+
+def imagenet(
+    *,
+    synthetic: bool = False,
+    data_dir: str | None = None,
+    offline: bool = False,
+    twin_sizes: tuple[int, int] = TWIN_SIZES,
+    classes: int = CLASSES,
+) -> DataSet:
+    """ImageNet: photographs in 1,000 classes, 1,281,167 for training and 50,000 for testing.
+
+    The folders of the classes, sorted by name (the WordNet identifier), have the labels 1 to 1000.
+    Label 0, "background", has no images. There is no validation split. The version is a digest of
+    the names of all files, since reading them all would take hours.
+
+    Args:
+        synthetic: make up the small synthetic twin instead.
+        data_dir: folder with ``imagenet/train/<class>/*.JPEG`` and ``imagenet/val/<class>/*.JPEG``;
+            None for the cache.
+        offline: accepted as everywhere; nothing is ever downloaded.
+        twin_sizes: training and test images of the twin.
+        classes: how many classes there must be.
+
+    Raises:
+        DataError: a folder is missing or empty, or Pillow is not installed.
+    """
+    if synthetic:
+        return colour_twin(
+            IMAGENET, classes=classes, side=SIDE, scale=255.0, sizes=twin_sizes, first_label=1,
+            can_hold_out=False,
+        )  # fmt: skip
+    hint = how_to_get(IMAGENET, data_dir)
+    folders = dict(zip(("train", "test"), require(IMAGENET, data_dir, offline), strict=True))
+    _require_pillow()
+    names = {part: _class_names(folder) for part, folder in folders.items()}
+    _check_classes(folders, names, classes, hint)
+    digest = hashlib.sha256()
+    files: dict[str, list[str]] = {}
+    parts: dict[str, Batch] = {}
+    for part, folder in folders.items():
+        files[part] = []
+        labels = []
+        for label, name in enumerate(names[part], start=1):
+            found = _images(folder / name, hint)
+            files[part] += [str(path) for path in found]
+            labels += [label] * len(found)
+            digest.update("".join(f"{part}/{name}/{path.name}\n" for path in found).encode())
+        parts[part] = (torch.tensor(labels),)
+    return StreamedImages(
+        name=IMAGENET.name,
+        label="ImageNet (folders)",
+        version=digest.hexdigest(),
+        parts=parts,
+        train_eval_size=TRAIN_EVAL_SIZE,
+        files=files,
+        hint=hint,
+    )
+
+
+def read_image(path: Path, hint: str) -> Tensor:
+    """Decodes an image: floats from 0 to 1 of shape ``(3, 256, 256)``.
+
+    Raises:
+        DataError: the file is missing, truncated or no image.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            pixels = np.array(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: unreadable image ({error}); {hint}") from error
+    scaled = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255.0
+    rows, columns = scaled.shape[1:]
+    factor = SIDE / min(rows, columns)
+    resized = resize_bilinear(scaled, round(factor * rows), round(factor * columns))
+    return centre_crop(resized, SIDE).contiguous()
+
+
+def _require_pillow() -> None:
+    try:
+        import PIL.Image  # noqa: F401
+    except ImportError:
+        raise DataError(
+            "ImageNet: decoding its images needs Pillow; `pip install alig-deepobs[imagenet]`"
+        ) from None
+
+
+def _class_names(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir())
+
+
+def _check_classes(
+    folders: dict[str, Path], names: dict[str, list[str]], classes: int, hint: str
+) -> None:
+    union = set(names["train"]) | set(names["test"])
+    for part, folder in folders.items():
+        missing = sorted(union - set(names[part]))
+        if missing:
+            shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+            raise DataError(
+                f"{folder}: {len(missing)} classes are missing that the other part has ({shown}); "
+                f"{hint}"
+            )
+    if len(union) != classes:
+        raise DataError(
+            f"{folders['train']}: {len(union)} folders of classes; expected {classes}; {hint}"
+        )
+
+
+def _images(folder: Path, hint: str) -> list[Path]:
+    with os.scandir(folder) as entries:
+        names = sorted(e.name for e in entries if e.name.lower().endswith(SUFFIXES))
+    if not names:
+        raise DataError(f"{folder}: no images; expected files that end in .JPEG; {hint}")
+    return [folder / name for name in names]

@@ -1,0 +1,98 @@
+"""Binary image files: records of one or two label bytes and the bytes of a 32 x 32 image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alig_deepobs.errors import DataError
+
+Records = tuple[NDArray[np.uint8], NDArray[np.int64]]
+"""Images of shape ``(n, 3, 32, 32)`` and their labels, ``(n,)``."""
+
+PIXELS = 3 * 32 * 32
+
+
+def read_file(path: Path, hint: str) -> bytes:
+    """The content of a file.
+
+    Raises:
+        DataError: it is missing or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; {hint}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {hint}") from error
+
+
+def parse(
+    content: bytes,
+    where: str,
+    hint: str,
+    *,
+    classes: int,
+    label_bytes: int = 1,
+    channels_last: bool = False,
+    most: int | None = None,
+) -> Records:
+    """Decodes records.
+
+    Args:
+        content: the bytes of a file.
+        where: the name of the file in error messages.
+        hint: how to get a good file, the end of every error message.
+        classes: labels are from 0 to ``classes - 1``.
+        label_bytes: bytes in front of an image; the last one is the label.
+        channels_last: whether the bytes of a pixel stand together.
+        most: the largest number of records that makes sense.
+
+    Raises:
+        DataError: the length is no multiple of a record's, there is no record or there are too
+            many, or a label is out of range.
+    """
+    record = label_bytes + PIXELS
+    if len(content) % record:
+        raise DataError(
+            f"{where}: {len(content)} bytes; expected a multiple of {record}, the length of a "
+            f"record ({label_bytes} for the label, {PIXELS} for the image); {hint}"
+        )
+    count = len(content) // record
+    if count == 0:
+        raise DataError(f"{where}: empty; expected at least one record; {hint}")
+    if most is not None and count > most:
+        raise DataError(
+            f"{where}: {count} records; expected at most {most} (a converter that appends to "
+            f"existing files was run twice?); {hint}"
+        )
+    table = np.frombuffer(content, np.uint8).reshape(count, record)
+    labels = table[:, label_bytes - 1].astype(np.int64)
+    check_labels(labels, classes, where, hint)
+    pixels = table[:, label_bytes:]
+    if channels_last:
+        images = pixels.reshape(count, 32, 32, 3).transpose(0, 3, 1, 2)
+    else:
+        images = pixels.reshape(count, 3, 32, 32)
+    return images.copy(order="C"), labels  # writable, which PyTorch asks for
+
+
+def check_labels(labels: NDArray[np.int64], classes: int, where: str, hint: str) -> None:
+    """Checks that labels are from 0 to ``classes - 1``.
+
+    Raises:
+        DataError: one is not; the message has its position.
+    """
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        raise DataError(
+            f"{where}: label {labels[wrong[0]]} at record {wrong[0]}; expected labels from 0 to "
+            f"{classes - 1}; {hint}"
+        )
+
+
+def join(parts: list[Records]) -> Records:
+    """All records of several files, in the order of the files."""
+    return np.concatenate([images for images, _ in parts]), np.concatenate([y for _, y in parts])

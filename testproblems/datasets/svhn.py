@@ -1,0 +1,140 @@
+"""SVHN: house numbers photographed from the street."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from alig_deepobs.errors import DataError
+from alig_deepobs.testproblems.datasets.base import DataSet, content_digest, held_out
+from alig_deepobs.testproblems.datasets.fetch import how_to_get, require, stamps_of
+from alig_deepobs.testproblems.datasets.records import (
+    Records,
+    check_labels,
+    join,
+    parse,
+    read_file,
+)
+from alig_deepobs.testproblems.datasets.sources import SVHN, RemoteFile
+from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, colour_twin
+
+logger = logging.getLogger(__name__)
+
+# DeepOBS's converter stops after five files of 12,800 of the 73,257 training images.
+TRAIN_SIZE = 64_000
+TRAIN_EVAL_SIZE = 26_032
+VALID_SIZE = 26_032
+
+
+def svhn(
+    *,
+    synthetic: bool = False,
+    data_dir: str | None = None,
+    offline: bool = False,
+    twin_sizes: tuple[int, int] = TWIN_SIZES,
+    train_size: int | None = TRAIN_SIZE,
+) -> DataSet:
+    """SVHN: 32 x 32 photographs of digits, 64,000 for training and 26,032 for testing.
+
+    Args:
+        synthetic: make up the small synthetic twin instead.
+        data_dir: folder with the official ``.mat`` files, or with the ``.bin`` files that
+            DeepOBS makes of them; None for the cache.
+        offline: never touch the network.
+        twin_sizes: training and test images of the twin.
+        train_size: how many of the 73,257 training images are used, from the first on; None for
+            all. The default is what DeepOBS 1.1.2 uses.
+
+    Raises:
+        DataError: a file is missing or broken.
+    """
+    if synthetic:
+        return colour_twin(SVHN, classes=10, sizes=twin_sizes)
+    paths = require(SVHN, data_dir, offline)
+    stamps = tuple(stamps_of(file, path) for file, path in zip(SVHN.files, paths, strict=True))
+    hint = how_to_get(SVHN, data_dir)
+    data, verified = _read(tuple(paths), stamps, hint, train_size)
+    if not verified:
+        logger.warning("the files in %s are not the official ones of SVHN", paths[0].parent)
+    return data
+
+
+@lru_cache(maxsize=2)
+def _read(
+    paths: tuple[Path, ...],
+    stamps: tuple[tuple[tuple[int, int], ...], ...],
+    hint: str,
+    train_size: int | None,
+) -> tuple[DataSet, bool]:
+    (train, train_good), (test, test_good) = (
+        _read_part(file, path, hint) for file, path in zip(SVHN.files, paths, strict=True)
+    )
+    verified = train_good and test_good
+    arrays = [x[:train_size] for x in train] + list(test)
+    tensors = [torch.from_numpy(np.ascontiguousarray(x)) for x in arrays]
+    data = DataSet(
+        name=SVHN.name,
+        label=SVHN.label if verified else f"{SVHN.label} (unverified files)",
+        version=content_digest(arrays),
+        parts={"train": (tensors[0], tensors[1]), "test": (tensors[2], tensors[3])},
+        train_eval_size=TRAIN_EVAL_SIZE,
+        held_out=held_out(len(tensors[0]), VALID_SIZE, TRAIN_SIZE),
+    )
+    return data, verified
+
+
+def _read_part(file: RemoteFile, path: Path, hint: str) -> tuple[Records, bool]:
+    """The images of a part, and whether they are the official ones for certain."""
+    if path.is_dir():
+        records = [
+            parse(
+                read_file(path / part.name, hint), str(path / part.name), hint,
+                classes=10, channels_last=True, most=part.size // part.unit,
+            )
+            for part in file.parts
+        ]  # fmt: skip
+        return join(records), False
+    content = read_file(path, hint)
+    return read_mat(path, hint), hashlib.sha256(content).hexdigest() == file.sha256
+
+
+def read_mat(path: Path, hint: str) -> Records:
+    """Reads an official ``.mat`` file; label 10, the digit zero, becomes 0.
+
+    Raises:
+        DataError: the file is missing, truncated, corrupt or holds something else.
+    """
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(path, variable_names=("X", "y"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; {hint}") from None
+    except Exception as error:  # SciPy raises whatever a broken file makes it stumble over
+        reason = str(error).partition("\n")[0]
+        raise DataError(
+            f"{path}: truncated or corrupt; expected a MATLAB 5 file ({reason}); {hint}"
+        ) from error
+    images, labels = content.get("X"), content.get("y")
+    if images is None or labels is None:
+        raise DataError(f"{path}: expected the variables X (images) and y (labels); {hint}")
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[:3] != (32, 32, 3):
+        raise DataError(
+            f"{path}: X has type {images.dtype} and shape {images.shape}; expected uint8 and "
+            f"(32, 32, 3, images); {hint}"
+        )
+    count = images.shape[3]
+    if labels.size != count or count == 0 or labels.dtype.kind not in "ui":
+        raise DataError(
+            f"{path}: {labels.size} labels of type {labels.dtype} for {count} images; expected "
+            f"one integer label per image, and at least one image; {hint}"
+        )
+    digits = labels.astype(np.int64).reshape(-1)
+    digits[digits == 10] = 0
+    check_labels(digits, 10, str(path), hint)
+    return np.ascontiguousarray(images.transpose(3, 2, 0, 1)), digits

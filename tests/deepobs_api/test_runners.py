@@ -1,0 +1,185 @@
+"""The runners and the tuner of deepobs.pytorch, as this package provides them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from alig_deepobs import AliG
+from alig_deepobs.deepobs_api import pytorch_config
+from alig_deepobs.deepobs_api.runners import LearningRateScheduleRunner, PTRunner, StandardRunner
+from alig_deepobs.deepobs_api.tuner import (
+    GridSearch,
+    RandomSearch,
+    log_uniform,
+    rank_settings,
+    rerun_setting,
+)
+from alig_deepobs.errors import UsageError
+from alig_deepobs.results import read_result
+
+LR = {"lr": {"type": float}}
+QUICK = {"testproblem": "digits_logreg", "num_epochs": 1}
+
+
+@pytest.fixture(autouse=True)
+def script(monkeypatch, tmp_path):
+    """A script without arguments, in an empty folder."""
+    monkeypatch.setattr(sys, "argv", ["script.py"])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(pytorch_config._settings, "default_device", "cpu")
+
+
+def test_call_wins_over_command_line_and_that_over_defaults(monkeypatch):
+    words = ["script.py", "--lr", "0.5", "-N", "1", "--bs", "64", "--nonsense", "-r", "7"]
+    monkeypatch.setattr(sys, "argv", words)
+    names = {"lr": {"type": float}, "momentum": {"type": float, "default": 0.3}}
+    output = StandardRunner(torch.optim.SGD, names).run(
+        testproblem="digits_logreg", batch_size=16, no_logs=True
+    )
+    assert output["optimizer_hyperparams"] == {"lr": 0.5, "momentum": 0.3}
+    assert (output["batch_size"], output["num_epochs"], output["random_seed"]) == (16, 1, 7)
+
+
+def test_missing_hyperparameter_ends_as_argparse_does(capsys):
+    with pytest.raises(SystemExit):
+        StandardRunner(torch.optim.SGD, LR).run(**QUICK)
+    assert "--lr" in capsys.readouterr().err
+
+
+def test_writes_and_returns_the_same(tmp_path):
+    output = StandardRunner(torch.optim.SGD, LR).run(hyperparams={"lr": 0.1}, **QUICK)
+    (path,) = (tmp_path / "results" / "digits_logreg" / "SGD").rglob("*.json")
+    assert json.loads(path.read_text()) == json.loads(json.dumps(output))
+    assert len(output["valid_losses"]) == 2
+
+
+def test_undeclared_hyperparameters_are_dropped_as_in_deepobs():
+    output = StandardRunner(torch.optim.SGD, LR).run(
+        hyperparams={"lr": 0.1, "momentum": 0.9}, no_logs=True, **QUICK
+    )
+    assert output["optimizer_hyperparams"] == {"lr": 0.1}
+
+
+def test_alig_gets_the_loss():
+    output = StandardRunner(AliG, {"max_lr": {"type": float}}).run(
+        hyperparams={"max_lr": 0.1}, no_logs=True, **QUICK
+    )
+    assert output["step_sizes"]
+
+
+def test_schedule():
+    runner = LearningRateScheduleRunner(torch.optim.SGD, LR)
+    output = runner.run(
+        hyperparams={"lr": 0.1}, lr_sched_epochs=[1], lr_sched_factors=[0.1], no_logs=True,
+        testproblem="digits_logreg", num_epochs=2,
+    )  # fmt: skip
+    assert output["training_params"] == {"lr_sched_epochs": [1], "lr_sched_factors": [0.1]}
+    plain = StandardRunner(torch.optim.SGD, LR).run(
+        hyperparams={"lr": 0.1}, no_logs=True, testproblem="digits_logreg", num_epochs=2
+    )
+    assert output["test_losses"][1] == plain["test_losses"][1]
+    assert output["test_losses"][2] != plain["test_losses"][2]
+
+
+def test_a_runner_with_its_own_training():
+    """What DeepOBS's users do: override `training` and return the lists."""
+
+    class Mine(PTRunner):
+        def training(self, tproblem, hyperparams, num_epochs, print_train_iter,
+                     train_log_interval, tb_log, tb_log_dir, **training_params):  # fmt: skip
+            optimizer = self._optimizer_class(tproblem.net.parameters(), **hyperparams)
+            lists = [[] for _ in range(6)]
+            for epoch in range(num_epochs + 1):
+                self.evaluate_all(epoch, num_epochs, tproblem, *lists)
+                if epoch == num_epochs:
+                    break
+                tproblem.train_init_op()
+                while True:
+                    try:
+                        optimizer.zero_grad()
+                        loss, _ = tproblem.get_batch_loss_and_accuracy()
+                        loss.backward()
+                        optimizer.step()
+                    except StopIteration:
+                        break
+            names = ("train_losses", "valid_losses", "test_losses",
+                     "train_accuracies", "valid_accuracies", "test_accuracies")  # fmt: skip
+            return dict(zip(names, lists, strict=True))
+
+    mine = Mine(torch.optim.SGD, LR).run(hyperparams={"lr": 0.1}, no_logs=True, **QUICK)
+    standard = StandardRunner(torch.optim.SGD, LR).run(
+        hyperparams={"lr": 0.1}, no_logs=True, **QUICK
+    )
+    for name in ("train_losses", "valid_losses", "test_losses", "test_accuracies"):
+        assert mine[name] == pytest.approx(standard[name], rel=1e-5)
+
+
+def test_skip_if_exists(tmp_path):
+    runner = StandardRunner(torch.optim.SGD, LR)
+    first = runner.run(hyperparams={"lr": 0.1}, **QUICK)
+    again = runner.run(hyperparams={"lr": 0.1}, skip_if_exists=True, **QUICK)
+    assert again == json.loads(json.dumps(first))
+    assert len(list((tmp_path / "results").rglob("*.json"))) == 1
+    runner.run(hyperparams={"lr": 0.2}, skip_if_exists=True, **QUICK)
+    assert len(list((tmp_path / "results").rglob("*.json"))) == 2
+
+
+def test_grid_search(tmp_path):
+    search = GridSearch(torch.optim.SGD, LR, {"lr": [1e-4, 0.1]}, 2, StandardRunner)
+    best = search.tune("digits_logreg", num_epochs=1)
+    assert best == {"lr": 0.1}
+    runs = [read_result(p) for p in (tmp_path / "results").rglob("*.json")]
+    assert sorted(run.random_seed for run in runs) == [42, 42, *range(43, 52)]
+    assert {run.optimizer_hyperparams["lr"] for run in runs if run.random_seed > 42} == {0.1}
+
+
+def test_grid_larger_than_the_resources():
+    with pytest.raises(UsageError, match="the grid has 4 settings, but ressources allows 3"):
+        GridSearch(torch.optim.SGD, LR, {"lr": [1, 2], "momentum": [0, 1]}, 3, StandardRunner)
+
+
+def test_random_search_draws_the_same_settings_again():
+    search = RandomSearch(torch.optim.SGD, LR, {"lr": log_uniform(-4, -1)}, 5, StandardRunner)
+    settings = search.sample(3)
+    assert settings == search.sample(3)
+    assert len({setting["lr"] for setting in settings}) == 5
+    assert all(1e-4 <= setting["lr"] <= 0.1 for setting in settings)
+
+
+def test_rerun_setting(tmp_path):
+    StandardRunner(torch.optim.SGD, LR).run(hyperparams={"lr": 0.1}, **QUICK)
+    path = tmp_path / "results" / "digits_logreg" / "SGD"
+    rerun_setting(StandardRunner, torch.optim.SGD, LR, str(path), seeds=[50])
+    assert sorted(run.random_seed for run in rank_settings(path)) == [42, 50]
+    with pytest.raises(UsageError, match="no finished run"):
+        rank_settings(tmp_path / "nothing")
+
+
+def test_commands_script(tmp_path):
+    search = GridSearch(torch.optim.SGD, LR, {"lr": [0.1, 0.2]}, 5, StandardRunner)
+    path = search.generate_commands_script("mnist_mlp", "my run.py", no_logs=False, tb_log=True)
+    lines = Path(path).read_text().splitlines()
+    assert lines[0] == (
+        "python3 'my run.py' mnist_mlp --lr 0.1 --random_seed 42 --output_dir ./results --tb_log"
+    )
+    assert len(lines) == 2
+
+
+def test_tune_on_testset():
+    search = GridSearch(torch.optim.SGD, LR, {"lr": [0.1]}, 1, StandardRunner)
+    best = search.tune_on_testset(["digits_logreg"], rerun_best_setting=False, num_epochs=1)
+    assert best == {"digits_logreg": {"lr": 0.1}}
+
+
+def test_evaluate_wants_a_phase():
+    problem = StandardRunner.create_testproblem("digits_logreg", 32, None, 42)
+    loss, accuracy = StandardRunner.evaluate(problem, "TEST")
+    assert loss == pytest.approx(2.302585)
+    assert 0 <= accuracy <= 1
+    with pytest.raises(UsageError, match="TRAIN, VALID or TEST"):
+        StandardRunner.evaluate(problem, "ALL")
