@@ -35,7 +35,7 @@ def run_options(function: Function) -> Function:
                    show_default=True, help="Folder for the results."),
             option("--train_log_interval", type=click.IntRange(min=1), default=10,
                    show_default=True, help="Steps between two logged mini-batch losses."),
-            option("--reshuffle/--no_reshuffle", default=None,
+            click.option("--reshuffle/--no-reshuffle", default=None,
                    help="New batch order in every epoch, or one for the run; by default the "
                    "problem's (DeepOBS: one for the run)."),
             option("--device", help="cpu, cuda, cuda:1, ...; by default the GPU if there is one."),

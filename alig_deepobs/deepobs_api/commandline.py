@@ -36,9 +36,8 @@ def complete_from_command_line(
     parser = argparse.ArgumentParser(description=f"Run {optimizer_name} on a DeepOBS test problem.")
     if given["testproblem"] is None:
         parser.add_argument("testproblem", help="name of the test problem")
-    number = {"type": int, "default": None}
-    parser.add_argument("--batch_size", "--bs", **number, help="by default the problem's")
-    parser.add_argument("-N", "--num_epochs", **number, help="by default the problem's")
+    parser.add_argument("--batch_size", "--bs", type=int, help="by default the problem's")
+    parser.add_argument("-N", "--num_epochs", type=int, help="by default the problem's")
     parser.add_argument("-r", "--random_seed", type=int, default=42)
     parser.add_argument("--weight_decay", "--l2_reg", "--wd", type=float, help="L2 factor")
     parser.add_argument("--data_dir", help="folder with the data files")

@@ -145,3 +145,12 @@ def test_progress_in_a_terminal(tmp_path):
     shown = stream.getvalue()
     assert "1/1 digits_mlp alig" in shown
     assert "[1/1] digits_mlp alig seed 42" in shown
+
+
+def test_reshuffle(call, tmp_path):
+    for words in ((), ("--reshuffle",), ("--no-reshuffle",)):
+        assert call("run", "digits_mlp", "quadratic_deep", *words, *QUICK).code == 0
+    results = [read_result(path) for path in (tmp_path / "results").rglob("*.json")]
+    drawn = sorted((result.testproblem, result.reshuffle) for result in results)
+    assert drawn == [("digits_mlp", False), *[("digits_mlp", True)] * 2,
+                     *[("quadratic_deep", False)] * 2, ("quadratic_deep", True)]  # fmt: skip
