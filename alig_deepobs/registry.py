@@ -298,7 +298,11 @@ def needs_loss_of(optimizer_class: Any) -> NeedsLoss:
     for entry in optimizers().values():
         if entry.factory == path:
             return entry.needs_loss
-    return NeedsLoss.NOTHING
+    return _FOREIGN_NEEDS.get(path, NeedsLoss.NOTHING)
+
+
+# Optimizers that cannot say it themselves.
+_FOREIGN_NEEDS = {"torch.optim.lbfgs:LBFGS": NeedsLoss.CLOSURE}
 
 
 def entry_of_class(optimizer_class: Any, path: str | None = None) -> OptimizerEntry:
@@ -308,7 +312,12 @@ def entry_of_class(optimizer_class: Any, path: str | None = None) -> OptimizerEn
         optimizer_class: a class called as ``optimizer_class(params, **hyperparameters)``; its
             attributes ``needs_loss`` and ``regularization`` are believed.
         path: its import path, if it has another one than its module and name say.
+
+    Raises:
+        UsageError: it is not a class.
     """
+    if not isinstance(optimizer_class, type):
+        raise UsageError(f"{path or optimizer_class!r} is not a class")
     path = path or f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
     return OptimizerEntry(
         name=path,

@@ -89,46 +89,55 @@ def _draw(problem: TestProblem, has_l2: bool, reduction: str = "mean") -> Callab
     return lambda: evaluate()[0]
 
 
+def _step_after_backward(
+    problem: TestProblem,
+    optimizer: Any,
+    has_l2: bool,
+    reduction: str,
+    arguments: Callable[[Tensor, Tensor], dict[str, Tensor]],
+) -> Callable[[], Tensor]:
+    """Computes the gradient, then calls ``step`` with what it wants.
+
+    Args:
+        problem: draws the mini-batches.
+        optimizer: takes the steps.
+        has_l2: whether the L2 term belongs to the objective.
+        reduction: ``"none"`` if one loss per example is wanted.
+        arguments: detached (mean loss, losses as drawn) -> arguments of ``step``.
+    """
+
+    def step() -> Tensor:
+        losses = _draw(problem, has_l2, reduction)()
+        loss = losses.mean() if reduction == "none" else losses
+        optimizer.zero_grad()
+        loss.backward()
+        value = loss.detach()
+        optimizer.step(**arguments(value, losses.detach()))
+        return value
+
+    return step
+
+
 def _step_without_loss(
     problem: TestProblem, optimizer: Any, has_l2: bool
 ) -> Callable[[], Tensor]:  # fmt: skip
-    def step() -> Tensor:
-        loss = _draw(problem, has_l2)()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
-
-    return step
+    return _step_after_backward(problem, optimizer, has_l2, "mean", lambda loss, losses: {})
 
 
 def _step_with_value(
     problem: TestProblem, optimizer: Any, has_l2: bool
 ) -> Callable[[], Tensor]:  # fmt: skip
-    def step() -> Tensor:
-        loss = _draw(problem, has_l2)()
-        optimizer.zero_grad()
-        loss.backward()
-        value = loss.detach()
-        optimizer.step(loss=value)
-        return value
-
-    return step
+    return _step_after_backward(
+        problem, optimizer, has_l2, "mean", lambda loss, losses: {"loss": loss}
+    )
 
 
 def _step_with_losses(
     problem: TestProblem, optimizer: Any, has_l2: bool
 ) -> Callable[[], Tensor]:  # fmt: skip
-    def step() -> Tensor:
-        losses = _draw(problem, has_l2, reduction="none")()
-        optimizer.zero_grad()
-        loss = losses.mean()
-        loss.backward()
-        value = loss.detach()
-        optimizer.step(loss=value, losses=losses.detach())
-        return value
-
-    return step
+    return _step_after_backward(
+        problem, optimizer, has_l2, "none", lambda loss, losses: {"loss": loss, "losses": losses}
+    )
 
 
 def _step_with_closure(

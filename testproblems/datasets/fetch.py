@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems.datasets.examine import FileState, examine
@@ -169,6 +170,19 @@ def check_file(
         return path, FileState.CORRUPT
 
 
+def _short_reason(error: Exception) -> str:
+    """The innermost reason of an error: requests wraps what went wrong three layers deep."""
+    reason: Any = error
+    while True:
+        wrapped = [arg for arg in getattr(reason, "args", ()) if isinstance(arg, Exception)]
+        inner = getattr(reason, "reason", None) or next(iter(wrapped), None)
+        if inner is None:
+            break
+        reason = inner
+    lines = str(reason).splitlines()
+    return lines[0].rpartition(": ")[2] if lines else repr(reason)
+
+
 def download(source: Source, file: RemoteFile, folder: Path) -> Path:
     """Downloads a file from the first mirror that has it.
 
@@ -187,7 +201,7 @@ def download(source: Source, file: RemoteFile, folder: Path) -> Path:
             return Path(pooch.retrieve(url, f"sha256:{file.sha256}", file.name, folder))
         except (OSError, ValueError) as error:  # requests' errors are OSErrors
             logger.info("%s: %s", url, error)
-            reasons.append(f"{url} ({str(error).splitlines()[0] if str(error) else error!r})")
+            reasons.append(f"{url} ({_short_reason(error)})")
     raise DataError(
         f"{source.label}: {file.name} could not be downloaded to {folder} from "
         f"{' or '.join(reasons)}; --data_dir names a folder that has it, and --synthetic needs none"

@@ -78,6 +78,9 @@ def test_class_by_import_path():
     assert entry.load() is torch.optim.RAdam
     assert params == {"lr": 0.1}
     assert find_optimizer("alig_deepobs:AliG").needs_loss is NeedsLoss.VALUE
+    assert find_optimizer("torch.optim:LBFGS").needs_loss is NeedsLoss.CLOSURE
+    with pytest.raises(UsageError, match="'torch:nn' is not a class"):
+        find_optimizer("torch:nn")
     for path in ("torch.optim:Nothing", "no.such.module:Class", "torch.optim:"):
         with pytest.raises(UsageError, match="import"):
             find_optimizer(path)
