@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,12 +10,11 @@ import torch
 
 from alig_deepobs.testproblems.datasets.archive import read_members
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet, held_out
+from alig_deepobs.testproblems.datasets.examine import warn_unofficial
 from alig_deepobs.testproblems.datasets.fetch import how_to_get, require, stamps_of
 from alig_deepobs.testproblems.datasets.records import Records, join, parse, read_file
 from alig_deepobs.testproblems.datasets.sources import CIFAR10, CIFAR100, Source
 from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, colour_twin
-
-logger = logging.getLogger(__name__)
 
 TRAIN_SIZE = 50_000
 TRAIN_EVAL_SIZE = 10_000
@@ -65,7 +63,7 @@ def _load(source: Source, data_dir: str | None, offline: bool) -> DataSet:
         source, path, stamps_of(source.files[0], path), how_to_get(source, data_dir)
     )
     if not verified:
-        logger.warning("the files in %s are not the official ones of %s", path, source.label)
+        warn_unofficial(path, source.label)
     return data
 
 

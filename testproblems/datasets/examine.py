@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 from alig_deepobs.errors import DataError
@@ -11,6 +13,8 @@ from alig_deepobs.testproblems.datasets.archive import read_members
 from alig_deepobs.testproblems.datasets.idx import decompress
 from alig_deepobs.testproblems.datasets.records import read_file
 from alig_deepobs.testproblems.datasets.sources import RemoteFile
+
+logger = logging.getLogger(__name__)
 
 
 class FileState(StrEnum):
@@ -81,3 +85,9 @@ def _examine_parts(file: RemoteFile, contents: dict[str, bytes]) -> FileState:
 
 def _read(path: Path) -> bytes:
     return read_file(path, hint="")
+
+
+@lru_cache
+def warn_unofficial(path: Path, label: str) -> None:
+    """Logs, once in a process, that files are not those that the label names."""
+    logger.warning("the files in %s are not the official ones of %s", path, label)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 from alig_deepobs.errors import DataError
 from alig_deepobs.seeds import derive_seed
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet, content_digest, held_out
+from alig_deepobs.testproblems.datasets.examine import warn_unofficial
 from alig_deepobs.testproblems.datasets.fetch import how_to_get, require
 from alig_deepobs.testproblems.datasets.idx import (
     IdxFile,
@@ -21,8 +21,6 @@ from alig_deepobs.testproblems.datasets.idx import (
     read_labels,
 )
 from alig_deepobs.testproblems.datasets.sources import SOURCES, Source
-
-logger = logging.getLogger(__name__)
 
 TRAIN_SIZE = 60_000
 TRAIN_EVAL_SIZE = 10_000
@@ -48,9 +46,7 @@ def load_images(source: Source, *, synthetic: bool, data_dir: str | None, offlin
     stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
     data, verified = _read_images(source, tuple(paths), stamps, how_to_get(source, data_dir))
     if not verified:
-        logger.warning(
-            "the files in %s are not the official ones of %s", paths[0].parent, source.label
-        )
+        warn_unofficial(paths[0].parent, source.label)
     return data
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 
 from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems.datasets.base import DataSet, content_digest, held_out
+from alig_deepobs.testproblems.datasets.examine import warn_unofficial
 from alig_deepobs.testproblems.datasets.fetch import how_to_get, require, stamps_of
 from alig_deepobs.testproblems.datasets.records import (
     Records,
@@ -22,8 +22,6 @@ from alig_deepobs.testproblems.datasets.records import (
 )
 from alig_deepobs.testproblems.datasets.sources import SVHN, RemoteFile
 from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, colour_twin
-
-logger = logging.getLogger(__name__)
 
 # DeepOBS's converter stops after five files of 12,800 of the 73,257 training images.
 TRAIN_SIZE = 64_000
@@ -60,7 +58,7 @@ def svhn(
     hint = how_to_get(SVHN, data_dir)
     data, verified = _read(tuple(paths), stamps, hint, train_size)
     if not verified:
-        logger.warning("the files in %s are not the official ones of SVHN", paths[0].parent)
+        warn_unofficial(paths[0].parent, "SVHN")
     return data
 
 
