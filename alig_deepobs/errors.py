@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class AligDeepobsError(Exception):
@@ -23,7 +24,15 @@ class UsageError(AligDeepobsError, ValueError):
 
 
 class RunError(AligDeepobsError):
-    """A run broke while it was training."""
+    """A run broke while it was training.
+
+    Attributes:
+        result: what was measured until then, if anything was.
+    """
+
+    def __init__(self, message: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class DataError(AligDeepobsError):

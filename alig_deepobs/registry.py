@@ -9,6 +9,7 @@ as ``"package.module:Class"``, which is imported when it is used.
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import math
 from collections.abc import Iterable, Mapping
@@ -321,11 +322,23 @@ def entry_of_class(optimizer_class: Any, path: str | None = None) -> OptimizerEn
     path = path or f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
     return OptimizerEntry(
         name=path,
-        label=getattr(optimizer_class, "__name__", path),
+        label=optimizer_class.__name__,
         factory=path,
         needs_loss=needs_loss_of(optimizer_class),
+        hyperparameters=_rate_of(optimizer_class),
         regularization=getattr(optimizer_class, "regularization", "l2"),
     )
+
+
+def _rate_of(optimizer_class: type) -> dict[str, HyperParameter]:
+    """The learning rate of a class, if its constructor has one with a default."""
+    try:
+        found = inspect.signature(optimizer_class).parameters.get("lr")
+    except (TypeError, ValueError):  # some constructors cannot be looked at
+        return {}
+    if found is None or not isinstance(found.default, (int, float)):
+        return {}
+    return {"lr": HyperParameter(float, float(found.default), "learning rate")}
 
 
 def _entry_points(group: str, kind: type[Entry]) -> dict[str, Entry]:

@@ -76,6 +76,7 @@ class RunResult:
         peak_memory_bytes: of the device, None where it cannot be measured.
         optimizer: registry name or import path.
         optimizer_class: ``package.module:Class``.
+        purpose: ``tuning`` for a run that only served to choose a setting, else empty.
         setting_source: who chose the hyper-parameters and how, one line.
         framework: ``pytorch`` or ``tensorflow``.
         data_set: name of the data set.
@@ -120,6 +121,7 @@ class RunResult:
     peak_memory_bytes: int | None = None
     optimizer: str = ""
     optimizer_class: str = ""
+    purpose: str = ""
     setting_source: str = ""
     framework: str = "pytorch"
     data_set: str = ""
@@ -291,6 +293,10 @@ def _from_ours(record: Mapping[str, Any], path: Path) -> RunResult:
     known = {item.name for item in fields(RunResult)}
     try:
         values = {key: value for key, value in record.items() if key in known}
+        values["optimizer_hyperparams"] = {
+            name: float(value) if value in ("inf", "-inf") else value
+            for name, value in record["optimizer_hyperparams"].items()
+        }
         return RunResult(**{**values, "outcome": Outcome(record["outcome"])})
     except (KeyError, TypeError, ValueError) as error:
         raise ResultError(f"{path} is not a complete result: {error}") from error
@@ -330,20 +336,31 @@ def _from_deepobs(record: Mapping[str, Any], path: Path) -> RunResult:
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise ResultError(f"{path} is not a complete result of DeepOBS: {error!r}") from error
-    epoch_lists = [name for name in lists if name != "minibatch_train_losses" and lists[name]]
-    if not epoch_lists:
-        raise ResultError(f"{path} is not a complete result of DeepOBS: its lists are empty")
-    good = min(_finite_length(lists[name]) for name in epoch_lists)
-    if good < max(len(lists[name]) for name in epoch_lists):
-        result.outcome = Outcome.DIVERGED
-        result.outcome_reason = f"not finite at epoch {good}"
-    for name in epoch_lists:
-        lists[name] = lists[name][:good]
-    minibatch = lists["minibatch_train_losses"]
-    lists["minibatch_train_losses"] = minibatch[: _finite_length(minibatch)]
     for name, values in lists.items():
         setattr(result, name, values)
+    if not any(lists[name] for name in lists if name != "minibatch_train_losses"):
+        raise ResultError(f"{path} is not a complete result of DeepOBS: its lists are empty")
+    cut_at_first_non_finite(result)
     return result
+
+
+def cut_at_first_non_finite(result: RunResult) -> None:
+    """Ends all lists per epoch before the first epoch with a number that is not finite.
+
+    If there is one, the run has diverged, and the outcome says so.
+    """
+    parts = ("train", "valid", "test")
+    kinds = ("losses", "data_losses", "accuracies")
+    names = [f"{part}_{kind}" for part in parts for kind in kinds]
+    curves = {name: getattr(result, name) for name in names if getattr(result, name)}
+    good = min((_finite_length(curve) for curve in curves.values()), default=0)
+    if any(good < len(curve) for curve in curves.values()):
+        result.outcome = Outcome.DIVERGED
+        result.outcome_reason = f"not finite at epoch {good}"
+    for name, curve in curves.items():
+        setattr(result, name, curve[:good])
+    minibatch = result.minibatch_train_losses
+    result.minibatch_train_losses = minibatch[: _finite_length(minibatch)]
 
 
 def _finite_length(values: list[float]) -> int:
@@ -352,7 +369,7 @@ def _finite_length(values: list[float]) -> int:
 
 
 def _plain(value: Any) -> Any:
-    """Turns tuples into lists and an infinite hyper-parameter into text, as JSON has neither."""
+    """What JSON has no form for: tuples, infinite hyper-parameters, NumPy's and torch's scalars."""
     if isinstance(value, dict):
         hyper = ("optimizer_hyperparams", "hyperparams")
         return {
@@ -361,8 +378,15 @@ def _plain(value: Any) -> Any:
         }
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return value
+    return plain_scalar(value)
+
+
+def plain_scalar(value: Any) -> Any:
+    """A Python number for one of NumPy or torch; anything else as it is."""
+    is_scalar = getattr(value, "ndim", None) == 0 and hasattr(value, "item")
+    return value.item() if is_scalar else value
 
 
 def _no_infinity(value: Any) -> Any:
+    value = _plain(value)
     return str(value) if isinstance(value, float) and math.isinf(value) else value

@@ -75,10 +75,15 @@ def split_settings(text: str) -> list[str]:
 
 
 def _split_at_commas(text: str) -> list[str]:
-    parts, depth = [""], 0
+    parts, depth, quote = [""], 0, ""
     for character in text:
-        depth += (character in "[(") - (character in "])")
-        if character == "," and depth == 0:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        else:
+            depth += (character in "[({") - (character in "])}")
+        if character == "," and depth == 0 and not quote:
             parts.append("")
         else:
             parts[-1] += character

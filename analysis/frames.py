@@ -51,12 +51,16 @@ class Loaded(NamedTuple):
     problems: list[LoadProblem]
 
 
-def load_results(folder: str | Path) -> Loaded:
+def load_results(folder: str | Path, with_tuning: bool = False) -> Loaded:
     """Reads every result in a folder: ours and those of DeepOBS 1.1 and 1.2.
 
     The folder may be a results folder or any folder below it. Files outside setting folders
     (whose names start with ``num_epochs``) are not results and are left alone. A file that cannot
     be read never stops the rest; it is reported with its reason.
+
+    Args:
+        folder: where to look.
+        with_tuning: also the runs that only served to choose a setting, which are no results.
 
     Raises:
         UsageError: there is no such folder.
@@ -69,7 +73,9 @@ def load_results(folder: str | Path) -> Loaded:
         if not path.parent.name.startswith("num_epochs") or path.name.startswith("."):
             continue
         try:
-            loaded.results.append(read_result(path))
+            result = read_result(path)
+            if with_tuning or result.purpose != "tuning":
+                loaded.results.append(result)
         except ResultError as error:
             loaded.problems.append(LoadProblem(path, str(error)))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

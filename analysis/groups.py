@@ -67,9 +67,15 @@ def group_runs(results: Sequence[RunResult], entry: ProblemEntry) -> list[Group]
         UsageError: there is no run, or the runs cannot be compared.
     """
     _check_comparable(results, entry)
-    members: dict[tuple[str, str, int], list[RunResult]] = {}
+    members: dict[tuple[str, str, str, int], list[RunResult]] = {}
     for result in results:
-        key = (result.optimizer_name, params_text(setting_params(result)), result.batch_size)
+        # The label is no identity: somebody's own class may be called SGD too.
+        key = (
+            result.optimizer_name,
+            result.optimizer,
+            params_text(setting_params(result)),
+            result.batch_size,
+        )
         members.setdefault(key, []).append(result)
     params = {key: _params_and_batch_size(runs[0]) for key, runs in members.items()}
     groups = []
@@ -82,7 +88,7 @@ def group_runs(results: Sequence[RunResult], entry: ProblemEntry) -> list[Group]
                 label=key[0] + _distinction(params[key], namesakes),
                 optimizer_name=key[0],
                 optimizer=runs[0].optimizer,
-                setting=key[1],
+                setting=key[2],
                 runs=tuple(by_seed[seed] for seed in sorted(by_seed)),
                 repeated=tuple(sorted(seed for seed, count in counts.items() if count > 1)),
             )
@@ -129,7 +135,8 @@ def _check_comparable(results: Sequence[RunResult], entry: ProblemEntry) -> None
 
 
 def _params_and_batch_size(result: RunResult) -> dict[str, Any]:
-    return {**setting_params(result), "batch_size": result.batch_size}
+    own = {"optimizer": result.optimizer, "batch_size": result.batch_size}
+    return {**setting_params(result), **own}
 
 
 def _distinction(params: dict[str, Any], namesakes: list[dict[str, Any]]) -> str:

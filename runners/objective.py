@@ -8,16 +8,16 @@ projection on the ball ``|w| <= max_norm`` takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from alig_deepobs.errors import UsageError
 from alig_deepobs.optimizers.projection import L2Ball
-from alig_deepobs.registry import NeedsLoss, OptimizerEntry, needs_loss_of
+from alig_deepobs.registry import NeedsLoss, OptimizerEntry
 from alig_deepobs.testproblems import TestProblem
 
 
@@ -42,40 +42,49 @@ class Objective:
 
 
 def build_optimizer(
-    optimizer_class: Any, entry: OptimizerEntry, problem: TestProblem, hyperparams: dict[str, Any]
+    optimizer_class: Any,
+    entry: OptimizerEntry,
+    parameters: list[nn.Parameter],
+    hyperparams: dict[str, Any],
+    regularization_groups: Iterable[float] = (),
 ) -> tuple[Any, Objective]:
-    """Builds the optimizer for a problem that is set up, and says what it minimizes.
+    """Builds the optimizer, and says what it minimizes.
 
     ``max_norm`` among the hyper-parameters becomes a projection, given to the optimizer as
     ``projection_fn``.
+
+    Args:
+        optimizer_class: called as ``optimizer_class(parameters, **arguments)``.
+        entry: what is known of it.
+        parameters: what it changes.
+        hyperparams: its hyper-parameters.
+        regularization_groups: L2 factors of the problem.
 
     Raises:
         UsageError: the optimizer refuses its hyper-parameters.
     """
     arguments = {**entry.options, **hyperparams}
     max_norm = arguments.pop("max_norm", None)
-    parameters = [p for p in problem.net.parameters() if p.requires_grad]
     try:
         if max_norm is not None:
             arguments["projection_fn"] = L2Ball(parameters, max_norm)
         optimizer = optimizer_class(parameters, **arguments)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{entry.name}: {error}") from error
-    factor = max(problem.regularization_groups, default=0.0)
+    factor = max(regularization_groups, default=0.0)
     if entry.regularization == "ball":
         return optimizer, Objective("none" if max_norm is None else "ball", 0.0, max_norm)
     return optimizer, Objective("l2" if factor else "none", factor, max_norm)
 
 
 def make_step(
-    problem: TestProblem, optimizer: Any, objective: Objective
-) -> Callable[[], Tensor]:  # fmt: skip
+    problem: TestProblem, optimizer: Any, objective: Objective, needs: NeedsLoss
+) -> Callable[[], Tensor]:
     """A function that draws the next mini-batch, takes one step and returns the objective.
 
     The returned loss is a detached tensor of shape ``()`` on the device; the host reads nothing.
     The function raises StopIteration at the end of the epoch.
     """
-    needs = needs_loss_of(type(optimizer))
     return _STEPS[needs](problem, optimizer, objective.has_l2)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import find_testproblem, resolve_optimizer
+from alig_deepobs.results import plain_scalar
 from alig_deepobs.settings import Setting
 
 
@@ -30,6 +31,7 @@ class RunSpec:
         device: torch device, None for the GPU if there is one.
         train_log_interval: steps between two logged mini-batch losses.
         training_params: further training parameters (schedules).
+        purpose: ``tuning`` for a run that only serves to choose a setting.
         setting_source: who chose the hyper-parameters and how, one line for the record.
     """
 
@@ -48,6 +50,7 @@ class RunSpec:
     device: str | None = None
     train_log_interval: int = 10
     training_params: dict[str, Any] = field(default_factory=dict)
+    purpose: str = ""
     setting_source: str = ""
 
     def complete(self, check_optimizer: bool = True) -> RunSpec:
@@ -61,12 +64,15 @@ class RunSpec:
             UsageError: unknown problem, optimizer or hyper-parameter, or a bad number.
         """
         problem = find_testproblem(self.testproblem)
-        values = dict(self.__dict__)
+        # People loop over NumPy's ranges; a record has plain numbers.
+        values = {name: plain_scalar(value) for name, value in self.__dict__.items()}
+        values["hyperparams"] = {k: plain_scalar(v) for k, v in self.hyperparams.items()}
         if check_optimizer:
-            _, hyperparams = resolve_optimizer(Setting(self.optimizer, self.hyperparams))
+            _, hyperparams = resolve_optimizer(Setting(self.optimizer, values["hyperparams"]))
             values["hyperparams"] = hyperparams
-        values["batch_size"] = problem.batch_size if self.batch_size is None else self.batch_size
-        values["num_epochs"] = problem.num_epochs if self.num_epochs is None else self.num_epochs
+        for name in ("batch_size", "num_epochs"):
+            if values[name] is None:
+                values[name] = getattr(problem, name)
         for name, lowest in (("batch_size", 1), ("num_epochs", 0), ("train_log_interval", 1)):
             if values[name] < lowest:
                 raise UsageError(f"{name} must be at least {lowest}, not {values[name]}")

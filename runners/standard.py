@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from alig_deepobs.errors import UsageError
-from alig_deepobs.results import check_writable, write_result
+from alig_deepobs.registry import entry_of_class
+from alig_deepobs.results import Outcome, check_writable, write_result
 from alig_deepobs.runners.spec import RunSpec
 from alig_deepobs.runners.training import execute
 from alig_deepobs.runners.watch import Watcher
@@ -99,10 +100,11 @@ class StandardRunner:
 
         Raises:
             UsageError: a hyper-parameter is missing or not declared, or an argument is wrong.
+            KeyboardInterrupt: the run was interrupted; what it had is written.
         """
         spec = RunSpec(
             testproblem=testproblem,
-            optimizer=f"{self.optimizer_class.__module__}:{self.optimizer_class.__qualname__}",
+            optimizer=entry_of_class(self.optimizer_class).name,
             hyperparams=self._hyperparams(hyperparams or {}, learning_rate, hyperparameters),
             batch_size=batch_size,
             num_epochs=num_epochs,
@@ -121,6 +123,8 @@ class StandardRunner:
         result = execute(spec, watcher, self.optimizer_class)
         if not no_logs:
             write_result(result, output_dir)
+        if result.outcome is Outcome.INTERRUPTED:
+            raise KeyboardInterrupt  # what was measured is written; the caller's loop must end
         return result.to_json()
 
     def _hyperparams(

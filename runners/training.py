@@ -92,7 +92,10 @@ def train(
         optimizer_class: its class.
         watcher: hears of the progress.
     """
-    optimizer, objective = build_optimizer(optimizer_class, entry, problem, spec.hyperparams)
+    parameters = [p for p in problem.net.parameters() if p.requires_grad]
+    optimizer, objective = build_optimizer(
+        optimizer_class, entry, parameters, spec.hyperparams, problem.regularization_groups
+    )
     run = _Run(spec, entry, problem, optimizer, objective, watcher or Watcher())
     run.result.optimizer_class = f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
     return run.carry_out()
@@ -111,6 +114,7 @@ class _Run:
         watcher: Watcher,
     ) -> None:
         self.spec = spec
+        self.entry = entry
         self.problem = problem
         self.optimizer = optimizer
         self.objective = objective
@@ -137,13 +141,18 @@ class _Run:
                 finite = self._evaluate(epoch)
         except KeyboardInterrupt:
             result.outcome = Outcome.INTERRUPTED
-            result.outcome_reason = f"interrupted after {len(result.test_losses) - 1} epochs"
-        except (TypeError, ValueError, RuntimeError) as error:
-            if isinstance(error, AligDeepobsError):
-                raise
+            finished = max(0, len(result.test_losses) - 1)
+            result.outcome_reason = f"interrupted after {finished} epochs"
+        except AligDeepobsError:
+            raise
+        except Exception as error:  # a stranger's optimizer may raise anything
+            result.outcome = Outcome.FAILED
+            result.outcome_reason = f"{type(error).__name__}: {error}"
+            self.watcher.finished(result)
             raise RunError(
                 f"{self.spec.optimizer} on {self.spec.testproblem} broke after "
-                f"{result.steps} steps: {error}"
+                f"{result.steps} steps: {error}",
+                result,
             ) from error
         if self.device.type == "cuda":
             result.peak_memory_bytes = torch.cuda.max_memory_allocated(self.device)
@@ -158,7 +167,7 @@ class _Run:
         sizes: list[tuple[float | Tensor, float | Tensor]] = []
         _seed_noise(self.spec.random_seed, "train", epoch)
         self.problem.train_init_op()
-        step = make_step(self.problem, self.optimizer, self.objective)
+        step = make_step(self.problem, self.optimizer, self.objective, self.entry.needs_loss)
         has_step_size = hasattr(self.optimizer, "last_step_sizes")
         total = torch.zeros((), device=self.device)
         steps = 0
@@ -286,6 +295,7 @@ def _blank_result(
         max_norm=objective.max_norm,
         training_params=dict(spec.training_params),
         optimizer=spec.optimizer,
+        purpose=spec.purpose,
         setting_source=spec.setting_source,
         framework="pytorch",
         data_set=problem.data.name,

@@ -36,6 +36,7 @@ def tune(
     spec: RunSpec,
     grid: Sequence[dict[str, Any]],
     run: Callable[[RunSpec], RunResult] = execute,
+    seed: int = TUNING_SEED,
 ) -> Tuned:
     """Runs every setting of a grid once and chooses the best.
 
@@ -47,6 +48,7 @@ def tune(
         spec: the run; its hyper-parameters, seed and split are replaced.
         grid: the settings.
         run: what carries out a run.
+        seed: none of the seeds that results are reported for.
 
     Raises:
         RunError: every run of the grid diverged.
@@ -54,18 +56,26 @@ def tune(
     problem = find_testproblem(spec.testproblem)
     split = "validation" if problem.has_validation else "full"
     results = [
-        run(replace(spec, hyperparams=dict(params), random_seed=TUNING_SEED, split=split))
+        run(
+            replace(
+                spec,
+                hyperparams=dict(params),
+                random_seed=seed,
+                split=split,
+                purpose="tuning",
+            )
+        )
         for params in grid
     ]
     scores = [_score(result, problem) for result in results]
     best = min(range(len(grid)), key=scores.__getitem__)
     if scores[best][0] == math.inf:
         raise RunError(
-            f"{spec.optimizer} on {spec.testproblem}: every setting of the grid diverged; "
-            "give one, for example 'name[param=value]'"
+            f"{spec.optimizer} on {spec.testproblem}: every setting of the grid diverged or "
+            "failed; give one, for example 'name[param=value]'"
         )
     chosen_on = "a validation part" if problem.has_validation else "the training loss"
-    source = f"best of a grid of {len(grid)} by {chosen_on}, seed {TUNING_SEED}"
+    source = f"best of a grid of {len(grid)} by {chosen_on}, seed {seed}"
     return Tuned(dict(grid[best]), source, results)
 
 

@@ -43,8 +43,8 @@ def compare(
 
     Each optimizer gets its best known setting: the one given in brackets, else one that is known
     for this problem (DeepOBS's tuned baselines), else the best of a small grid, chosen on held-out
-    training data. Then every optimizer is run with the same seeds. Prints a leaderboard and
-    writes the results, leaderboard.csv, runs.csv and a picture of the learning curves.
+    training data. Then every optimizer is run with the same seeds. Prints a leaderboard for each
+    problem and writes the results, two tables (CSV) and a picture of the learning curves.
 
     \b
     Examples:
@@ -54,7 +54,7 @@ def compare(
     """
     from rich.console import Console
 
-    from alig_deepobs.cli.progress import Session
+    from alig_deepobs.cli.progress import Session, check_failures
     from alig_deepobs.registry import expand_names
     from alig_deepobs.results import check_writable
     from alig_deepobs.runners.spec import RunSpec
@@ -66,12 +66,12 @@ def compare(
     ]
     check_writable(output_dir)
     console = Console()
-    total = sum(plan.total for plan in plans)
-    results: dict[str, list[RunResult]] = {}
-    with Session(total, output_dir, console).shown() as session:
-        for plan in plans:
-            results[plan.base.testproblem] = plan.carry_out(session)
-    _report(results, Path(output_dir), console)
+    session = Session(sum(plan.total for plan in plans), output_dir, console)
+    for plan in plans:
+        with session.shown():
+            runs = plan.carry_out(session)
+        _report(runs, Path(output_dir), console)
+    check_failures(session)
     return 0
 
 
@@ -83,6 +83,7 @@ class _Plan:
 
     def __init__(self, base: RunSpec, optimizers: str, seeds: int, no_tuning: bool) -> None:
         from alig_deepobs.errors import UsageError
+        from alig_deepobs.runners.checks import check
         from alig_deepobs.settings import parse_setting, split_settings
 
         self.base = base
@@ -94,7 +95,7 @@ class _Plan:
             raise UsageError("--optimizers names no optimizer")
         for setting in settings:
             spec, grid = _choose(base, setting.name, setting.params, no_tuning)
-            spec.complete()
+            check(spec)
             self.known.append(spec)
             self.grids.append(grid)
 
@@ -110,14 +111,16 @@ class _Plan:
         return [session.run(spec) for spec in _repeated(specs, self.seeds)]
 
     def _tuned(self, spec: RunSpec, grid: list[dict[str, Any]], session: Session) -> RunSpec:
-        from alig_deepobs.runners.tuning import tune
+        from alig_deepobs.runners.tuning import TUNING_SEED, tune
 
         if not grid:
             return spec
         # Tuning runs are no results: they are shown, but go into a folder of their own.
         folder = session.output_dir
         session.output_dir = None if folder is None else str(Path(folder) / "tuning")
-        tuned = tune(spec, grid, lambda run: session.run(run, "tuning"))
+        reported = range(spec.random_seed, spec.random_seed + self.seeds)
+        seed = TUNING_SEED if TUNING_SEED not in reported else reported.stop
+        tuned = tune(spec, grid, lambda run: session.run(run, "tuning"), seed)
         session.output_dir = folder
         return replace(spec, hyperparams=tuned.params, setting_source=tuned.source)
 
@@ -136,9 +139,10 @@ def _choose(
     known = known_setting(problem.name, entry.name)
     if known is not None:
         return replace(spec, hyperparams=dict(known.params), setting_source=known.source), []
-    if no_tuning:
+    grid = [] if no_tuning else grid_for(problem.name, entry)
+    if len(grid) < 2:  # nothing to choose from
         return replace(spec, setting_source="defaults, not tuned on this problem"), []
-    return spec, grid_for(problem.name, entry)
+    return spec, grid
 
 
 def _repeated(specs: list[RunSpec], seeds: int) -> Iterator[RunSpec]:
@@ -147,27 +151,27 @@ def _repeated(specs: list[RunSpec], seeds: int) -> Iterator[RunSpec]:
             yield replace(spec, random_seed=spec.random_seed + repetition)
 
 
-def _report(results: dict[str, list[RunResult]], folder: Path, console: Console) -> None:
-    """Prints the leaderboards and writes tables and pictures into the results' root folder."""
-    import pandas as pd
+def _report(runs: list[RunResult], folder: Path, console: Console) -> None:
+    """Prints the leaderboard of a problem and writes its tables and picture.
 
+    They go into the root of the results, where DeepOBS's own tools do not look.
+    """
     from alig_deepobs.analysis import leaderboard, plot_curves, render_rich, render_text, write_csv
     from alig_deepobs.registry import find_testproblem
     from alig_deepobs.results import write_text_atomically
 
-    frames, written = [], []
-    for name, runs in results.items():
-        entry = find_testproblem(name)
-        board = leaderboard(runs, entry)
-        frames.append(board.to_frame())
-        console.print()
-        if console.is_terminal:
-            console.print(render_rich(board, console.width))
-        else:
-            click.echo(render_text(board))
-        written.append(plot_curves(runs, entry, folder / f"curves_{name}.png"))
-    table = pd.concat(frames, ignore_index=True)
-    write_text_atomically(folder / "leaderboard.csv", table.to_csv(index=False))
-    every_run = [run for runs in results.values() for run in runs]
-    written += [folder / "leaderboard.csv", write_csv(every_run, folder / "runs.csv")]
+    entry = find_testproblem(runs[0].testproblem)
+    board = leaderboard(runs, entry)
+    console.print()
+    if console.is_terminal:
+        console.print(render_rich(board, console.width))
+    else:
+        click.echo(render_text(board))
+    table = folder / f"leaderboard_{entry.name}.csv"
+    write_text_atomically(table, board.to_frame().to_csv(index=False))
+    written = [
+        table,
+        write_csv(runs, folder / f"runs_{entry.name}.csv"),
+        plot_curves(runs, entry, folder / f"curves_{entry.name}.png"),
+    ]
     click.echo(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import rich.progress
 from rich.console import Console
 
-from alig_deepobs.errors import ResultError
+from alig_deepobs.errors import RunError
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.results import Outcome, RunResult, write_result
 from alig_deepobs.runners.spec import RunSpec
@@ -35,10 +35,11 @@ class Session:
         self.output_dir = output_dir
         self.console = console
         self.finished = 0
+        self.failures: list[str] = []
         self.display: rich.progress.Progress | None = None
 
     def run(self, spec: RunSpec, purpose: str = "", print_steps: bool = False) -> RunResult:
-        """Carries out one run and writes its result.
+        """Carries out one run and writes its result, also if it failed.
 
         Args:
             spec: the run.
@@ -51,7 +52,14 @@ class Session:
         label = f"{spec.testproblem} {Setting(spec.optimizer, _short(spec.hyperparams))}"
         label += f" seed {spec.random_seed}" + (f" ({purpose})" if purpose else "")
         watcher = _Line(self, label, print_steps)
-        result = execute(spec, watcher)
+        try:
+            result = execute(spec, watcher)
+        except RunError as error:
+            if error.result is None:
+                raise
+            # One optimizer that breaks must not cost the others their results.
+            result = error.result
+            self.failures.append(str(error))
         self.finished += 1
         width = len(str(self.total))
         head = f"[{self.finished:{width}d}/{self.total}]"
@@ -164,11 +172,15 @@ def _short(hyperparams: dict[str, object]) -> dict[str, object]:
     }
 
 
-def check_finished(session: Session) -> None:
-    """A last check that every planned run was carried out.
+def check_failures(session: Session) -> None:
+    """Ends with an error if a run failed.
 
     Raises:
-        ResultError: fewer runs finished than were planned.
+        RunError: it says how many failed, and why the first one did.
     """
-    if session.finished != session.total:
-        raise ResultError(f"only {session.finished} of {session.total} runs finished")
+    if session.failures:
+        count = len(session.failures)
+        runs = "run" if count == 1 else "runs"
+        raise RunError(
+            f"{count} of {session.total} {runs} failed; the first: {session.failures[0]}"
+        )

@@ -47,9 +47,10 @@ def run(
     """
     from rich.console import Console
 
-    from alig_deepobs.cli.progress import Session
+    from alig_deepobs.cli.progress import Session, check_failures
     from alig_deepobs.registry import expand_names, find_testproblem
     from alig_deepobs.results import check_writable
+    from alig_deepobs.runners.checks import check
     from alig_deepobs.runners.spec import RunSpec
 
     settings = [_setting(text, learning_rate) for text in optimizer]
@@ -67,7 +68,7 @@ def run(
         for setting in settings
     ]
     for spec in specs:
-        spec.complete()  # every mistake is reported before the first run starts
+        check(spec)  # mistakes are reported before the first run starts
     if not no_logs:
         check_writable(output_dir)
     console = Console()
@@ -76,6 +77,7 @@ def run(
             session.run(spec, print_steps=print_train_iter)
     if not no_logs:
         click.echo(f"Results are in {output_dir}")
+    check_failures(session)
     return 0
 
 

@@ -24,7 +24,15 @@ from alig_deepobs.deepobs_api import pytorch_config as torch_config
 from alig_deepobs.deepobs_api.commandline import complete_from_command_line
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import entry_of_class, find_testproblem
-from alig_deepobs.results import RunResult, check_writable, setting_folder, write_result
+from alig_deepobs.results import (
+    Outcome,
+    RunResult,
+    check_writable,
+    cut_at_first_non_finite,
+    setting_folder,
+    write_result,
+)
+from alig_deepobs.runners.environment import environment
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +161,7 @@ class PTRunner(abc.ABC):
         if not no_logs:
             check_writable(output_dir)
         problem = self.create_testproblem(testproblem, result.batch_size, weight_decay, random_seed)
+        self._describe(result, problem)
         output = self.training(
             problem,
             dict(hyperparams),
@@ -164,13 +173,30 @@ class PTRunner(abc.ABC):
             **training_params,
         )
         known = {item.name for item in dataclasses.fields(RunResult)}
-        identity = set(vars(result)) & {"testproblem", "optimizer_name", "batch_size", "num_epochs"}
+        identity = {"testproblem", "optimizer_name", "batch_size", "num_epochs"}
         for name, value in output.items():
             if name in known - identity:
                 setattr(result, name, value)
+        cut_at_first_non_finite(result)
         if not no_logs:
             write_result(result, output_dir)
+        if result.outcome is Outcome.INTERRUPTED:
+            raise KeyboardInterrupt  # what was measured is written; a search must end here
         return result.to_json()
+
+    def _describe(self, result: RunResult, problem: Any) -> None:
+        """Fills in what the record should say of any run, whoever trains."""
+        entry = entry_of_class(self._optimizer_class)
+        factor = max(problem.regularization_groups, default=0.0)
+        result.optimizer = result.optimizer_class = entry.name
+        result.data_set, result.data_label = problem.data.name, problem.data.label
+        result.data_version = problem.data.version
+        result.split = "validation" if "valid" in problem.data.parts else "full"
+        result.reshuffle = problem.reshuffle
+        # DeepOBS's own loop takes the loss with its L2 term, and so will an overridden one.
+        result.regularization = "l2" if factor else "none"
+        result.effective_weight_decay = factor
+        result.environment = environment(problem.device)
 
     @staticmethod
     def create_testproblem(

@@ -118,7 +118,10 @@ class Tuner:
         lines = []
         for hyperparams in self.sample(random_seed):
             words = ["python3", run_script, testproblem]
-            for name, value in {**hyperparams, **fixed}.items():
+            for name, value in hyperparams.items():
+                # A default of True must be switched off by name.
+                words += [f"--no-{name}"] if value is False else _flag(name, value)
+            for name, value in fixed.items():
                 words += _flag(name, value)
             lines.append(shlex.join(words))
         name = f"jobs_{self._optimizer_class.__name__}_{self.search_name}_{testproblem}.txt"

@@ -231,12 +231,12 @@ class AliG(Optimizer):
             (group, [(self._path(group, bucket), bucket) for bucket in self._buckets(group, grads)])
             for group in self.param_groups
         ]
+        caps = [_checked_cap(group["lr"]) for group in self.param_groups]
         # Everything that can be refused has been; from here on weights change.
         step = self._step_size(value, grads)
-        self._unclipped, self._clipped = step.unclipped, []
-        for group, updates in work:
-            gamma = step.clipped(_checked_cap(group["lr"]))
-            self._clipped.append(gamma)
+        self._unclipped = step.unclipped
+        self._clipped = [step.clipped(cap) for cap in caps]
+        for (_, updates), gamma in zip(work, self._clipped, strict=True):
             if step.skip is True:
                 continue
             skip = step.skip
@@ -283,7 +283,7 @@ class AliG(Optimizer):
     def _step_size(self, loss: float | Tensor, grads: list[Tensor]) -> HostStep | DeviceStep:
         """The step size before the cap; counts the guard that fired."""
         group = self.param_groups[0]
-        device = (grads or group["params"])[0].device
+        device = grads[0].device if grads else self._device()
         if group["capturable"] and not (isinstance(loss, Tensor) and loss.device == device):
             raise ValueError(f"with capturable=True the loss must be a tensor on {device}")
         counts: Tensor = group["guard_counts"]
@@ -330,7 +330,12 @@ class AliG(Optimizer):
         group = self.param_groups[0]
         counts = group.get("guard_counts", torch.zeros(len(GUARDS), dtype=torch.int64))
         # A checkpoint may have been loaded to another device.
-        group["guard_counts"] = counts.to(group["params"][0].device)
+        group["guard_counts"] = counts.to(self._device())
+
+    def _device(self) -> torch.device:
+        """Where the first parameter lives; a group may be empty."""
+        params = (p for group in self.param_groups for p in group["params"])
+        return next((p.device for p in params), torch.device("cpu"))
 
 
 def _checked_loss(loss: Any) -> float | Tensor:

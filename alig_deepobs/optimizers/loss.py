@@ -101,7 +101,8 @@ def attach_loss(
 
     Args:
         optimizer: an optimizer whose ``step`` takes ``loss=``.
-        source: a function that returns the current loss, or an object with ``mean()``.
+        source: a function that returns the current loss, or an object with ``mean()``. A
+            `LossMeter` is reset after each step.
 
     Returns:
         A handle; its ``remove()`` detaches the source.
@@ -127,6 +128,9 @@ def attach_loss(
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
         if closure is not None or kwargs.get("loss") is not None:
             return None
-        return args, {**kwargs, "loss": read()}
+        loss = read()
+        if isinstance(source, LossMeter):
+            source.reset()  # the next step starts from nothing, and nobody else could say when
+        return args, {**kwargs, "loss": loss}
 
     return optimizer.register_step_pre_hook(hook)

@@ -44,10 +44,10 @@ def test_tuning_runs_are_kept_apart(compared):
 
 def test_files(compared):
     _, folder = compared
-    table = pd.read_csv(folder / "leaderboard.csv")
+    table = pd.read_csv(folder / "leaderboard_digits_logreg.csv")
     assert set(table["label"]) == {"AliG", "SGD", "Momentum", "Adam"}
     assert (table["headline_low"] <= table["headline_mean"]).all()
-    assert len(pd.read_csv(folder / "runs.csv")) == 12
+    assert len(pd.read_csv(folder / "runs_digits_logreg.csv")) == 12
     assert (folder / "curves_digits_logreg.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -83,8 +83,9 @@ def test_two_problems_and_no_tuning(call, tmp_path):
     )  # fmt: skip
     assert called.code == 0
     assert "[8/8]" in called.out
-    table = pd.read_csv(tmp_path / "results" / "leaderboard.csv")
-    assert list(table["testproblem"]) == ["digits_logreg"] * 2 + ["two_d_branin"] * 2
+    for problem in ("digits_logreg", "two_d_branin"):
+        table = pd.read_csv(tmp_path / "results" / f"leaderboard_{problem}.csv")
+        assert list(table["testproblem"]) == [problem] * 2
     assert (tmp_path / "results" / "curves_two_d_branin.png").exists()
 
 

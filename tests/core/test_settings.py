@@ -23,6 +23,8 @@ from alig_deepobs.settings import Setting, parse_setting, split_settings
         ("alig[max_lr=inf]", {"max_lr": math.inf}),
         ("momentum[nesterov=true]", {"nesterov": True}),
         ("x[mode=fast]", {"mode": "fast"}),
+        ("x[a='1,2',b={'k': 1, 'j': 2}]", {"a": "1,2", "b": {"k": 1, "j": 2}}),
+        ('x[a="(" ,b=1]', {"a": "(", "b": 1}),
         (" sgd [ lr = 0.1 ] ", {"lr": 0.1}),
     ],
 )

@@ -358,3 +358,35 @@ def test_single_precision_ball_holds_for_accumulated_training(make, regression):
         assert float(task.weights.norm()) <= 3.5 * (1 + 1e-6)
     assert losses[-1] < 0.7 * losses[0]
     assert isinstance(AliG.needs_loss, str)
+
+
+def test_an_attached_meter_gives_each_step_its_own_loss():
+    """Nobody else could tell a meter that a step is over."""
+    w = torch.nn.Parameter(torch.tensor(4.0, dtype=torch.float64))
+    optimizer, meter = AliG([w], max_lr=0.25, eps=0.0), LossMeter()
+    attach_loss(optimizer, meter)
+    used = []
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss = w.square()
+        loss.backward()
+        meter.add(loss)
+        used.append((optimizer.step().item(), loss.item()))
+    assert all(given == true for given, true in used)
+
+
+def test_an_empty_group_and_no_gradient():
+    w = torch.nn.Parameter(torch.ones(2))
+    optimizer = AliG([{"params": []}, {"params": [w]}], max_lr=0.1)
+    optimizer.step(loss=1.0)
+    assert torch.equal(w, torch.ones(2))
+
+
+def test_nothing_moves_if_a_cap_is_refused():
+    a, b = (torch.nn.Parameter(torch.ones(1)) for _ in range(2))
+    optimizer = AliG([{"params": [a], "lr": 0.1}, {"params": [b]}])
+    optimizer.param_groups[1]["lr"] = float("nan")
+    a.grad, b.grad = torch.ones(1), torch.ones(1)
+    with pytest.raises(ValueError, match="max_lr became nan"):
+        optimizer.step(loss=1.0)
+    assert a.item() == b.item() == 1.0

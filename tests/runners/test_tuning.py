@@ -64,5 +64,5 @@ def test_problems_without_validation_part(fake_run):
 
 def test_all_diverged(fake_run):
     run = fake_run({0.1: (None, None)})
-    with pytest.raises(RunError, match="every setting of the grid diverged"):
+    with pytest.raises(RunError, match="every setting of the grid diverged or failed"):
         tune(RunSpec("digits_mlp", "sgd"), grid(0.1), run)

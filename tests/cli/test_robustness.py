@@ -1,0 +1,111 @@
+"""What goes wrong for one optimizer or problem must not cost the others their results."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pandas as pd
+import pytest
+
+from alig_deepobs.analysis import leaderboard, load_results
+from alig_deepobs.registry import find_testproblem
+from alig_deepobs.results import read_result
+
+QUICK = ("-N", 1, "--synthetic", "--device", "cpu")
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A module of the user's with an SGD that goes uphill, and an optimizer that breaks."""
+    code = """
+        import torch
+
+        class SGD(torch.optim.SGD):
+            def step(self, closure=None):
+                for group in self.param_groups:
+                    for p in group["params"]:
+                        p.grad.neg_()
+                super().step(closure)
+
+        class Breaks(torch.optim.SGD):
+            def step(self, closure=None):
+                raise KeyError("foo")
+        """
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "my_optimizers_for_tests.py").write_text(textwrap.dedent(code))
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    return "my_optimizers_for_tests"
+
+
+def test_two_classes_of_one_name_are_two_rows(call, tmp_path, mine):
+    optimizers = f"sgd[lr=0.0001],{mine}:SGD[lr=0.0001]"
+    called = call("compare", "two_d_branin", "--optimizers", optimizers, "--seeds", 2, *QUICK)
+    assert called.code == 0
+    table = pd.read_csv(tmp_path / "results" / "leaderboard_two_d_branin.csv")
+    assert len(table) == 2
+    assert table["headline_mean"].nunique() == 2
+    assert f"SGD (optimizer={mine}:SGD)" in set(table["label"])
+
+
+def test_an_optimizer_that_breaks(call, tmp_path, mine):
+    called = call(
+        "compare", "digits_logreg", "--optimizers", f"sgd[lr=0.1],{mine}:Breaks[lr=0.1]",
+        "--seeds", 2, *QUICK,
+    )  # fmt: skip
+    assert called.code == 1
+    assert "2 of 4 runs failed; the first:" in called.err
+    assert "Traceback" not in called.err
+    table = pd.read_csv(tmp_path / "results" / "leaderboard_digits_logreg.csv")
+    assert list(table["label"]) == ["SGD", "Breaks"]
+    assert list(table["n_done"]) == [2, 0]
+    (path, _) = (tmp_path / "results" / "digits_logreg" / "Breaks").rglob("*.json")
+    failed = read_result(path)
+    assert failed.outcome.value == "failed"
+    assert failed.outcome_reason == "KeyError: 'foo'"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("compare", "digits_logreg", "--optimizers", "sgd[lr=1],torch.optim:SGD[lrr=1]"), "lrr"),
+        (("run", "digits_logreg", "--optimizer", "sgd[lr=1]", "--optimizer", "sgd[lr=-1]"), "-1"),
+    ],
+)
+def test_mistakes_are_found_before_the_first_run(call, tmp_path, words, message):
+    called = call(*words, *QUICK)
+    assert called.code == 2
+    assert message in called.err
+    assert called.out == ""
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_missing_data_is_found_before_the_first_run(call, tmp_path):
+    called = call("compare", "digits_logreg", "mnist_mlp", "-N", 1, "--data_dir", "nowhere")
+    assert called.code == 1
+    assert "train-images-idx3-ubyte.gz" in called.err
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_folder_of_compare_reads_back_as_its_leaderboard(call, tmp_path):
+    call("compare", "digits_logreg", "--optimizers", "adam", "--seeds", 2, "-r", 1000, *QUICK)
+    folder = tmp_path / "results"
+    board = leaderboard(load_results(folder).results, find_testproblem("digits_logreg"))
+    assert [(row.label, row.seeds) for row in board.rows] == [("Adam", (1000, 1001))]
+    tuning = [r for r in load_results(folder, with_tuning=True).results if r.purpose == "tuning"]
+    # The tuning seed is none of the reported ones.
+    assert {run.random_seed for run in tuning} == {1002}
+
+
+def test_a_class_by_its_path_gets_the_same_number_of_tries(call):
+    called = call("compare", "digits_logreg", "--optimizers", "torch.optim:Adamax,adam",
+                  "--seeds", 1, *QUICK)  # fmt: skip
+    assert called.code == 0
+    assert "[12/12]" in called.out
+    assert "torch.optim:Adamax[lr=0.0002]" in called.out
+
+
+def test_nothing_to_tune_is_called_untuned(call, mine):
+    called = call("compare", "digits_logreg", "--optimizers", "torch.optim:Adamax", "--seeds", 1,
+                  "--no_tuning", *QUICK)  # fmt: skip
+    assert called.code == 0
+    assert "defaults, not tuned on this problem" in " ".join(called.out.split())
