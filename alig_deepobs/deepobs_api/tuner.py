@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import itertools
 import logging
 import math
@@ -22,7 +23,7 @@ RERUN_SEEDS = range(43, 52)
 """Seeds with which the best setting is run again, as in DeepOBS."""
 
 
-class Tuner:
+class Tuner(abc.ABC):
     """Runs an optimizer with several settings and runs the best one again with more seeds.
 
     Args:
@@ -46,9 +47,9 @@ class Tuner:
         self._ressources = ressources
         self._runner = runner
 
+    @abc.abstractmethod
     def sample(self, random_seed: int) -> list[dict[str, Any]]:
         """The settings to try."""
-        raise NotImplementedError
 
     def tune(
         self,
