@@ -5,8 +5,12 @@ VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 DEMO_OUTPUT ?= results/demo
+# Tests of optional parts are skipped where their extra is missing. `make test EXTRAS=$(ALL_EXTRAS)`
+# runs them all.
+EXTRAS ?= test
+ALL_EXTRAS := test,tensorflow,imagenet,report,stats,rivals,browser
 
-.PHONY: demo test test-all check format clean
+.PHONY: demo test test-all check format clean print-all-extras FORCE
 
 # The main job: ALI-G against SGD, Momentum and Adam on real handwritten digits, 5 seeds.
 demo: $(VENV)/.installed
@@ -15,8 +19,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
-# Also the tests that take more than a few seconds each.
-test-all: $(VENV)/.installed-test
+# Also the optional parts, and the tests that take more than a few seconds each.
+test-all:
+	$(MAKE) EXTRAS=$(ALL_EXTRAS) $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n 2
 
 # The rooms at the top of the repository become sub-packages only when they are built, so mypy
@@ -39,9 +44,14 @@ $(VENV)/.installed: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
 	$(PIP) -e .
 	touch $@
 
-$(VENV)/.installed-test: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
-	$(PIP) -e ".[test]"
-	touch $@ $(VENV)/.installed
+# The stamp holds the extras that are installed, so that asking for others installs them.
+$(VENV)/.installed-test: pyproject.toml setup.py constraints.txt FORCE | $(VENV)/bin/python
+	@if [ "$$(cat $@ 2>/dev/null)" != "$(EXTRAS)" ] || [ -n "$(filter-out FORCE,$?)" ]; then \
+		$(PIP) -e ".[$(EXTRAS)]" && echo "$(EXTRAS)" > $@ && touch $(VENV)/.installed; \
+	fi
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+print-all-extras:
+	@echo $(ALL_EXTRAS)

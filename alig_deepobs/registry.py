@@ -65,6 +65,17 @@ class HyperParameter:
         return value
 
 
+def _checked(
+    of: str, kind: str, declared: Mapping[str, HyperParameter], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The given values in their declared types."""
+    for key in given:
+        if key not in declared:
+            known = ", ".join(declared) or "none"
+            raise UsageError(f"{of} has no {kind} {key!r}; it has: {known}")
+    return {key: declared[key].check(key, value, of) for key, value in given.items()}
+
+
 _TYPE_NAMES = {float: "a number", int: "an integer", bool: "True or False", str: "text"}
 
 
@@ -110,13 +121,9 @@ class OptimizerEntry:
         Raises:
             UsageError: a name is not declared or a value has the wrong type.
         """
-        for key in params:
-            if key not in self.hyperparameters:
-                known = ", ".join(self.hyperparameters) or "none"
-                raise UsageError(f"{self.name} has no hyper-parameter {key!r}; it has: {known}")
+        given = _checked(self.name, "hyper-parameter", self.hyperparameters, params)
         return {
-            key: declared.check(key, params[key], self.name) if key in params else declared.default
-            for key, declared in self.hyperparameters.items()
+            key: given.get(key, declared.default) for key, declared in self.hyperparameters.items()
         }
 
     def load(self) -> Any:
@@ -142,6 +149,8 @@ class ProblemEntry:
         interpolates: whether a network of this size can bring every training loss to 0 (what a
             Polyak step with ``f_min = 0`` assumes); None where it is not known.
         has_validation: whether a part of the training data can be held out.
+        options: what may be changed in the problem itself (a width, a file of word vectors), by
+            name; passed to the class as keyword arguments.
         framework: ``"pytorch"`` or ``"tensorflow"``.
         citation: where the problem comes from.
         description: one line.
@@ -158,6 +167,7 @@ class ProblemEntry:
     target: float | None = None
     interpolates: bool | None = None
     has_validation: bool = True
+    options: Mapping[str, HyperParameter] = field(default_factory=dict)
     framework: str = "pytorch"
     citation: str = ""
     description: str = ""
@@ -166,6 +176,17 @@ class ProblemEntry:
     def higher_is_better(self) -> bool:
         """The direction of the headline metric."""
         return self.metric == "accuracy"
+
+    def changed_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The given options, checked, without those that are the default anyway.
+
+        Raises:
+            UsageError: an option is not declared or its value has the wrong type.
+        """
+        given = _checked(self.name, "option", self.options, options)
+        return {
+            key: value for key, value in sorted(given.items()) if value != self.options[key].default
+        }
 
     def load(self) -> Any:
         """The problem's class."""

@@ -70,6 +70,7 @@ class RunResult:
         regularization: ``l2``, ``ball`` or ``none``: what the run really did.
         effective_weight_decay: factor of the L2 term in loss and gradient, 0.0 if there was none.
         max_norm: radius of the ball, None if there was none.
+        problem_options: options of the test problem that are not its defaults.
         training_params: further training parameters (schedules), DeepOBS's key.
         training_seconds, evaluation_seconds: one entry per epoch (evaluation: one more).
         steps: optimizer steps taken.
@@ -114,6 +115,7 @@ class RunResult:
     regularization: str = "none"
     effective_weight_decay: float = 0.0
     max_norm: float | None = None
+    problem_options: dict[str, Any] = field(default_factory=dict)
     training_params: dict[str, Any] = field(default_factory=dict)
     training_seconds: list[float] = field(default_factory=list)
     evaluation_seconds: list[float] = field(default_factory=list)
@@ -168,7 +170,7 @@ def setting_folder(result: RunResult) -> str:
     parts = ["num_epochs", str(result.num_epochs), "batch_size", str(result.batch_size)]
     if result.weight_decay is not None:
         parts += ["weight_decay", float_text(result.weight_decay)]
-    for params in (result.optimizer_hyperparams, result.training_params):
+    for params in (result.optimizer_hyperparams, result.training_params, result.problem_options):
         for key in sorted(params):
             value = params[key]
             if value is not None:

@@ -20,6 +20,7 @@ class ComparisonKey(NamedTuple):
     data_label: str
     split: str
     num_epochs: int
+    problem_options: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,13 @@ def seeds_text(seeds: Iterable[int]) -> str:
 
 
 def _comparison_key(result: RunResult) -> ComparisonKey:
-    return ComparisonKey(result.testproblem, result.data_label, result.split, result.num_epochs)
+    return ComparisonKey(
+        result.testproblem,
+        result.data_label,
+        result.split,
+        result.num_epochs,
+        params_text(result.problem_options),
+    )
 
 
 def _check_comparable(results: Sequence[RunResult], entry: ProblemEntry) -> None:
@@ -123,7 +130,7 @@ def _check_comparable(results: Sequence[RunResult], entry: ProblemEntry) -> None
             raise UsageError(f"a run of {result.testproblem} cannot be compared on {entry.name}")
     keys = list(comparable_groups(results))
     if len(keys) > 1:
-        names = ("problem", "data", "split", "number of epochs")
+        names = ("problem", "data", "split", "number of epochs", "problem's options")
         differing = [
             f"{name} ({' / '.join(str(value) or 'not recorded' for value in sorted(values))})"
             for name, values in zip(names, map(set, zip(*keys, strict=True)), strict=True)

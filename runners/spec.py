@@ -30,6 +30,7 @@ class RunSpec:
         offline: never touch the network.
         device: torch device, None for the GPU if there is one.
         train_log_interval: steps between two logged mini-batch losses.
+        problem_options: options of the problem that are not its defaults (`ProblemEntry.options`).
         training_params: further training parameters (schedules).
         purpose: ``tuning`` for a run that only serves to choose a setting.
         setting_source: who chose the hyper-parameters and how, one line for the record.
@@ -49,6 +50,7 @@ class RunSpec:
     offline: bool = False
     device: str | None = None
     train_log_interval: int = 10
+    problem_options: dict[str, Any] = field(default_factory=dict)
     training_params: dict[str, Any] = field(default_factory=dict)
     purpose: str = ""
     setting_source: str = ""
@@ -70,6 +72,7 @@ class RunSpec:
         if check_optimizer:
             _, hyperparams = resolve_optimizer(Setting(self.optimizer, values["hyperparams"]))
             values["hyperparams"] = hyperparams
+        values["problem_options"] = problem.changed_options(self.problem_options)
         for name in ("batch_size", "num_epochs"):
             if values[name] is None:
                 values[name] = getattr(problem, name)

@@ -267,6 +267,7 @@ def _set_up(spec: RunSpec, device: torch.device) -> TestProblem:
         seed=spec.random_seed,
         split=spec.split,
         reshuffle=spec.reshuffle,
+        **spec.problem_options,
     )
     problem.set_up()
     return problem
@@ -293,6 +294,7 @@ def _blank_result(
         regularization=objective.regularization,
         effective_weight_decay=objective.weight_decay,
         max_norm=objective.max_norm,
+        problem_options=dict(spec.problem_options),
         training_params=dict(spec.training_params),
         optimizer=spec.optimizer,
         purpose=spec.purpose,

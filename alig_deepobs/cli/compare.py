@@ -58,11 +58,21 @@ def compare(
     from alig_deepobs.registry import expand_names
     from alig_deepobs.results import check_writable
     from alig_deepobs.runners.spec import RunSpec
+    from alig_deepobs.settings import parse_setting
 
     base = RunSpec(testproblem="", optimizer="", random_seed=random_seed, **options)
     plans = [
-        _Plan(replace(base, testproblem=problem), optimizers, seeds, no_tuning)
-        for problem in expand_names(testproblems)
+        _Plan(
+            replace(
+                base,
+                testproblem=problem.name,
+                problem_options={**base.problem_options, **problem.params},
+            ),
+            optimizers,
+            seeds,
+            no_tuning,
+        )
+        for problem in map(parse_setting, expand_names(testproblems))
     ]
     check_writable(output_dir)
     console = Console()

@@ -21,9 +21,9 @@ def list_entries(what: str, as_json: bool) -> None:
     if as_json:
         listing: dict[str, Any] = {}
         if what != "optimizers":
-            listing["testproblems"] = [asdict(entry) for entry in problems]
+            listing["testproblems"] = [_plain(entry, "options") for entry in problems]
         if what != "problems":
-            listing["optimizers"] = [_optimizer_json(entry) for entry in methods]
+            listing["optimizers"] = [_plain(entry, "hyperparameters") for entry in methods]
         click.echo(json_module.dumps(listing, indent=2))
         return
     if problems:
@@ -53,9 +53,10 @@ def _optimizer_row(entry: OptimizerEntry) -> tuple[str, ...]:
     return entry.name, needs, params, entry.description
 
 
-def _optimizer_json(entry: OptimizerEntry) -> dict[str, Any]:
+def _plain(entry: OptimizerEntry | ProblemEntry, parameters: str) -> dict[str, Any]:
+    """An entry as plain data; ``parameters`` names the attribute that declares parameters."""
     record = asdict(entry)
-    for declared in record["hyperparameters"].values():
+    for declared in record[parameters].values():
         declared["type"] = declared["type"].__name__
     return record
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from alig_deepobs.catalog import TESTPROBLEMS
+from alig_deepobs.registry import HyperParameter
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -45,4 +49,33 @@ def run_options(function: Function) -> Function:
         )
     ):  # fmt: skip
         function = decorate(function)
-    return function
+    return problem_options(function)
+
+
+def problem_options(function: Function) -> Function:
+    """One flag for each option of a test problem; the function gets them as ``problem_options``.
+
+    Only the flags that were given are in that dictionary.
+    """
+    declared: dict[str, tuple[HyperParameter, list[str]]] = {}
+    for entry in TESTPROBLEMS:
+        for name, parameter in entry.options.items():
+            declared.setdefault(name, (parameter, []))[1].append(entry.name)
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        given = {name: kwargs.pop(name) for name in declared}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return function(*args, problem_options=chosen, **kwargs)
+
+    decorated: Any = wrapper
+    for name, (parameter, of) in reversed(declared.items()):
+        text = f"{parameter.help} ({', '.join(of)})"
+        if parameter.type is bool:
+            dashed = name.replace("_", "-")
+            decorated = click.option(
+                f"--{name}/--no-{dashed}", name, default=None, help=text
+            )(decorated)  # fmt: skip
+        else:
+            decorated = option(f"--{name}", type=parameter.type, help=text)(decorated)
+    return decorated  # type: ignore[no-any-return]

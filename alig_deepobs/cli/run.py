@@ -34,6 +34,7 @@ def run(
     no_logs: bool,
     output_dir: str,
     random_seed: int,
+    problem_options: dict[str, Any],
     **options: Any,
 ) -> int:
     r"""Train optimizers on test problems and write their results.
@@ -52,18 +53,20 @@ def run(
     from alig_deepobs.results import check_writable
     from alig_deepobs.runners.checks import check
     from alig_deepobs.runners.spec import RunSpec
+    from alig_deepobs.settings import parse_setting
 
     settings = [_setting(text, learning_rate) for text in optimizer]
     specs = [
         RunSpec(
-            testproblem=find_testproblem(problem).name,
+            testproblem=find_testproblem(problem.name).name,
             optimizer=setting.name,
             hyperparams=setting.params,
             random_seed=random_seed + repetition,
             setting_source="given on the command line" if setting.params else "defaults",
+            problem_options={**problem_options, **problem.params},
             **options,
         )
-        for problem in expand_names(testproblems)
+        for problem in map(parse_setting, expand_names(testproblems))
         for repetition in range(seeds)
         for setting in settings
     ]

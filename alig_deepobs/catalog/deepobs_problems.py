@@ -1,71 +1,10 @@
-"""The optimizers and test problems that come with the package."""
+"""The test problems of DeepOBS 1.1.2, and two that need no download."""
 
 from __future__ import annotations
 
-from alig_deepobs.registry import HyperParameter, NeedsLoss, OptimizerEntry, ProblemEntry
+from alig_deepobs.registry import ProblemEntry
 
 DEEPOBS = "Schneider, Balles, Hennig: DeepOBS, ICLR 2019"
-ALIG = "Berrada, Zisserman, Kumar: Training Neural Networks for and by Interpolation, ICML 2020"
-
-# torch's fastest kernels, so that times compare methods, not implementations.
-_FUSED = {"fused": True}
-
-_LR = HyperParameter(float, 1e-3, "learning rate")
-
-OPTIMIZERS = (
-    OptimizerEntry(
-        name="alig",
-        label="AliG",
-        factory="alig_deepobs.optimizers.alig:AliG",
-        needs_loss=NeedsLoss.VALUE,
-        hyperparameters={
-            "max_lr": HyperParameter(float, 0.1, "cap of the step size; None: no cap", True),
-            "momentum": HyperParameter(float, 0.9, "Nesterov momentum, 0 to turn it off"),
-            "eps": HyperParameter(float, 1e-5, "added to the squared gradient norm"),
-            "adjusted_momentum": HyperParameter(bool, False, "step size outside the velocity"),
-            "f_min": HyperParameter(float, 0.0, "lower bound of the mini-batch loss"),
-            "max_norm": HyperParameter(float, None, "radius of the ball; None: no ball", True),
-        },
-        regularization="ball",
-        citation=ALIG,
-        description="Polyak step size from the mini-batch loss, capped (adaptive, no schedule)",
-    ),
-    OptimizerEntry(
-        name="sgd",
-        label="SGD",
-        factory="torch.optim:SGD",
-        hyperparameters={"lr": _LR},
-        options=_FUSED,
-        citation="Robbins, Monro: A Stochastic Approximation Method, 1951",
-        description="plain stochastic gradient descent, constant learning rate",
-    ),
-    OptimizerEntry(
-        name="momentum",
-        label="Momentum",
-        factory="torch.optim:SGD",
-        hyperparameters={
-            "lr": _LR,
-            "momentum": HyperParameter(float, 0.9, "momentum (heavy ball)"),
-            "nesterov": HyperParameter(bool, False, "Nesterov's form"),
-        },
-        options=_FUSED,
-        citation="Polyak: Some methods of speeding up the convergence of iteration methods, 1964",
-        description="SGD with heavy-ball momentum, constant learning rate",
-    ),
-    OptimizerEntry(
-        name="adam",
-        label="Adam",
-        factory="torch.optim:Adam",
-        hyperparameters={
-            "lr": _LR,
-            "betas": HyperParameter(tuple, (0.9, 0.999), "decay of the two moments"),
-            "eps": HyperParameter(float, 1e-8, "added to the root of the second moment"),
-        },
-        options=_FUSED,
-        citation="Kingma, Ba: Adam, ICLR 2015",
-        description="adaptive moments, constant learning rate",
-    ),
-)
 
 
 def _deepobs(
@@ -95,7 +34,7 @@ def _deepobs(
 # are of the architecture's own paper, and those of the two-dimensional problems, of the VGG
 # networks, of cifar100_3c3d and of svhn_3c3d are ours. The targets are DeepOBS's convergence
 # performances.
-TESTPROBLEMS = (
+DEEPOBS_PROBLEMS = (
     _deepobs("quadratic_deep", "Quadratic Deep", "quadratic", "quadratic", 128, 100,
              "loss", 87.7031546477, False, "noisy quadratic in 100 dimensions"),
     _deepobs("two_d_rosenbrock", "2D Rosenbrock", "two_d", "two_d", 128, 100,

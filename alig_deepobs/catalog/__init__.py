@@ -1,0 +1,11 @@
+"""The optimizers and test problems that come with the package, as plain data."""
+
+from __future__ import annotations
+
+from alig_deepobs.catalog.baselines import BASELINES
+from alig_deepobs.catalog.deepobs_problems import DEEPOBS_PROBLEMS
+from alig_deepobs.registry import OptimizerEntry, ProblemEntry
+
+OPTIMIZERS: tuple[OptimizerEntry, ...] = (*BASELINES,)
+
+TESTPROBLEMS: tuple[ProblemEntry, ...] = (*DEEPOBS_PROBLEMS,)
