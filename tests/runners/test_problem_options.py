@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 import pytest
+import torch
 from click.testing import CliRunner
 
 from alig_deepobs import registry
