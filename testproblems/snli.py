@@ -13,7 +13,7 @@ from alig_deepobs.testproblems.base import Phase, TestProblem
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet
 from alig_deepobs.testproblems.datasets.embeddings import DEFAULT, find_table
 from alig_deepobs.testproblems.datasets.snli import SentencePairs, snli
-from alig_deepobs.testproblems.datasets.snli_corpus import find_corpus
+from alig_deepobs.testproblems.datasets.snli_corpus import find_corpus, find_files
 from alig_deepobs.testproblems.hinge import MultiClassHinge, hard_hinge
 from alig_deepobs.testproblems.models.bilstm import FC_DIM, HIDDEN_DIM, NLINet, nli_net
 
@@ -77,8 +77,9 @@ class snli_bilstm(TestProblem):
         self.mask_padding = mask_padding
 
     def check_files(self) -> None:
-        """Makes sure that the word vectors are there."""
+        """Makes sure that the pairs and the word vectors are there."""
         if not self.synthetic:
+            find_files(self.corpus, self.data_dir, self.offline)
             find_table(self.embeddings, self.data_dir)
 
     def load_data(self) -> DataSet:

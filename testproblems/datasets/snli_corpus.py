@@ -85,11 +85,8 @@ def load_corpus(
             corpus has one.
     """
     source = find_corpus(corpus)
+    paths = find_files(corpus, data_dir, offline)
     table = find_table(embeddings, data_dir)
-    try:
-        paths = tuple(require(source, data_dir, offline))
-    except DataError as error:
-        raise DataError(f"{error}{_other_corpus(source, data_dir)}") from None
     files = [
         f for path in paths for f in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])
     ]
@@ -105,6 +102,19 @@ def load_corpus(
         )
     label = source.label if facts["official"] else f"{source.label} (unverified files)"
     return Corpus(f"{label} with {table.name}", facts["version"], arrays["vectors"], _parts(arrays))
+
+
+def find_files(corpus: str, data_dir: str | None, offline: bool) -> tuple[Path, ...]:
+    """The files of a corpus; what is missing in the cache is downloaded.
+
+    Raises:
+        DataError: one is missing; the message names the other corpus if that is there.
+    """
+    source = find_corpus(corpus)
+    try:
+        return tuple(require(source, data_dir, offline))
+    except DataError as error:
+        raise DataError(f"{error}{_other_corpus(source, data_dir)}") from None
 
 
 def _other_corpus(source: Source, data_dir: str | None) -> str:
