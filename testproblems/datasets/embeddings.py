@@ -29,6 +29,8 @@ HINT = (
     f"and vectors, or {PACKAGED[0]}"
 )
 
+_COMPRESSED = (b"PK\x03\x04", b"\x1f\x8b")  # how .zip and .gz files start
+
 
 @dataclass(frozen=True)
 class Vectors:
@@ -140,6 +142,8 @@ def _read_text(path: Path, words: Collection[str]) -> Vectors:
     with _opened(path) as stream:
         for number, raw in enumerate(stream, 1):
             line = raw.rstrip(b" \r\n")
+            if number == 1 and line.startswith(_COMPRESSED):
+                raise DataError(f"{path}: compressed; unpack it first; {HINT}")
             if number == 1 and (header := _header(line)):
                 announced, width = header
                 continue
