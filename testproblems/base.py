@@ -189,6 +189,12 @@ class TestProblem:
         self.evaluations_started = 0
         self._batches = None
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of mini-batches in a training epoch."""
+        full, rest = divmod(self.data.size("train"), self.batch_size)
+        return full + (rest > 0 and not self.drops_incomplete)
+
     def batch_order(self, epoch: int) -> Tensor:
         """The full mini-batches of a training epoch: indices of shape ``(steps, batch_size)``.
 

@@ -124,5 +124,5 @@ def content_digest(arrays: Iterable[NDArray[np.generic]]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.shape} {array.dtype.str} ".encode())
-        digest.update(np.ascontiguousarray(array))  # hashed in place: some arrays are large
+        digest.update(np.ascontiguousarray(array).data)  # not copied: some arrays are large
     return digest.hexdigest()

@@ -6,9 +6,11 @@ import hashlib
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems.datasets.base import DataSet, content_digest, held_out
@@ -135,7 +137,7 @@ def _read_with_extra(
     ]
     verified = all(good for _, good in parts)
     train, test, extra = (records for records, _ in parts)
-    arrays = [*join([train, extra]), *test]
+    arrays: list[NDArray[Any]] = [*join([train, extra]), *test]
     tensors = [torch.from_numpy(x) for x in arrays]
     data = DataSet(
         name=SVHN_EXTRA.name,
@@ -156,14 +158,14 @@ def _paper_held_out(size: int) -> torch.Tensor:
 def _read_part(file: RemoteFile, path: Path, hint: str) -> tuple[Records, bool]:
     """The images of a part, and whether they are the official ones for certain."""
     if path.is_dir():
-        records = [
+        files = [
             parse(
                 read_file(path / part.name, hint), str(path / part.name), hint,
                 classes=10, channels_last=True, most=part.size // part.unit,
             )
             for part in file.parts
         ]  # fmt: skip
-        return join(records), False
+        return join(files), False
     records = read_mat(path, hint)
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
