@@ -245,8 +245,7 @@ class _Run:
         )
 
     def _steps_per_epoch(self) -> int:
-        assert self.spec.batch_size is not None
-        return self.problem.data.size("train") // self.spec.batch_size
+        return self.problem.steps_per_epoch
 
     def _clock(self) -> float:
         """Seconds; all work given to the device before is done."""

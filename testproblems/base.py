@@ -179,6 +179,11 @@ class TestProblem:
         self.evaluations_started = 0
         self._batches = None
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of mini-batches in a training epoch."""
+        return self.data.size("train") // self.batch_size
+
     def batch_order(self, epoch: int) -> Tensor:
         """The mini-batches of a training epoch: indices of shape ``(steps, batch_size)``.
 

@@ -95,7 +95,7 @@ class DNC(nn.Module):
 
     Graves et al.: Hybrid computing using a neural network with dynamic external memory, Nature
     2016, as DeepMind implemented it (strengths are a plain softplus; no layer normalization). The
-    weights are not filled on construction: `dnc` does it.
+    weights are not filled on construction: `fill_dnc` does it.
 
     It is a pure function of its parameters and its input without branches on data, so it can be
     traced, compiled, and computed for many models at once with `torch.func`.
@@ -103,9 +103,9 @@ class DNC(nn.Module):
     Args:
         inputs: size of the input of a step.
         outputs: size of the output of a step.
-        hidden: size of the controller.
-        slots: rows of the memory.
-        words: numbers in a slot.
+        hidden_dim: size of the controller.
+        memory_slots: rows of the memory.
+        word_size: numbers in a slot.
         read_heads: number of read heads.
         write_heads: number of write heads.
         clip_value: bound of the controller's output and cell state and of the logits.
@@ -115,18 +115,19 @@ class DNC(nn.Module):
         self,
         inputs: int,
         outputs: int,
-        hidden: int = 64,
-        slots: int = 16,
-        words: int = 16,
+        hidden_dim: int = 64,
+        memory_slots: int = 16,
+        word_size: int = 16,
         read_heads: int = 4,
         write_heads: int = 1,
         clip_value: float = 20.0,
     ) -> None:
         super().__init__()
         self.clip_value = clip_value
-        self.controller = Controller(inputs, read_heads * words, hidden, clip_value)
-        self.access = MemoryAccess(hidden, slots, words, read_heads, write_heads)
-        self.output = Affine(hidden + read_heads * words, outputs)
+        words = read_heads * word_size
+        self.controller = Controller(inputs, words, hidden_dim, clip_value)
+        self.access = MemoryAccess(hidden_dim, memory_slots, word_size, read_heads, write_heads)
+        self.output = Affine(hidden_dim + words, outputs)
 
     def initial_state(self, batch_size: int) -> DNCState:
         """The state at the start of a sequence: all zeros."""

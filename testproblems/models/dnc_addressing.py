@@ -118,10 +118,8 @@ def write_weights(
     """
     allocations = []
     for gate in (allocation_gates * write_gates).unbind(dim=-2):
-        if allocations:
-            usage = _raised(usage, last_gate * allocations[-1])
         allocations.append(allocation_weights(usage, lower_index))
-        last_gate = gate
+        usage = _raised(usage, gate * allocations[-1])
     allocation = torch.stack(allocations, dim=-2)
     return write_gates * torch.lerp(content, allocation, allocation_gates)
 
