@@ -72,6 +72,25 @@ def test_metadata(name):
     assert RunSpec("mnist_mlp", "sgd").complete().split == "full"
 
 
+def test_defaults_of_alig_are_the_papers():
+    expected = {
+        "svhn_wrn164_alig": (0.01, 0.9, 50, 128), "cifar10_wrn404_alig": (1, 0.9, 100, 256),
+        "cifar10_densenet4040_alig": (0.1, 0.9, 80, 64),
+        "cifar100_wrn404_alig": (0.1, 0.9, 100, 128),
+        "cifar100_densenet4040_alig": (0.1, 0.9, 75, 256),
+        "imagenet_resnet18_alig": (10, 0, 400, 1024),
+    }  # fmt: skip
+    assert set(registry.PROBLEM_SETS["paper"]) >= set(expected) == set(NAMES)
+    assert set(registry.PROBLEM_SETS["paper"]) <= set(registry.testproblems())
+    for name, values in expected.items():
+        spec = RunSpec(name, "alig").complete()
+        params = spec.hyperparams
+        found = (params["max_lr"], params["momentum"], params["max_norm"], spec.batch_size)
+        assert found == values
+        assert params["eps"] == 1e-5
+    assert RunSpec(NAMES[0], "alig", {"max_norm": None}).complete().hyperparams["max_norm"] is None
+
+
 def official(classes=10, size=50_000, **changes):
     """A data set of the official size whose images are their own numbers."""
     numbers = torch.arange(size, dtype=torch.float32).view(-1, 1, 1, 1).expand(size, 3, 1, 1)
@@ -270,6 +289,7 @@ def test_options_reach_the_problem_and_the_record(small_nets):
     assert result.problem_options == {"loss": "hinge"}
     assert result.split == "validation"
     assert result.reshuffle
+    assert (result.regularization, result.max_norm) == ("ball", 50.0)
     plain = execute(replace(spec, problem_options={"loss": "cross_entropy"}))
     assert plain.problem_options == {}
     assert plain.test_data_losses[0] == pytest.approx(math.log(10), abs=0.3)
