@@ -85,8 +85,7 @@ def test_alig_learns_snli_mini():
     pytest.importorskip("pyarrow")
     options = {"corpus": "snli_mini", "embeddings": "glove-6b-50d", "hidden_dim": 256}
     spec = RunSpec(
-        "snli_bilstm", "alig", {"max_lr": 1.0, "momentum": 0.0}, num_epochs=3, data_dir=DATA,
-        device="cpu", problem_options=options,
+        "snli_bilstm", "alig", num_epochs=3, data_dir=DATA, device="cpu", problem_options=options,
     )  # fmt: skip
     result = execute(spec)
     assert result.data_label == "SNLI-mini with glove-6b-50d"
