@@ -245,9 +245,7 @@ def test_mistakes_are_found_before_the_first_run(tmp_path):
 
     with pytest.raises(DataError, match=r"^SNLI: snli_1\.0\.zip missing"):
         check(spec())
-    with pytest.raises(
-        UsageError, match="snli_bilstm: corpus must be snli or snli_mini, not 'mnli'"
-    ):
+    with pytest.raises(UsageError, match="corpus must be snli or snli_mini, not 'mnli'"):
         check(spec(corpus="mnli"))
     with pytest.raises(DataError, match=r"^word vectors 'glove\.840B\.300d': no such file"):
         check(spec(corpus="snli_mini"))
