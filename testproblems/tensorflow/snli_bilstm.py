@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-import tensorflow as tf
 import torch
 from numpy.typing import NDArray
 
@@ -22,8 +21,9 @@ from alig_deepobs.testproblems.datasets.snli import TWIN_DIM, twin
 from alig_deepobs.testproblems.datasets.snli_corpus import load_corpus
 from alig_deepobs.testproblems.models.bilstm import CLASSES, FC_DIM, HIDDEN_DIM
 
+enable()  # the base classes cannot be imported before; says in one line if TensorFlow is missing
+tf: Any = importlib.import_module("tensorflow")
 v1: Any = tf.compat.v1
-enable()  # the base classes cannot be imported before
 _TestProblem: Any = importlib.import_module("deepobs.tensorflow.testproblems.testproblem")
 _DataSet: Any = importlib.import_module("deepobs.tensorflow.datasets.dataset")
 _config: Any = importlib.import_module("deepobs.tensorflow.config")
