@@ -45,12 +45,14 @@ class HyperParameter:
     help: str = ""
     optional: bool = False
     """Whether None is a value (for example: no cap)."""
+    choices: tuple[Any, ...] = ()
+    """The only values that there are; empty: any of the type."""
 
     def check(self, name: str, value: Any, of: str) -> Any:
         """Returns the value in the declared type.
 
         Raises:
-            UsageError: the value has another type; integers pass as floats.
+            UsageError: the value has another type (integers pass as floats), or is no choice.
         """
         if value is None and self.optional:
             return None
@@ -62,6 +64,9 @@ class HyperParameter:
                 f"{of}: {name} must be {_TYPE_NAMES.get(self.type, self.type.__name__)}{none}, "
                 f"not {value!r}"
             )
+        if self.choices and value not in self.choices:
+            known = " or ".join(map(str, self.choices))
+            raise UsageError(f"{of}: {name} must be {known}, not {value!r}")
         return value
 
 
@@ -149,8 +154,13 @@ class ProblemEntry:
         interpolates: whether a network of this size can bring every training loss to 0 (what a
             Polyak step with ``f_min = 0`` assumes); None where it is not known.
         has_validation: whether a part of the training data can be held out.
+        default_split: ``"validation"`` where a part is held out unless the user says otherwise.
         options: what may be changed in the problem itself (a width, a file of word vectors), by
             name; passed to the class as keyword arguments.
+        optimizer_defaults: optimizer name -> hyper-parameters whose default is another one on
+            this problem (``{"alig": {"momentum": 0.0}}``); given ones win.
+        tensorflow_factory: ``"package.module:Class"`` of the problem for TensorFlow's DeepOBS
+            1.1.2; empty where there is none.
         framework: ``"pytorch"`` or ``"tensorflow"``.
         citation: where the problem comes from.
         description: one line.
@@ -167,7 +177,10 @@ class ProblemEntry:
     target: float | None = None
     interpolates: bool | None = None
     has_validation: bool = True
+    default_split: Literal["full", "validation"] = "full"
     options: Mapping[str, HyperParameter] = field(default_factory=dict)
+    optimizer_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tensorflow_factory: str = ""
     framework: str = "pytorch"
     citation: str = ""
     description: str = ""
@@ -187,6 +200,13 @@ class ProblemEntry:
         return {
             key: value for key, value in sorted(given.items()) if value != self.options[key].default
         }
+
+    def with_defaults(self, optimizer: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Hyper-parameters of an optimizer with this problem's defaults; given ones win.
+
+        What neither gives gets the optimizer's own default later.
+        """
+        return {**self.optimizer_defaults.get(optimizer, {}), **params}
 
     def load(self) -> Any:
         """The problem's class."""
@@ -236,8 +256,13 @@ def testproblems() -> dict[str, ProblemEntry]:
 PROBLEM_SETS = {
     "small": ("quadratic_deep", "mnist_vae", "fmnist_2c2d", "cifar10_3c3d"),
     "large": ("fmnist_vae", "cifar100_allcnnc", "svhn_wrn164", "tolstoi_char_rnn"),
-}
-"""DeepOBS's benchmark sets: its problems P1 to P4 and P5 to P8."""
+    "paper": (
+        "dnc_copy",
+        "svhn_wrn164_alig", "cifar10_wrn404_alig", "cifar10_densenet4040_alig",
+        "cifar100_wrn404_alig", "cifar100_densenet4040_alig", "imagenet_resnet18_alig",
+    ),
+}  # fmt: skip
+"""DeepOBS's benchmark sets, its problems P1 to P4 and P5 to P8, and those of the ALI-G paper."""
 
 
 def expand_names(names: Iterable[str]) -> list[str]:

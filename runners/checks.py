@@ -26,6 +26,14 @@ def check(spec: RunSpec) -> None:
     entry = find_optimizer(spec.optimizer)
     # The constructor is the only one who knows its arguments; a small parameter will do.
     build_optimizer(entry.load(), entry, [torch.nn.Parameter(torch.zeros(2))], spec.hyperparams)
-    source = SOURCES.get(find_testproblem(spec.testproblem).data_set)
+    problem = find_testproblem(spec.testproblem)
+    if problem.options:
+        # The problem's constructor, too, is the only one who knows what its options may be.
+        problem.load()(
+            spec.batch_size, synthetic=spec.synthetic, data_dir=spec.data_dir,
+            offline=spec.offline, device=spec.device, split=spec.split, **spec.problem_options,
+        ).check_files()  # fmt: skip
+    # Problems that let the user choose among several data sets call that option "corpus".
+    source = SOURCES.get(spec.problem_options.get("corpus", problem.data_set))
     if source is not None and source.files and not spec.synthetic:
         require(source, spec.data_dir, spec.offline)
