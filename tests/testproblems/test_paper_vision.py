@@ -124,7 +124,7 @@ def test_an_epoch_has_every_example_once(small_nets):
             break
         shares.append(problem.batch_share)
     assert shares == [1.0] * 2 + [8 / 20]
-    drawn = torch.cat(list(problem._drawn("train", 0).split(20)))
+    drawn = torch.cat(list(problem._pass_order("train", 0).split(20)))
     assert sorted(drawn.tolist()) == list(range(48))
     assert torch.equal(problem.batch_order(0).flatten(), drawn[:40])
     assert not torch.equal(problem.batch_order(0), problem.batch_order(1))
@@ -167,7 +167,7 @@ def test_images_of_cifar_are_normalized_by_channel(small_nets, name):
     assert np.allclose(images, (raw - mean) / deviation, atol=1e-5)
     assert torch.equal(labels, problem.data.parts["test"][1][:8])
     # Evaluated training images are not augmented.
-    index = problem._drawn("train_eval", 0)[:8]
+    index = problem._pass_order("train_eval", 0)[:8]
     raw = problem.data.parts["train"][0][index].double().numpy() / 255
     found = next(problem.batches("train_eval"))[0]
     assert np.allclose(found, (raw - mean) / deviation, atol=1e-5)
@@ -182,7 +182,7 @@ def test_augmentation_of_cifar(small_nets):
         torch.tensor(x).view(3, 1, 1)
         for x in (problem.augmentation.finish.mean, problem.augmentation.finish.deviation)
     )
-    order = problem._drawn("train", 3).split(20)
+    order = problem._pass_order("train", 3).split(20)
     for step, (images, _) in enumerate(problem.batches("train", 3)):
         raw = problem.data.parts["train"][0][order[step]].float() / 255
         padded = torch.nn.functional.pad(raw, (4, 4, 4, 4))
@@ -203,7 +203,7 @@ def test_images_of_svhn_are_left_alone(small_nets):
     problem = make("svhn_wrn164_alig")
     for phase, part in (("train", "train"), ("test", "test")):
         images, labels = next(problem.batches(phase))
-        index = problem._drawn("train", 0)[:8] if part == "train" else torch.arange(8)
+        index = problem._pass_order("train", 0)[:8] if part == "train" else torch.arange(8)
         assert torch.equal(images, problem.data.parts[part][0][index].float() / 255)
         assert torch.equal(labels, problem.data.parts[part][1][index])
     assert problem.data.label == "SVHN with extra images (synthetic twin)"
