@@ -123,6 +123,8 @@ class TestProblem:
         self.epochs_started = 0
         self.evaluations_started = 0
         self._batches: Iterator[Batch] | None = None
+        self._drawn = 0
+        self._order: Tensor | None = None
 
     # What a subclass supplies.
 
@@ -211,6 +213,19 @@ class TestProblem:
         order = self.batch_order if phase == "train" else self.train_eval_order
         return (self.data.take("train", index) for index in order(number))
 
+    @property
+    def batch_indices(self) -> Tensor:
+        """The numbers of the last drawn examples in the training set, shape ``(batch_size,)``.
+
+        Raises:
+            UsageError: no mini-batch was drawn in a train phase.
+        """
+        if self.phase != "train" or not self._drawn:
+            raise UsageError("batch_indices are those of a mini-batch drawn in the train phase")
+        if self._order is None:
+            self._order = self.batch_order(self.epochs_started - 1)
+        return self._order[self._drawn - 1]
+
     def train_init_op(self) -> None:
         """Starts the next training epoch, with its own batch order."""
         self.epochs_started += 1
@@ -248,7 +263,8 @@ class TestProblem:
         """Draws the next mini-batch now and returns a function that evaluates the net on it.
 
         The function may be called again, for example by a line search: each call computes the
-        loss anew, with fresh dropout masks. Outside the train phase it builds no graph.
+        loss anew, with fresh dropout masks unless the caller restores torch's random state.
+        Outside the train phase it builds no graph.
 
         Args:
             reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss per example).
@@ -269,6 +285,7 @@ class TestProblem:
         if self._batches is None:
             raise UsageError("start a phase first, for example with train_init_op()")
         batch = next(self._batches)
+        self._drawn += 1
         training = self.phase == "train"
 
         def loss_and_accuracy() -> LossAndAccuracy:
@@ -322,4 +339,6 @@ class TestProblem:
     def _start(self, phase: Phase, number: int = 0) -> None:
         self.phase = phase
         self._batches = self.batches(phase, number)
+        self._drawn = 0
+        self._order = None
         self.net.train(phase == "train")

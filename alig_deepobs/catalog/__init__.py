@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from alig_deepobs.catalog.baselines import BASELINES
 from alig_deepobs.catalog.deepobs_problems import DEEPOBS_PROBLEMS
+from alig_deepobs.catalog.paper_optimizers import PAPER_OPTIMIZERS
 from alig_deepobs.catalog.rivals import RIVALS
 from alig_deepobs.registry import OptimizerEntry, ProblemEntry
 
-OPTIMIZERS: tuple[OptimizerEntry, ...] = (*BASELINES, *RIVALS)
+OPTIMIZERS: tuple[OptimizerEntry, ...] = (*BASELINES, *PAPER_OPTIMIZERS, *RIVALS)
 
 TESTPROBLEMS: tuple[ProblemEntry, ...] = (*DEEPOBS_PROBLEMS,)
