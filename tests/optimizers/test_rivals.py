@@ -335,3 +335,27 @@ def test_schedule_free_sgd_is_what_its_paper_says(problem_q):
         optimizer.step()
         optimizer.eval()
         torch.testing.assert_close(problem.weights, x, **TIGHT)
+
+
+def test_prodigy_is_what_its_paper_says(problem_q):
+    """Algorithm 4 of the paper, with d the estimated distance to the solution."""
+    package = pytest.importorskip("prodigyopt")
+    problem = problem_q()
+    start = x = problem.weights
+    beta1, beta2, eps = 0.9, 0.999, 1e-8
+    beta3 = math.sqrt(beta2)
+    d, r = 1e-6, 0.0
+    s, m, v = (torch.zeros_like(x) for _ in range(3))
+    optimizer = package.Prodigy(problem.parameters, lr=1.0, d_coef=2.0)
+    for _ in range(30):
+        g = x * torch.tensor([1.0, 4.0, 0.25], dtype=torch.float64)
+        r = beta3 * r + d * d * float(g @ (start - x))
+        s = beta3 * s + d * d * g
+        m = beta1 * m + (1 - beta1) * d * g
+        v = beta2 * v + (1 - beta2) * d * d * g * g
+        old, d = d, max(d, 2.0 * r / float(s.abs().sum()))
+        x = x - old * m / (v.sqrt() + d * eps)
+        problem.backward()
+        optimizer.step()
+        torch.testing.assert_close(problem.weights, x, rtol=1e-9, atol=1e-10)
+    assert d > 1e-3

@@ -163,13 +163,6 @@ def test_bad_specifications(spec):
             execute(replace(spec, **changes))
 
 
-def test_every_registered_optimizer_runs(spec):
-    for name in registry.optimizers():
-        result = execute(RunSpec("digits_mlp", name, num_epochs=1, synthetic=True))
-        assert result.outcome is Outcome.DONE
-        assert result.optimizer == name
-
-
 def test_options_of_an_entry_reach_the_constructor(spec, monkeypatch):
     seen = {}
 
