@@ -3,12 +3,14 @@
 One training loop serves every optimizer. What its ``step`` wants is declared (`NeedsLoss`), and the
 value that it gets is always the objective whose gradient was taken. An optimizer with
 ``regularization = "ball"`` relies on a minimal loss of 0, so its objective has no L2 term; a
-projection on the ball ``|w| <= max_norm`` takes its place.
+projection on the ball ``|w| <= max_norm`` takes its place. One with ``"own"`` gets the factor of
+the term as ``weight_decay`` and regularizes by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +22,19 @@ from alig_deepobs.optimizers.projection import L2Ball
 from alig_deepobs.registry import NeedsLoss, OptimizerEntry
 from alig_deepobs.testproblems import TestProblem
 
+UNKNOWN_RUN: Mapping[str, int] = {"data_size": 1, "num_epochs": 1, "batches_per_epoch": 1}
+"""Facts to build an optimizer with that will not be used, to check its arguments."""
+
 
 @dataclass(frozen=True)
 class Objective:
     """What a run minimizes.
 
     Attributes:
-        regularization: ``l2`` (L2 term in loss and gradient), ``ball`` (constraint) or ``none``.
-        weight_decay: largest factor of the L2 term, 0.0 if there is none.
+        regularization: ``l2`` (L2 term in loss and gradient), ``ball`` (constraint),
+            ``weight_decay`` (by the optimizer itself) or ``none``.
+        weight_decay: largest factor of the L2 term or of the optimizer's weight decay, 0.0 if
+            there is none.
         max_norm: radius of the ball, None if there is none.
     """
 
@@ -46,46 +53,102 @@ def build_optimizer(
     entry: OptimizerEntry,
     parameters: list[nn.Parameter],
     hyperparams: dict[str, Any],
-    regularization_groups: Iterable[float] = (),
+    regularization_groups: Mapping[float, list[nn.Parameter]] | None = None,
+    facts: Mapping[str, int] = UNKNOWN_RUN,
 ) -> tuple[Any, Objective]:
     """Builds the optimizer, and says what it minimizes.
 
     ``max_norm`` among the hyper-parameters becomes a projection, given to the optimizer as
-    ``projection_fn``.
+    ``projection_fn``. An optimizer with ``regularization = "own"`` gets one parameter group for
+    each L2 factor of the problem, with the factor as its ``weight_decay``, unless the
+    hyper-parameters have a ``weight_decay``, which is then that of all parameters.
 
     Args:
         optimizer_class: called as ``optimizer_class(parameters, **arguments)``.
         entry: what is known of it.
         parameters: what it changes.
         hyperparams: its hyper-parameters.
-        regularization_groups: L2 factors of the problem.
+        regularization_groups: L2 factor of the problem -> the parameters that it applies to.
+        facts: what is known of the run, for the arguments that the entry wants.
 
     Raises:
         UsageError: the optimizer refuses its hyper-parameters.
     """
     arguments = {**entry.options, **hyperparams}
+    arguments.update({name: facts[fact] for name, fact in entry.run_arguments.items()})
+    factors = dict(regularization_groups or {})
     max_norm = arguments.pop("max_norm", None)
+    given: Any = parameters
+    if entry.regularization == "own" and arguments.get("weight_decay") is None:
+        arguments.pop("weight_decay", None)
+        given = _groups(parameters, factors)
     try:
         if max_norm is not None:
             arguments["projection_fn"] = L2Ball(parameters, max_norm)
-        optimizer = optimizer_class(parameters, **arguments)
+        optimizer = optimizer_class(given, **arguments)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{entry.name}: {error}") from error
-    factor = max(regularization_groups, default=0.0)
-    if entry.regularization == "ball":
+    factor = max(factors, default=0.0)
+    if entry.regularization == "own":
+        factor = arguments.get("weight_decay", factor)
+        return optimizer, Objective("weight_decay" if factor else "none", factor, max_norm)
+    if entry.regularization in ("ball", "none"):
         return optimizer, Objective("none" if max_norm is None else "ball", 0.0, max_norm)
     return optimizer, Objective("l2" if factor else "none", factor, max_norm)
 
 
+def _groups(
+    parameters: list[nn.Parameter], factors: Mapping[float, list[nn.Parameter]]
+) -> list[dict[str, Any]]:
+    """One parameter group for each L2 factor; frozen parameters are in none."""
+    trained = set(map(id, parameters))
+    groups = [
+        {"params": [p for p in members if id(p) in trained], "weight_decay": factor}
+        for factor, members in factors.items()
+    ]
+    return [group for group in groups if group["params"]] or [
+        {"params": parameters, "weight_decay": 0.0}
+    ]
+
+
 def make_step(
-    problem: TestProblem, optimizer: Any, objective: Objective, needs: NeedsLoss
+    problem: TestProblem,
+    optimizer: Any,
+    objective: Objective,
+    needs: NeedsLoss,
+    clip_norm: float | None = None,
 ) -> Callable[[], Tensor]:
     """A function that draws the next mini-batch, takes one step and returns the objective.
 
     The returned loss is a detached tensor of shape ``()`` on the device; the host reads nothing.
     The function raises StopIteration at the end of the epoch.
+
+    Args:
+        problem: draws the mini-batches.
+        optimizer: takes the steps.
+        objective: what is minimized.
+        needs: what ``step`` wants.
+        clip_norm: gradients with a larger norm (of all parameters together) are scaled down to
+            this one.
     """
-    return _STEPS[needs](problem, optimizer, objective.has_l2)
+    if needs is NeedsLoss.CLOSURE:
+        return _step_with_closure(problem, optimizer, objective.has_l2)
+    reduction = "none" if needs is NeedsLoss.PER_EXAMPLE else "mean"
+    arguments = _arguments_of_step(problem, optimizer, needs)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+
+    def step() -> Tensor:
+        losses = _draw(problem, objective.has_l2, reduction)()
+        loss = losses.mean() if reduction == "none" else losses
+        optimizer.zero_grad()
+        loss.backward()
+        if clip_norm is not None:
+            nn.utils.clip_grad_norm_(parameters, clip_norm)
+        value = loss.detach()
+        optimizer.step(**arguments(value, losses.detach()))
+        return value
+
+    return step
 
 
 def _draw(problem: TestProblem, has_l2: bool, reduction: str = "mean") -> Callable[[], Tensor]:
@@ -98,65 +161,39 @@ def _draw(problem: TestProblem, has_l2: bool, reduction: str = "mean") -> Callab
     return lambda: evaluate()[0]
 
 
-def _step_after_backward(
-    problem: TestProblem,
-    optimizer: Any,
-    has_l2: bool,
-    reduction: str,
-    arguments: Callable[[Tensor, Tensor], dict[str, Tensor]],
-) -> Callable[[], Tensor]:
-    """Computes the gradient, then calls ``step`` with what it wants.
-
-    Args:
-        problem: draws the mini-batches.
-        optimizer: takes the steps.
-        has_l2: whether the L2 term belongs to the objective.
-        reduction: ``"none"`` if one loss per example is wanted.
-        arguments: detached (mean loss, losses as drawn) -> arguments of ``step``.
-    """
-
-    def step() -> Tensor:
-        losses = _draw(problem, has_l2, reduction)()
-        loss = losses.mean() if reduction == "none" else losses
-        optimizer.zero_grad()
-        loss.backward()
-        value = loss.detach()
-        optimizer.step(**arguments(value, losses.detach()))
-        return value
-
-    return step
-
-
-def _step_without_loss(
-    problem: TestProblem, optimizer: Any, has_l2: bool
-) -> Callable[[], Tensor]:  # fmt: skip
-    return _step_after_backward(problem, optimizer, has_l2, "mean", lambda loss, losses: {})
-
-
-def _step_with_value(
-    problem: TestProblem, optimizer: Any, has_l2: bool
-) -> Callable[[], Tensor]:  # fmt: skip
-    return _step_after_backward(
-        problem, optimizer, has_l2, "mean", lambda loss, losses: {"loss": loss}
-    )
-
-
-def _step_with_losses(
-    problem: TestProblem, optimizer: Any, has_l2: bool
-) -> Callable[[], Tensor]:  # fmt: skip
-    return _step_after_backward(
-        problem, optimizer, has_l2, "none", lambda loss, losses: {"loss": loss, "losses": losses}
-    )
+def _arguments_of_step(
+    problem: TestProblem, optimizer: Any, needs: NeedsLoss
+) -> Callable[[Tensor, Tensor], dict[str, Any]]:
+    """(mean loss, losses as drawn), both detached -> arguments of ``step``."""
+    if needs is NeedsLoss.NOTHING:
+        return lambda loss, losses: {}
+    if needs is NeedsLoss.VALUE:
+        return lambda loss, losses: {"loss": loss}
+    if "indices" not in inspect.signature(optimizer.step).parameters:
+        return lambda loss, losses: {"loss": loss, "losses": losses}
+    return lambda loss, losses: {
+        "loss": loss, "losses": losses, "indices": problem.batch_indices,
+    }  # fmt: skip
 
 
 def _step_with_closure(
     problem: TestProblem, optimizer: Any, has_l2: bool
 ) -> Callable[[], Tensor]:  # fmt: skip
+    device = torch.device(problem.device)
+
     def step() -> Tensor:
         evaluate = _draw(problem, has_l2)
+        # Within one step the objective is one function: every evaluation has the same mini-batch
+        # and draws the same dropout masks.
+        noise = _noise_state(device)
         first: list[Tensor] = []
 
-        def closure() -> Tensor:
+        def closure(backward: bool = True) -> Tensor:
+            if first:
+                _restore_noise(device, noise)
+            if not backward:
+                with torch.no_grad():
+                    return evaluate().detach()
             optimizer.zero_grad()
             loss = evaluate()
             loss.backward()
@@ -172,12 +209,16 @@ def _step_with_closure(
     return step
 
 
-_STEPS = {
-    NeedsLoss.NOTHING: _step_without_loss,
-    NeedsLoss.VALUE: _step_with_value,
-    NeedsLoss.PER_EXAMPLE: _step_with_losses,
-    NeedsLoss.CLOSURE: _step_with_closure,
-}
+def _noise_state(device: torch.device) -> Tensor:
+    """The state of the generator that dropout on this device draws from."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _restore_noise(device: torch.device, state: Tensor) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)
 
 
 @torch.no_grad()

@@ -133,6 +133,8 @@ class TestProblem:
         self.evaluations_started = 0
         self.batch_share = 1.0
         self._batches: Iterator[Batch] | None = None
+        self._batches_drawn = 0
+        self._rows: tuple[Tensor, ...] | None = None
 
     # What a subclass supplies.
 
@@ -227,11 +229,32 @@ class TestProblem:
         """
         if phase in ("valid", "test"):
             return self.data.slices(phase, self.batch_size, self.drops_incomplete)
+        return (self.data.take("train", index) for index in self.rows(phase, number))
+
+    def rows(self, phase: Phase, number: int = 0) -> tuple[Tensor, ...]:
+        """The numbers of the examples in each mini-batch of a pass over the training set.
+
+        Args:
+            phase: ``"train"`` or ``"train_eval"``.
+            number: as for `batches`.
+        """
         if not self.drops_incomplete:
-            parts = self._pass_order(phase, number).split(self.batch_size)
-            return (self.data.take("train", index) for index in parts)
+            return self._pass_order(phase, number).split(self.batch_size)
         order = self.batch_order if phase == "train" else self.train_eval_order
-        return (self.data.take("train", index) for index in order(number))
+        return order(number).unbind()
+
+    @property
+    def batch_indices(self) -> Tensor:
+        """The numbers of the last drawn examples in the training set, shape ``(batch_size,)``.
+
+        Raises:
+            UsageError: no mini-batch was drawn in a train phase.
+        """
+        if self.phase != "train" or not self._batches_drawn:
+            raise UsageError("batch_indices are those of a mini-batch drawn in the train phase")
+        if self._rows is None:
+            self._rows = self.rows("train", self.epochs_started - 1)
+        return self._rows[self._batches_drawn - 1]
 
     def train_init_op(self) -> None:
         """Starts the next training epoch, with its own batch order."""
@@ -270,7 +293,8 @@ class TestProblem:
         """Draws the next mini-batch now and returns a function that evaluates the net on it.
 
         The function may be called again, for example by a line search: each call computes the
-        loss anew, with fresh dropout masks. Outside the train phase it builds no graph.
+        loss anew, with fresh dropout masks unless the caller restores torch's random state.
+        Outside the train phase it builds no graph.
 
         Args:
             reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss per example).
@@ -293,6 +317,7 @@ class TestProblem:
         batch = next(self._batches)
         if not self.drops_incomplete:
             self.batch_share = len(batch[0]) / self.batch_size
+        self._batches_drawn += 1
         training = self.phase == "train"
 
         def loss_and_accuracy() -> LossAndAccuracy:
@@ -352,4 +377,6 @@ class TestProblem:
     def _start(self, phase: Phase, number: int = 0) -> None:
         self.phase = phase
         self._batches = self.batches(phase, number)
+        self._batches_drawn = 0
+        self._rows = None
         self.net.train(phase == "train")
