@@ -241,7 +241,8 @@ class TestProblem:
         if not self.drops_incomplete:
             return self._pass_order(phase, number).split(self.batch_size)
         order = self.batch_order if phase == "train" else self.train_eval_order
-        return order(number).unbind()
+        mini_batches: tuple[Tensor, ...] = order(number).unbind()
+        return mini_batches
 
     @property
     def batch_indices(self) -> Tensor:
