@@ -239,10 +239,10 @@ class TestProblem:
             number: as for `batches`.
         """
         if not self.drops_incomplete:
-            return self._pass_order(phase, number).split(self.batch_size)
+            rows: tuple[Tensor, ...] = self._pass_order(phase, number).split(self.batch_size)
+            return rows
         order = self.batch_order if phase == "train" else self.train_eval_order
-        mini_batches: tuple[Tensor, ...] = order(number).unbind()
-        return mini_batches
+        return order(number).unbind()
 
     @property
     def batch_indices(self) -> Tensor:
