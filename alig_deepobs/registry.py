@@ -288,7 +288,7 @@ PROBLEM_SETS = {
     "small": ("quadratic_deep", "mnist_vae", "fmnist_2c2d", "cifar10_3c3d"),
     "large": ("fmnist_vae", "cifar100_allcnnc", "svhn_wrn164", "tolstoi_char_rnn"),
     "paper": (
-        "dnc_copy",
+        "dnc_copy", "snli_bilstm", "snli_bilstm_svm",
         "svhn_wrn164_alig", "cifar10_wrn404_alig", "cifar10_densenet4040_alig",
         "cifar100_wrn404_alig", "cifar100_densenet4040_alig", "imagenet_resnet18_alig",
     ),

@@ -68,6 +68,7 @@ class StandardRunner:
         device: str | None = None,
         split: str | None = None,
         synthetic: bool = False,
+        problem_options: Mapping[str, Any] | None = None,
         training_params: Mapping[str, Any] | None = None,
         watcher: Watcher | None = None,
         **hyperparameters: Any,
@@ -93,6 +94,7 @@ class StandardRunner:
             device: torch device; None for the GPU if there is one.
             split: ``full`` or ``validation``; None for the problem's default.
             synthetic: use the synthetic twin of the data.
+            problem_options: options of the test problem (`ProblemEntry.options`).
             training_params: schedules and clipping, see `RunSpec`.
             watcher: hears of the progress.
             **hyperparameters: see ``hyperparams``.
@@ -114,6 +116,7 @@ class StandardRunner:
             random_seed=random_seed,
             split=split,
             synthetic=synthetic,
+            problem_options=dict(problem_options or {}),
             data_dir=data_dir,
             device=device,
             train_log_interval=train_log_interval,

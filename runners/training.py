@@ -301,13 +301,11 @@ class _Run:
 
 def _facts(spec: RunSpec, problem: TestProblem) -> dict[str, int]:
     """What an optimizer's constructor may want to know of the run."""
-    assert spec.batch_size is not None
     assert spec.num_epochs is not None
-    size = problem.data.size("train")
     return {
-        "data_size": size,
+        "data_size": problem.data.size("train"),
         "num_epochs": max(1, spec.num_epochs),
-        "batches_per_epoch": size // spec.batch_size,
+        "batches_per_epoch": problem.steps_per_epoch,
     }
 
 

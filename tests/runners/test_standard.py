@@ -71,3 +71,10 @@ def test_print_train_iter(capsys):
         hyperparams={"lr": 0.1}, no_logs=True, print_train_iter=True, **QUICK
     )
     assert "Epoch 0, step 0: loss 2.30" in capsys.readouterr().out
+
+
+def test_options_of_the_problem():
+    runner = StandardRunner(torch.optim.SGD, {"lr": {"type": float}})
+    arguments = {"hyperparams": {"lr": 0.01}, "num_epochs": 0, "no_logs": True}
+    output = runner.run("dnc_copy", problem_options={"hidden_dim": 8}, **arguments)
+    assert output["problem_options"] == {"hidden_dim": 8}
