@@ -37,9 +37,7 @@ def dense(gradient: Any) -> Any:
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     # Not convert_to_tensor, which warns of the memory that this takes.
-    return tf.math.unsorted_segment_sum(
-        gradient.values, gradient.indices, gradient.dense_shape[0]
-    )
+    return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, gradient.dense_shape[0])
 
 
 def squared_norm(tensors: Sequence[Any], dtype: Any) -> Any:
