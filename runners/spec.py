@@ -10,6 +10,8 @@ from alig_deepobs.registry import find_testproblem, resolve_optimizer
 from alig_deepobs.results import plain_scalar
 from alig_deepobs.settings import Setting
 
+FRAMEWORKS = ("pytorch", "tensorflow")
+
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -29,6 +31,7 @@ class RunSpec:
         data_dir: folder with the official files; None for the per-user cache.
         offline: never touch the network.
         device: torch device, None for the GPU if there is one.
+        framework: ``pytorch``, or ``tensorflow`` for DeepOBS 1.1.2's own runner and problem.
         train_log_interval: steps between two logged mini-batch losses.
         problem_options: options of the problem that are not its defaults (`ProblemEntry.options`).
         training_params: further training parameters (schedules).
@@ -49,6 +52,7 @@ class RunSpec:
     data_dir: str | None = None
     offline: bool = False
     device: str | None = None
+    framework: str = "pytorch"
     train_log_interval: int = 10
     problem_options: dict[str, Any] = field(default_factory=dict)
     training_params: dict[str, Any] = field(default_factory=dict)
@@ -66,11 +70,14 @@ class RunSpec:
             UsageError: unknown problem, optimizer or hyper-parameter, or a bad number.
         """
         problem = find_testproblem(self.testproblem)
+        if self.framework not in FRAMEWORKS:
+            raise UsageError(f"framework must be one of {FRAMEWORKS}, not {self.framework!r}")
         # People loop over NumPy's ranges; a record has plain numbers.
         values = {name: plain_scalar(value) for name, value in self.__dict__.items()}
         values["hyperparams"] = {k: plain_scalar(v) for k, v in self.hyperparams.items()}
         if check_optimizer:
-            _, hyperparams = resolve_optimizer(Setting(self.optimizer, values["hyperparams"]))
+            setting = Setting(self.optimizer, values["hyperparams"])
+            _, hyperparams = resolve_optimizer(setting, self.framework)
             values["hyperparams"] = hyperparams
         values["problem_options"] = problem.changed_options(self.problem_options)
         for name in ("batch_size", "num_epochs"):
