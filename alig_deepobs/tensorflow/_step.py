@@ -55,20 +55,17 @@ def step_size(loss: Any, gradients: Sequence[Any], cap: Any, eps: float, f_min: 
         eps: added to the squared norm.
         f_min: lower bound of the loss.
     """
-    loss = tf.reshape(tf.convert_to_tensor(loss), ())
-    is_double = any(x.dtype == tf.float64 for x in (loss, *gradients))
-    dtype = tf.float64 if is_double else tf.float32
+    tensors = [x for x in (loss, *gradients) if tf.is_tensor(x)]
+    dtype = tf.float64 if any(x.dtype == tf.float64 for x in tensors) else tf.float32
     squared = squared_norm(gradients, dtype)
-    gap = tf.cast(loss, dtype) - f_min
+    gap = tf.reshape(_as(loss, dtype), ()) - f_min
     finite = tf.logical_and(tf.math.is_finite(gap), tf.math.is_finite(squared))
     positive = tf.logical_and(finite, gap > 0)
     unclipped = gap / (squared + eps)
     usable = tf.logical_and(positive, tf.math.is_finite(unclipped))
     unclipped = tf.where(usable, unclipped, tf.zeros_like(unclipped))
-    # Casting a Python number would round it to float32 first.
-    cap = tf.constant(cap, dtype) if isinstance(cap, (int, float)) else tf.cast(cap, dtype)
     # A schedule that goes below 0 must not turn descent into ascent.
-    size = tf.minimum(unclipped, tf.maximum(cap, 0.0))
+    size = tf.minimum(unclipped, tf.maximum(_as(cap, dtype), 0.0))
     guards = tf.stack(
         [
             tf.logical_and(positive, tf.logical_not(usable)),
@@ -77,6 +74,11 @@ def step_size(loss: Any, gradients: Sequence[Any], cap: Any, eps: float, f_min: 
         ]
     )
     return Step(size, unclipped, tf.logical_not(finite), guards)
+
+
+def _as(value: Any, dtype: Any) -> Any:
+    # Casting a Python number would round it to float32 first.
+    return tf.constant(value, dtype) if isinstance(value, (int, float)) else tf.cast(value, dtype)
 
 
 def update(
