@@ -80,11 +80,9 @@ def carry_out(request: dict[str, Any], report: Report) -> dict[str, Any]:
     module: Any = sys.modules["deepobs.tensorflow.runners.standard_runner"]
     name = request["testproblem"]
 
-    def build_problem(batch_size: int, weight_decay: float | None = None) -> Any:
+    def build_problem(*arguments: Any) -> Any:  # the batch size, perhaps the weight decay
         problem_class = _problem_class(request, deepobs)
-        recorder.problem = problem_class(
-            batch_size, weight_decay, **_accepted(problem_class, request)
-        )
+        recorder.problem = problem_class(*arguments, **_accepted(problem_class, request))
         return recorder.problem
 
     def build_optimizer(learning_rate: Any, **hyperparams: Any) -> Any:
