@@ -1,11 +1,10 @@
-"""`register` (PyTorch) and `enable` (TensorFlow) in one process."""
+"""`register` for both frameworks in one process."""
 
 CODE = """
 import alig_deepobs
 alig_deepobs.register()
+import deepobs
 from deepobs.pytorch.runners import StandardRunner as ForPyTorch
-from alig_deepobs.tensorflow import enable
-deepobs = enable()
 import tensorflow as tf
 assert deepobs.pytorch.runners.StandardRunner is ForPyTorch
 runner = deepobs.tensorflow.runners.StandardRunner(tf.compat.v1.train.GradientDescentOptimizer, [])
