@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 
@@ -22,6 +24,7 @@ def deepobs(script: str, arguments: tuple[str, ...]) -> None:
       alig-deepobs deepobs plot_results results --plot_performance --baseline_path baselines
       alig-deepobs deepobs plot_results --help
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
     from alig_deepobs.tensorflow.scripts import run_script
 
     written = run_script(script, arguments)

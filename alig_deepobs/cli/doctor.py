@@ -12,7 +12,10 @@ from importlib import metadata
 import click
 
 PACKAGES = ("torch", "numpy", "deepobs", "pandas", "scipy", "matplotlib", "scikit-learn")
-EXTRAS = {"tensorflow": "the TensorFlow side of DeepOBS"}
+EXTRAS = {
+    "tensorflow": "the TensorFlow side of DeepOBS",
+    "tf_keras": "the TensorFlow side of DeepOBS",
+}
 
 
 @dataclass(frozen=True)

@@ -268,6 +268,26 @@ def test_package_missing(name, monkeypatch):
     assert str(raised.value) == f'{name} is not installed: pip install "alig-deepobs[tensorflow]"'
 
 
+def test_hyper_parameters_have_their_names_in_tensorflow():
+    from alig_deepobs.runners.tensorflow import _hyperparams, _learning_rate, _optimizer_of
+
+    def translated(optimizer, **given):
+        spec = RunSpec("quadratic_deep", optimizer, given, framework="tensorflow").complete()
+        entry = _optimizer_of(spec)
+        return _learning_rate(spec, entry), _hyperparams(spec, entry)
+
+    betas = {"beta1": 0.5, "beta2": 0.99, "epsilon": 1e-8}
+    assert translated("adam", lr=0.1, betas=(0.5, 0.99)) == (0.1, betas)
+    assert translated("momentum", lr=1) == (1.0, {"momentum": 0.9, "use_nesterov": False})
+    rate, others = translated("alig", max_lr=None)
+    assert rate == math.inf
+    assert others == {
+        "momentum": 0.9, "eps": 1e-5, "adjusted_momentum": False, "f_min": 0.0, "max_norm": None
+    }  # fmt: skip
+    path = "extra:Failing"
+    assert translated(path, learning_rate=0.5, other="x") == (0.5, {"other": "x"})
+
+
 def test_reports_that_are_not_finite():
     from alig_deepobs.results import RunResult
 
