@@ -110,6 +110,11 @@ class OptimizerEntry:
         options: further constructor arguments that are not hyper-parameters (they choose an
             implementation, not a method).
         framework: ``"pytorch"`` or ``"tensorflow"``.
+        tensorflow_factory: ``"package.module:Class"`` of the same method for ``tf.compat.v1``,
+            called as ``Class(learning_rate, **hyperparameters)``; empty where there is none. The
+            learning rate is the first hyper-parameter.
+        tensorflow_names: hyper-parameter -> its name there (several names for a tuple), where it
+            differs.
         citation: where the method comes from.
         description: one line.
     """
@@ -124,6 +129,8 @@ class OptimizerEntry:
     package: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     framework: str = "pytorch"
+    tensorflow_factory: str = ""
+    tensorflow_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     citation: str = ""
     description: str = ""
 
@@ -190,9 +197,10 @@ class ProblemEntry:
             name; passed to the class as keyword arguments.
         optimizer_defaults: optimizer name -> hyper-parameters whose default is another one on
             this problem (``{"alig": {"momentum": 0.0}}``); given ones win.
-        tensorflow_factory: ``"package.module:Class"`` of the problem for TensorFlow's DeepOBS
-            1.1.2; empty where there is none.
         framework: ``"pytorch"`` or ``"tensorflow"``.
+        tensorflow_factory: ``"package.module:Class"`` of the same problem for DeepOBS 1.1.2, which
+            `alig_deepobs.register` puts into ``deepobs.tensorflow.testproblems``; empty where there
+            is none, or where DeepOBS has it itself.
         citation: where the problem comes from.
         description: one line.
     """
@@ -211,8 +219,8 @@ class ProblemEntry:
     default_split: Literal["full", "validation"] = "full"
     options: Mapping[str, HyperParameter] = field(default_factory=dict)
     optimizer_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    tensorflow_factory: str = ""
     framework: str = "pytorch"
+    tensorflow_factory: str = ""
     citation: str = ""
     description: str = ""
 
@@ -322,27 +330,55 @@ def find_testproblem(name: str) -> ProblemEntry:
     return entries[name]
 
 
-def find_optimizer(name: str) -> OptimizerEntry:
+def find_optimizer(name: str, framework: str = "pytorch") -> OptimizerEntry:
     """The entry of an optimizer, or one made up for an import path ``package.module:Class``.
 
+    Args:
+        name: its name or import path.
+        framework: where it is to run. A path for TensorFlow is not imported here.
+
     Raises:
-        UsageError: there is none of that name, or the path cannot be imported.
+        UsageError: there is none of that name, it does not run in that framework, or the path
+            cannot be imported.
     """
     entries = optimizers()
+    for_tensorflow = framework == "tensorflow"
     if name in entries:
-        return entries[name]
+        entry = entries[name]
+        if for_tensorflow and not entry.tensorflow_factory:
+            known = ", ".join(e.name for e in entries.values() if e.tensorflow_factory)
+            raise UsageError(
+                f"{name} does not run in TensorFlow; what does: {known}, or an optimizer of "
+                "tf.compat.v1 as package.module:Class[learning_rate=...]"
+            )
+        return entry
     if ":" in name:
-        return entry_of_class(load_object(name), name)
+        return (
+            _tensorflow_entry(name) if for_tensorflow else entry_of_class(load_object(name), name)
+        )
     raise unknown_name("optimizer", name, entries)
 
 
-def resolve_optimizer(setting: Setting) -> tuple[OptimizerEntry, dict[str, Any]]:
+def _tensorflow_entry(path: str) -> OptimizerEntry:
+    return OptimizerEntry(
+        name=path,
+        label=path.rpartition(":")[2].rpartition(".")[2],
+        factory="",
+        hyperparameters={"learning_rate": HyperParameter(float, None, "learning rate")},
+        framework="tensorflow",
+        tensorflow_factory=path,
+    )
+
+
+def resolve_optimizer(
+    setting: Setting, framework: str = "pytorch"
+) -> tuple[OptimizerEntry, dict[str, Any]]:
     """The entry of a setting and its complete hyper-parameters.
 
     Raises:
         UsageError: unknown optimizer or hyper-parameter, or a value of the wrong type.
     """
-    entry = find_optimizer(setting.name)
+    entry = find_optimizer(setting.name, framework)
     if setting.name in optimizers():
         return entry, entry.complete(setting.params)
     # The constructor of a class given by its path checks its arguments itself.

@@ -181,6 +181,8 @@ def setting_folder(result: RunResult) -> str:
     that would be too long for a file system, or not safe in one, ends in a digest instead.
     """
     parts = ["num_epochs", str(result.num_epochs), "batch_size", str(result.batch_size)]
+    if result.framework != "pytorch":  # never with PyTorch's runs in one folder
+        parts += ["framework", result.framework]
     if result.weight_decay is not None:
         parts += ["weight_decay", float_text(result.weight_decay)]
     for params in (result.optimizer_hyperparams, result.training_params, result.problem_options):

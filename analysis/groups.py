@@ -68,7 +68,7 @@ def group_runs(results: Sequence[RunResult], entry: ProblemEntry) -> list[Group]
         UsageError: there is no run, or the runs cannot be compared.
     """
     _check_comparable(results, entry)
-    members: dict[tuple[str, str, str, int], list[RunResult]] = {}
+    members: dict[tuple[str, str, str, int, str], list[RunResult]] = {}
     for result in results:
         # The label is no identity: somebody's own class may be called SGD too.
         key = (
@@ -76,6 +76,7 @@ def group_runs(results: Sequence[RunResult], entry: ProblemEntry) -> list[Group]
             result.optimizer,
             params_text(setting_params(result)),
             result.batch_size,
+            result.framework,
         )
         members.setdefault(key, []).append(result)
     params = {key: _params_and_batch_size(runs[0]) for key, runs in members.items()}
@@ -142,7 +143,9 @@ def _check_comparable(results: Sequence[RunResult], entry: ProblemEntry) -> None
 
 
 def _params_and_batch_size(result: RunResult) -> dict[str, Any]:
-    own = {"optimizer": result.optimizer, "batch_size": result.batch_size}
+    own: dict[str, Any] = {"optimizer": result.optimizer, "batch_size": result.batch_size}
+    if result.optimizer and result.framework != "pytorch":  # files of DeepOBS have no such name
+        own["framework"] = result.framework
     return {**setting_params(result), **own}
 
 

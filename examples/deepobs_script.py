@@ -8,7 +8,7 @@ It runs with and without the DeepOBS 1.2 beta; where the beta is installed, its 
 
 import alig_deepobs
 
-alig_deepobs.register()
+alig_deepobs.register("pytorch")
 
 from deepobs.pytorch.runners import StandardRunner  # noqa: E402 - register() comes first
 from torch.optim import SGD  # noqa: E402

@@ -9,6 +9,7 @@ from alig_deepobs.registry import find_optimizer, find_testproblem
 from alig_deepobs.runners.objective import build_optimizer
 from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
 from alig_deepobs.runners.spec import RunSpec
+from alig_deepobs.runners.tensorflow import check_tensorflow
 from alig_deepobs.testproblems.checks import find_device
 from alig_deepobs.testproblems.datasets.fetch import require
 from alig_deepobs.testproblems.datasets.sources import SOURCES
@@ -24,6 +25,9 @@ def check(spec: RunSpec) -> None:
         DataError: data is missing.
     """
     spec = spec.complete()
+    if spec.framework == "tensorflow":
+        check_tensorflow(spec)
+        return
     find_device(spec.device)
     entry = find_optimizer(spec.optimizer)
     # The constructor is the only one who knows its arguments; a small parameter will do.

@@ -16,19 +16,26 @@ import torch
 from alig_deepobs import __version__
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, hardware and threads, as plain data for the result record."""
-    info: dict[str, Any] = {
+def host() -> dict[str, Any]:
+    """What does not depend on the framework."""
+    return {
         "alig_deepobs": __version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
         "numpy": metadata.version("numpy"),
         "platform": platform.platform(),
         "cpu": _cpu_name(),
         "cpu_count": os.cpu_count(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions, hardware and threads, as plain data for the result record."""
+    info = host()
+    info |= {
+        "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "device": device.type,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     if device.type == "cuda":
         info["device_name"] = torch.cuda.get_device_name(device)

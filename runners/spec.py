@@ -10,6 +10,8 @@ from alig_deepobs.registry import find_testproblem, resolve_optimizer
 from alig_deepobs.results import plain_scalar
 from alig_deepobs.settings import Setting
 
+FRAMEWORKS = ("pytorch", "tensorflow")
+
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -31,6 +33,7 @@ class RunSpec:
         data_dir: folder with the official files; None for the per-user cache.
         offline: never touch the network.
         device: torch device, None for the GPU if there is one.
+        framework: ``pytorch``, or ``tensorflow`` for DeepOBS 1.1.2's own runner and problem.
         train_log_interval: steps between two logged mini-batch losses.
         problem_options: options of the problem that are not its defaults (`ProblemEntry.options`).
         training_params: further training parameters: ``lr_sched_epochs`` and ``lr_sched_factors``
@@ -54,6 +57,7 @@ class RunSpec:
     data_dir: str | None = None
     offline: bool = False
     device: str | None = None
+    framework: str = "pytorch"
     train_log_interval: int = 10
     problem_options: dict[str, Any] = field(default_factory=dict)
     training_params: dict[str, Any] = field(default_factory=dict)
@@ -72,17 +76,24 @@ class RunSpec:
             UsageError: unknown problem, optimizer or hyper-parameter, or a bad number.
         """
         problem = find_testproblem(self.testproblem)
+        if self.framework not in FRAMEWORKS:
+            raise UsageError(f"framework must be one of {FRAMEWORKS}, not {self.framework!r}")
         # People loop over NumPy's ranges; a record has plain numbers.
         values = {name: plain_scalar(value) for name, value in self.__dict__.items()}
         values["hyperparams"] = {k: plain_scalar(v) for k, v in self.hyperparams.items()}
         if check_optimizer:
             given = problem.with_defaults(self.optimizer, values["hyperparams"])
-            _, values["hyperparams"] = resolve_optimizer(Setting(self.optimizer, given))
+            _, values["hyperparams"] = resolve_optimizer(
+                Setting(self.optimizer, given), self.framework
+            )
         values["problem_options"] = problem.changed_options(self.problem_options)
         for name in ("batch_size", "num_epochs"):
             if values[name] is None:
                 values[name] = getattr(problem, name)
-        split = values["split"] = problem.default_split if self.split is None else self.split
+        split = self.split
+        if split is None:  # DeepOBS's own runner knows no validation sets
+            split = problem.default_split if self.framework == "pytorch" else "full"
+        values["split"] = split
         for name, lowest in (("batch_size", 1), ("num_epochs", 0), ("train_log_interval", 1)):
             if values[name] < lowest:
                 raise UsageError(f"{name} must be at least {lowest}, not {values[name]}")

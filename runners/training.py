@@ -66,6 +66,10 @@ def execute(
         DataError: a data file is missing or broken.
         RunError: the optimizer raised an error while training.
     """
+    if spec.framework == "tensorflow":
+        from alig_deepobs.runners.tensorflow import execute_in_tensorflow
+
+        return execute_in_tensorflow(spec, watcher)
     spec = spec.complete(check_optimizer=optimizer_class is None)
     if optimizer_class is None:
         entry = find_optimizer(spec.optimizer)

@@ -54,7 +54,9 @@ def tune(
         RunError: every run of the grid diverged.
     """
     problem = find_testproblem(spec.testproblem)
-    split = "validation" if problem.has_validation else "full"
+    # DeepOBS 1.1.2 has no validation sets.
+    holds_out = problem.has_validation and spec.framework == "pytorch"
+    split = "validation" if holds_out else "full"
     results = [
         run(
             replace(
@@ -67,23 +69,23 @@ def tune(
         )
         for params in grid
     ]
-    scores = [_score(result, problem) for result in results]
+    scores = [_score(result, problem, holds_out) for result in results]
     best = min(range(len(grid)), key=scores.__getitem__)
     if scores[best][0] == math.inf:
         raise RunError(
             f"{spec.optimizer} on {spec.testproblem}: every setting of the grid diverged or "
             "failed; give one, for example 'name[param=value]'"
         )
-    chosen_on = "a validation part" if problem.has_validation else "the training loss"
+    chosen_on = "a validation part" if holds_out else "the training loss"
     source = f"best of a grid of {len(grid)} by {chosen_on}, seed {seed}"
     return Tuned(dict(grid[best]), source, results)
 
 
-def _score(result: RunResult, problem: ProblemEntry) -> tuple[float, float]:
+def _score(result: RunResult, problem: ProblemEntry, holds_out: bool) -> tuple[float, float]:
     """Lower is better."""
     if result.outcome is not Outcome.DONE:
         return math.inf, math.inf
-    if not problem.has_validation:
+    if not holds_out:
         return result.train_data_losses[-1], 0.0
     loss = result.valid_data_losses[-1]
     return (loss, loss) if problem.metric == "loss" else (-result.valid_accuracies[-1], loss)

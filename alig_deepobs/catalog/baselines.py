@@ -9,6 +9,8 @@ ALIG = "Berrada, Zisserman, Kumar: Training Neural Networks for and by Interpola
 # torch's fastest kernels, so that times compare methods, not implementations.
 _FUSED = {"fused": True}
 
+_TF_TRAIN = "tensorflow:compat.v1.train"
+
 _LR = HyperParameter(float, 1e-3, "learning rate")
 
 BASELINES = (
@@ -26,6 +28,7 @@ BASELINES = (
             "max_norm": HyperParameter(float, None, "radius of the ball; None: no ball", True),
         },
         regularization="ball",
+        tensorflow_factory="alig_deepobs.tensorflow:AliG",
         citation=ALIG,
         description="Polyak step size from the mini-batch loss, capped (adaptive, no schedule)",
     ),
@@ -35,6 +38,7 @@ BASELINES = (
         factory="torch.optim:SGD",
         hyperparameters={"lr": _LR},
         options=_FUSED,
+        tensorflow_factory=f"{_TF_TRAIN}.GradientDescentOptimizer",
         citation="Robbins, Monro: A Stochastic Approximation Method, 1951",
         description="plain stochastic gradient descent, constant learning rate",
     ),
@@ -48,6 +52,8 @@ BASELINES = (
             "nesterov": HyperParameter(bool, False, "Nesterov's form"),
         },
         options=_FUSED,
+        tensorflow_factory=f"{_TF_TRAIN}.MomentumOptimizer",
+        tensorflow_names={"nesterov": ("use_nesterov",)},
         citation="Polyak: Some methods of speeding up the convergence of iteration methods, 1964",
         description="SGD with heavy-ball momentum, constant learning rate",
     ),
@@ -61,6 +67,8 @@ BASELINES = (
             "eps": HyperParameter(float, 1e-8, "added to the root of the second moment"),
         },
         options=_FUSED,
+        tensorflow_factory=f"{_TF_TRAIN}.AdamOptimizer",
+        tensorflow_names={"betas": ("beta1", "beta2"), "eps": ("epsilon",)},
         citation="Kingma, Ba: Adam, ICLR 2015",
         description="adaptive moments, constant learning rate",
     ),

@@ -142,7 +142,8 @@ def _choose(
     from alig_deepobs.baselines import grid_for, known_setting
     from alig_deepobs.registry import find_optimizer, find_testproblem
 
-    entry, problem = find_optimizer(optimizer), find_testproblem(base.testproblem)
+    problem = find_testproblem(base.testproblem)
+    entry = find_optimizer(optimizer, base.framework)
     spec = replace(base, optimizer=optimizer)
     if params:
         return replace(spec, hyperparams=params, setting_source="given on the command line"), []

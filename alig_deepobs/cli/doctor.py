@@ -16,6 +16,7 @@ EXTRAS = {
     "tensorflow": "the TensorFlow side of DeepOBS",
     "schedulefree": "the optimizers schedulefree_sgd and schedulefree_adamw",
     "prodigyopt": "the optimizer prodigy",
+    "tf_keras": "the TensorFlow side of DeepOBS",
 }
 
 

@@ -44,6 +44,9 @@ def run_options(function: Function) -> Function:
                    help="New batch order in every epoch, or one for the run; by default the "
                    "problem's (DeepOBS: one for the run)."),
             option("--device", help="cpu, cuda, cuda:1, ...; by default the GPU if there is one."),
+            option("--framework", type=click.Choice(["pytorch", "tensorflow"]), default="pytorch",
+                   show_default=True,
+                   help="tensorflow: DeepOBS 1.1.2's own problem and runner."),
             option("--synthetic", is_flag=True,
                    help="Train on the small synthetic twin of the data set."),
             option("--offline", is_flag=True, help="Never touch the network."),

@@ -51,6 +51,7 @@ class Session:
         """
         label = f"{spec.testproblem} {Setting(spec.optimizer, _short(spec.hyperparams))}"
         label += f" seed {spec.random_seed}" + (f" ({purpose})" if purpose else "")
+        label += "" if spec.framework == "pytorch" else f" in {spec.framework}"
         watcher = _Line(self, label, print_steps)
         try:
             result = execute(spec, watcher)

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
         "full).")  # fmt: skip
 @option("--keep_best", type=click.Path(file_okay=False), metavar="DIR",
         help="Keep the weights of the epoch with the best validation accuracy there.")  # fmt: skip
-@option("--framework", type=click.Choice(["pytorch"]), default="pytorch", show_default=True,
-        help="The framework to run in.")  # fmt: skip
 @option("--print_train_iter", is_flag=True, help="Print every logged mini-batch loss.")
 @option("--no_logs", is_flag=True, help="Write no result files.")
 @run_options
@@ -51,6 +49,7 @@ def run(
       alig-deepobs run small --optimizer 'alig[max_lr=0.1]' --optimizer adam
       alig-deepobs run mnist_2c2d --optimizer 'alig[max_lr=0.1]' --optimizer sgd --lr 0.1 -N 5
       alig-deepobs run quadratic_deep --optimizer torch.optim:RAdam[lr=0.01] --seeds 3
+      alig-deepobs run quadratic_deep --framework tensorflow --optimizer alig --optimizer adam
     """
     from rich.console import Console
 
@@ -61,7 +60,7 @@ def run(
     from alig_deepobs.runners.spec import RunSpec
     from alig_deepobs.settings import parse_setting
 
-    settings = [_setting(text, learning_rate) for text in optimizer]
+    settings = [_setting(text, learning_rate, framework) for text in optimizer]
     specs = [
         RunSpec(
             testproblem=find_testproblem(problem.name).name,
@@ -70,6 +69,7 @@ def run(
             random_seed=random_seed + repetition,
             setting_source="given on the command line" if setting.params else "defaults",
             problem_options={**problem_options, **problem.params},
+            framework=framework,
             **options,
         )
         for problem in map(parse_setting, expand_names(testproblems))
@@ -102,7 +102,7 @@ def _rate(entry: OptimizerEntry) -> str:
     return entry.rate or "lr"
 
 
-def _setting(text: str, learning_rate: float | None) -> Any:
+def _setting(text: str, learning_rate: float | None, framework: str) -> Any:
     """A setting of the command line, checked; ``--learning_rate`` sets its main rate."""
     from alig_deepobs.errors import UsageError
     from alig_deepobs.registry import resolve_optimizer
@@ -110,10 +110,10 @@ def _setting(text: str, learning_rate: float | None) -> Any:
 
     setting = parse_setting(text)
     if learning_rate is not None:
-        entry, _ = resolve_optimizer(setting)
+        entry, _ = resolve_optimizer(setting, framework)
         name = _rate(entry)
         if name in setting.params:
             raise UsageError(f"{text!r} already gives {name}: leave --learning_rate out")
         setting = Setting(setting.name, {name: learning_rate, **setting.params})
-    resolve_optimizer(setting)
+    resolve_optimizer(setting, framework)
     return setting

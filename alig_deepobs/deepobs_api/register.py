@@ -1,6 +1,7 @@
 """Puts ALI-G and this package's problems where DeepOBS looks.
 
-Three situations, for PyTorch:
+For TensorFlow, the installed DeepOBS 1.1.2 is made to run and gets the problems that it lacks. For
+PyTorch there are three situations:
 
 * The DeepOBS 1.2 beta is installed: its ``deepobs.pytorch`` gets the problems that it lacks.
 * DeepOBS 1.1.2, or none, is installed: ``deepobs.pytorch``, ``deepobs.config`` and
@@ -24,6 +25,7 @@ from typing import Any
 
 from alig_deepobs import registry
 from alig_deepobs.errors import UsageError
+from alig_deepobs.tensorflow.compat import SUPPORTED, enable
 
 logger = logging.getLogger(__name__)
 
@@ -40,30 +42,66 @@ PROVIDED = {
 """DeepOBS 1.2's module -> ours."""
 
 
-def register(framework: str = "pytorch", split: str | None = None) -> None:
+def register(framework: str | None = None, split: str | None = None) -> None:
     """Makes scripts written for DeepOBS find ALI-G's problems, and DeepOBS's own.
 
     Args:
-        framework: ``"pytorch"``.
+        framework: ``"pytorch"`` or ``"tensorflow"``; None for all that are installed. Naming one
+            saves the import of the other.
         split: for the provided ``deepobs.pytorch``: ``"validation"`` (DeepOBS 1.2's split, the
             default) or ``"full"`` (that of the released version, comparable with its baselines).
 
     Raises:
-        UsageError: the framework is not known.
+        UsageError: the framework is not known, or it was named and is not installed.
 
     Example:
-        >>> register()
+        >>> register("pytorch")
         >>> from deepobs.pytorch.runners import StandardRunner
         >>> from deepobs.pytorch.testproblems import quadratic_deep
     """
-    if framework != "pytorch":
-        raise UsageError(f"framework must be 'pytorch', not {framework!r}")
+    if framework not in (None, "pytorch", "tensorflow"):
+        raise UsageError(f"framework must be 'pytorch' or 'tensorflow', not {framework!r}")
+    if framework != "tensorflow":
+        _register_pytorch(split)
+    if framework == "tensorflow":
+        _register_tensorflow()
+    elif framework is None and _tensorflow_is_installed():
+        try:
+            _register_tensorflow()
+        except UsageError as error:  # it was not asked for by name
+            logger.warning("DeepOBS's TensorFlow half is left out: %s", error)
+
+
+def _register_pytorch(split: str | None) -> None:
     if _beta_is_installed():
         _add_to_beta()
         return
     _provide()
     if split is not None:
         importlib.import_module("alig_deepobs.deepobs_api.pytorch_config").set_split(split)
+
+
+def _tensorflow_is_installed() -> bool:
+    """Whether everything that the TensorFlow half needs is there; imports nothing."""
+    try:
+        version = metadata.version("deepobs")
+    except metadata.PackageNotFoundError:
+        return False
+    needed = ("tensorflow", "tf_keras")
+    return version == SUPPORTED and all(importlib.util.find_spec(name) for name in needed)
+
+
+def _register_tensorflow() -> None:
+    """Makes DeepOBS 1.1.2 run, and adds the problems that it lacks."""
+    enable()
+    theirs = importlib.import_module("deepobs.tensorflow.testproblems")
+    for entry in registry.testproblems().values():
+        if not entry.tensorflow_factory:
+            continue
+        try:
+            setattr(theirs, entry.name, registry.load_object(entry.tensorflow_factory))
+        except UsageError as error:  # a stranger's problem must not cost the others
+            logger.warning("%s is left out of DeepOBS 1.1.2: %s", entry.name, error)
 
 
 def _beta_is_installed() -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alig_deepobs.tensorflow import _analyzer_input
+
 
 class Frame(pd.DataFrame):
     """A data frame that still has ``applymap``, which pandas 3 calls ``map``."""
@@ -69,6 +71,7 @@ def mend(analyzer: Any, style: Any) -> None:
     utils.get_tikz_code = picture_as_tex
     utils.tikz_save = save_picture
     utils.rescale_ax = _for_any_lengths(utils.rescale_ax)
+    _analyzer_input.mend(utils)
     for name in ("plot_lr_sensitivity", "plot_performance"):
         setattr(analyzer.analyze, name, _in_style(getattr(analyzer.analyze, name), style))
 
@@ -91,9 +94,10 @@ def _in_style(plot: Callable[..., None], style: Any) -> Callable[..., None]:
 
 
 def _for_any_lengths(rescale: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Lets an axis be scaled when its curves have different lengths (numbers of epochs).
+    """Lets an axis be scaled when curves have different lengths (numbers of epochs), or gaps.
 
-    DeepOBS makes one array of the curves, which today's NumPy refuses.
+    DeepOBS makes one array of the curves, which today's NumPy refuses; and the limits of an axis
+    must not be nan, which is what a diverged run has.
     """
 
     @functools.wraps(rescale)
@@ -105,8 +109,14 @@ def _for_any_lengths(rescale: Callable[[Any], None]) -> Callable[[Any], None]:
                 marks.append(values[0])
             else:
                 curves.append(values)
-        if len({len(values) for values in curves}) <= 1:
+        finite = [values[np.isfinite(values)] for values in curves]
+        if len({len(values) for values in curves}) <= 1 and all(
+            len(a) == len(b) for a, b in zip(curves, finite, strict=True)
+        ):
             rescale(axis)
+            return
+        curves = [values for values in finite if len(values)]
+        if not curves:
             return
         # The same limits: the middle 60 % of all values, all final values and the marks.
         inner = np.percentile(np.concatenate(curves), (20, 80))

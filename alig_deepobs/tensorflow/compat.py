@@ -13,8 +13,8 @@ from typing import Any, cast
 from alig_deepobs.errors import UsageError
 from alig_deepobs.tensorflow import _analyzer, _runner
 from alig_deepobs.tensorflow._alias import TensorFlow1
+from alig_deepobs.tensorflow._install import INSTALL, require
 
-INSTALL = 'pip install "alig-deepobs[tensorflow]"'
 SUPPORTED = "1.1.2"
 
 
@@ -60,8 +60,8 @@ def enable(*, command_line: bool | None = None) -> ModuleType:
         ...     testproblem="quadratic_deep", batch_size=128, num_epochs=1, learning_rate=0.01
         ... )
     """
-    tf = _require("tensorflow")
-    _require("tf_keras")
+    tf = require("tensorflow")
+    require("tf_keras")
     deepobs, style = _import_deepobs()
     runner: Any = importlib.import_module("deepobs.tensorflow.runners.standard_runner")
     if not isinstance(runner.tf, TensorFlow1):
@@ -79,16 +79,6 @@ def enable(*, command_line: bool | None = None) -> ModuleType:
     return cast("ModuleType", deepobs)
 
 
-def _require(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        missing = error.name or name
-        raise UsageError(f"{missing} is not installed: {INSTALL}") from error
-    except ImportError as error:
-        raise UsageError(f"{name} cannot be imported ({error}): {INSTALL}") from error
-
-
 def _import_deepobs() -> tuple[Any, Any]:
     """Imports DeepOBS; returns it and a dict of the settings of matplotlib that this made."""
     try:
@@ -99,15 +89,15 @@ def _import_deepobs() -> tuple[Any, Any]:
         raise UsageError(
             f"deepobs {version} is installed, not {SUPPORTED}: pip install deepobs=={SUPPORTED}"
         )
-    mpl = _require("matplotlib")
+    mpl = require("matplotlib")
     _analyzer.provide_matplotlib2tikz()
     with mpl.rc_context():
         # Its analyzer sets seaborn's style for the whole process when it is imported.
         before = dict(mpl.rcParams)
-        deepobs = _require("deepobs")
+        deepobs = require("deepobs")
         # Both by name: `register` may have put an empty package called deepobs in its place.
-        _require("deepobs.tensorflow")
-        _require("deepobs.analyzer")
+        require("deepobs.tensorflow")
+        require("deepobs.analyzer")
         style = {key: value for key, value in mpl.rcParams.items() if value != before[key]}
     return deepobs, style
 

@@ -168,3 +168,11 @@ def test_missing_metric_is_refused(make_run, accuracy_problem):
 def test_comparable_groups(make_run):
     runs = [make_run(), make_run("B"), make_run(epochs=5)]
     assert [len(members) for members in comparable_groups(runs).values()] == [2, 1]
+
+
+def test_frameworks_are_not_mixed(accuracy_problem, make_run):
+    runs = [make_run(seed=seed) for seed in (1, 2)]
+    runs += [make_run(seed=seed, framework="tensorflow") for seed in (1, 2)]
+    board = leaderboard(runs, accuracy_problem)
+    assert {row.label for row in board.rows} == {"SGD", "SGD (framework=tensorflow)"}
+    assert all(row.seeds == (1, 2) for row in board.rows)

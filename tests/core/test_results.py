@@ -192,3 +192,10 @@ def test_other_files_are_refused_by_name(tmp_path, text, message):
     assert "odd.json" in str(caught.value)
     with pytest.raises(ResultError, match="cannot read"):
         read_result(tmp_path / "missing.json")
+
+
+def test_frameworks_never_share_a_folder(result):
+    folder = setting_folder(result)
+    result.framework = "tensorflow"
+    assert "framework__tensorflow" in setting_folder(result)
+    assert "framework" not in folder

@@ -30,8 +30,8 @@ def test_provides_what_the_beta_has():
         """
         import sys
         import alig_deepobs
-        alig_deepobs.register()
-        alig_deepobs.register()  # twice does no harm
+        alig_deepobs.register("pytorch")
+        alig_deepobs.register("pytorch")  # twice does no harm
         import deepobs
         from deepobs import config
         import deepobs.pytorch as pt
@@ -62,7 +62,7 @@ def test_split_of_the_released_version():
     python(
         """
         import alig_deepobs
-        alig_deepobs.register(split="full")
+        alig_deepobs.register("pytorch", split="full")
         from deepobs.pytorch.runners import StandardRunner
         import torch
         out = StandardRunner(torch.optim.SGD, {"lr": {"type": float}}).run(
@@ -127,7 +127,7 @@ def test_adds_to_an_installed_beta(beta):
     python(
         """
         import alig_deepobs
-        alig_deepobs.register()
+        alig_deepobs.register("pytorch")
         import deepobs.config
         from deepobs.pytorch import testproblems
         assert testproblems.mnist_mlp.__module__ == "deepobs.pytorch.testproblems"  # theirs stays
@@ -167,6 +167,24 @@ def test_example_script_with_the_beta(beta):
     assert "beta's runner" in python(code, beta).stdout
 
 
+def test_without_tensorflow():
+    done = python(
+        """
+        import sys
+        sys.modules["tensorflow"] = None
+        import alig_deepobs
+        alig_deepobs.register()
+        from deepobs.pytorch.testproblems import quadratic_deep
+        assert "deepobs.tensorflow" not in sys.modules
+        alig_deepobs.register("tensorflow")
+        """,
+        check=False,
+    )
+    last = done.stderr.splitlines()[-1]
+    install = 'pip install "alig-deepobs[tensorflow]"'
+    assert last.endswith(f"UsageError: tensorflow is not installed: {install}")
+
+
 def test_unknown_framework():
     done = python("import alig_deepobs; alig_deepobs.register('jax')", check=False)
-    assert "framework must be 'pytorch'" in done.stderr
+    assert "framework must be 'pytorch' or 'tensorflow', not 'jax'" in done.stderr

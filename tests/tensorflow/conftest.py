@@ -60,7 +60,7 @@ def worker(python, tmp_path_factory):
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def run(name, *problems):
-        folder = shared / "-".join((name, *problems[:1]))
+        folder = shared / "-".join((name, *problems[:1])).replace(",", "-")
         answer = folder / "answer.json"
         with FileLock(f"{folder}.lock"):
             if not answer.exists():

@@ -1,4 +1,4 @@
-"""Runs DeepOBS's own runner on problems: ``python run_worker.py FOLDER PROBLEM=BATCH_SIZE...``.
+"""Runs DeepOBS's own runner on problems: ``FOLDER PROBLEM=BATCH_SIZE[=OPTIMIZER,...]...``.
 
 A process of its own, so that nothing of TensorFlow gets into that of pytest. Writes
 ``FOLDER/answer.json``.
@@ -13,7 +13,7 @@ import official_files
 import tensorflow as tf
 
 from alig_deepobs.results import read_result
-from alig_deepobs.tensorflow import enable
+from alig_deepobs.tensorflow import AliG, enable
 
 # Two steps per epoch, for the data sets that are not read from files.
 FIXED = {"quadratic": 500, "two": 5000}
@@ -32,21 +32,31 @@ class Sgd(tf.compat.v1.train.GradientDescentOptimizer):
         return super().apply_gradients(pairs, *args, **kwargs)
 
 
-def run(problem, batch_size, folder):
-    data_set = problem.split("_")[0]
-    batch_size = FIXED.get(data_set, batch_size)
-    official_files.write(data_set, folder / "data", 2 * batch_size, batch_size, batch_size)
-    runner = enable().tensorflow.runners.StandardRunner(Sgd, [])
+v1 = tf.compat.v1
+MOMENTUM = [{"name": "momentum", "type": float, "default": 0.9}]
+OPTIMIZERS = {
+    "sgd": (Sgd, []),
+    "momentum": (v1.train.MomentumOptimizer, MOMENTUM),
+    "adam": (v1.train.AdamOptimizer, []),
+    "alig": (AliG, MOMENTUM),
+}
+
+
+def run(problem, batch_size, optimizer, folder):
+    optimizer_class, hyperparams = OPTIMIZERS[optimizer]
+    rate = LEARNING_RATES.get(problem, 1e-3)
+    runner = enable().tensorflow.runners.StandardRunner(optimizer_class, hyperparams)
     runner.run(
         testproblem=problem,
         batch_size=batch_size,
         num_epochs=1,
-        learning_rate=LEARNING_RATES.get(problem, 1e-3),
+        # Adam's and ALI-G's steps do not grow with the gradient.
+        learning_rate=max(rate, 1e-3) if optimizer in ("adam", "alig") else rate,
         data_dir=str(folder / "data"),
         output_dir=str(folder / "results"),
         train_log_interval=1,
     )
-    [path] = (folder / "results" / problem).rglob("*.json")
+    [path] = (folder / "results" / problem / optimizer_class.__name__).rglob("*.json")
     result = read_result(path)
     return {
         "train_losses": result.train_losses,
@@ -57,13 +67,21 @@ def run(problem, batch_size, folder):
     }
 
 
+def run_all(problem, batch_size, optimizers, folder):
+    data_set = problem.split("_")[0]
+    batch_size = FIXED.get(data_set, batch_size)
+    official_files.write(data_set, folder / "data", 2 * batch_size, batch_size, batch_size)
+    return {name: run(problem, batch_size, name, folder) for name in optimizers}
+
+
 def main(folder, *problems):
     folder = Path(folder)
     answers = {}
     for item in problems:
-        problem, batch_size = item.split("=")
+        problem, batch_size, *optimizers = item.split("=")
+        chosen = optimizers[0].split(",") if optimizers else ["sgd"]
         try:
-            answers[problem] = run(problem, int(batch_size), folder / problem)
+            answers[problem] = run_all(problem, int(batch_size), chosen, folder / problem)
         except Exception:  # noqa: BLE001 - the test shows whatever it is
             answers[problem] = {"error": traceback.format_exc()}
     (folder / "answer.json").write_text(json.dumps(answers))

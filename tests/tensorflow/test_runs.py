@@ -37,33 +37,66 @@ COSTLY = {
 }
 
 
-def check(answer, parameters):
+OPTIMIZERS = ("sgd", "momentum", "adam", "alig")
+# With all four optimizers in every test run; the others have the other three in a slow test.
+LIGHT = (
+    "quadratic_deep", "two_d_beale", "two_d_branin", "two_d_rosenbrock", "mnist_logreg",
+    "mnist_mlp", "mnist_2c2d", "mnist_vae", "fmnist_logreg", "fmnist_2c2d", "cifar10_3c3d",
+)  # fmt: skip
+HEAVY = tuple(name for name in CHEAP if name not in LIGHT)
+
+
+def check(answer, parameters, optimizers):
     assert "error" not in answer, answer["error"]
-    assert answer["parameters"] == parameters
-    losses = answer["train_losses"] + answer["test_losses"] + answer["minibatch_train_losses"]
-    assert len(losses) == 2 + 2 + 2
-    assert all(math.isfinite(loss) for loss in losses)
-    before, after = answer["test_losses"]
-    assert before != after
+    assert set(answer) == set(optimizers)
+    for name, found in answer.items():
+        if "sgd" in answer:
+            assert found["parameters"] == parameters
+        losses = found["train_losses"] + found["test_losses"] + found["minibatch_train_losses"]
+        assert len(losses) == 2 + 2 + 2
+        assert all(math.isfinite(loss) for loss in losses)
+        before, after = found["test_losses"]
+        assert before != after, name
 
 
 @pytest.fixture(scope="module")
 def answers(worker):
-    return worker("run_worker", *(f"{name}={size}" for name, (size, _) in CHEAP.items()))
+    every = ",".join(OPTIMIZERS)
+    return worker(
+        "run_worker",
+        *(f"{name}={CHEAP[name][0]}={every}" for name in LIGHT),
+        *(f"{name}={CHEAP[name][0]}" for name in HEAVY),
+    )
 
 
-@pytest.mark.parametrize("problem", CHEAP)
+@pytest.mark.parametrize("problem", LIGHT)
+def test_two_steps_with_each_optimizer(problem, answers):
+    check(answers[problem], CHEAP[problem][1], OPTIMIZERS)
+
+
+@pytest.mark.parametrize("problem", HEAVY)
 def test_two_steps(problem, answers):
-    check(answers[problem], CHEAP[problem][1])
+    check(answers[problem], CHEAP[problem][1], ["sgd"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", HEAVY)
+def test_two_steps_with_the_other_optimizers(problem, worker):
+    size, parameters = CHEAP[problem]
+    others = OPTIMIZERS[1:]
+    check(worker("run_worker", f"{problem}={size}={','.join(others)}")[problem], parameters, others)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("problem", COSTLY)
-def test_two_steps_of_a_large_network(problem, worker):
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_two_steps_of_a_large_network(problem, optimizer, worker):
     size, parameters = COSTLY[problem]
     # A process for each gives the memory back.
-    check(worker("run_worker", f"{problem}={size}")[problem], parameters)
+    answers = worker("run_worker", f"{problem}={size}={optimizer}")
+    check(answers[problem], parameters, [optimizer])
 
 
 def test_all_problems_are_tried():
     assert len(CHEAP | COSTLY) == 26
+    assert len(LIGHT) >= 10

@@ -1,0 +1,32 @@
+"""``alig-deepobs deepobs``: the scripts of DeepOBS 1.1.2."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+
+@click.command(
+    "deepobs", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+)
+@click.argument("script", type=click.Choice(["plot_results", "estimate_runtime"]))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def deepobs(script: str, arguments: tuple[str, ...]) -> None:
+    r"""Run one of DeepOBS 1.1.2's own scripts, with its own arguments.
+
+    plot_results reads a folder of results, those of `run` and `compare` as well as DeepOBS's, and
+    writes pictures (PDF) and tables (TeX) into the current folder.
+
+    \b
+    Examples:
+      alig-deepobs deepobs plot_results results --full
+      alig-deepobs deepobs plot_results results --plot_performance --baseline_path baselines
+      alig-deepobs deepobs plot_results --help
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
+    from alig_deepobs.tensorflow.scripts import run_script
+
+    written = run_script(script, arguments)
+    if written:
+        click.echo(f"Written: {', '.join(str(path) for path in written)}")

@@ -1,0 +1,139 @@
+"""ALI-G's arithmetic in TensorFlow: the step size, the update and the projection.
+
+The formulas and the guards are those of the PyTorch version. Everything is made of plain
+operations, so it works in graphs of TensorFlow 1, in ``tf.function``, eagerly and under XLA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from alig_deepobs.tensorflow._install import require
+
+tf: Any = require("tensorflow")
+
+GUARDS = ("zero_norm", "below_f_min", "non_finite")
+
+
+class Step(NamedTuple):
+    """A step size; all tensors.
+
+    Attributes:
+        size: the step size, of shape ``()``.
+        unclipped: the step size before the cap.
+        skip: whether weights and momentum must stay as they are.
+        guards: booleans of shape (3,): which of `GUARDS` set the step size to 0.
+    """
+
+    size: Any
+    unclipped: Any
+    skip: Any
+    guards: Any
+
+
+def dense(gradient: Any) -> Any:
+    """A gradient as a tensor; the rows of an embedding that occur several times are summed."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    # Not convert_to_tensor, which warns of the memory that this takes.
+    return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, gradient.dense_shape[0])
+
+
+def squared_norm(tensors: Sequence[Any], dtype: Any) -> Any:
+    """``sum |t|^2`` over tensors, accumulated in a data type; a tensor of shape ``()``."""
+    return tf.add_n([tf.reduce_sum(tf.square(tf.cast(tensor, dtype))) for tensor in tensors])
+
+
+def step_size(loss: Any, gradients: Sequence[Any], cap: Any, eps: float, f_min: float) -> Step:
+    """The step size ``min((loss - f_min) / (|g|^2 + eps), cap)``, 0 where that makes no sense.
+
+    Args:
+        loss: the objective whose gradient was taken, one number.
+        gradients: dense tensors, at least one.
+        cap: a number or a tensor of shape ``()``; infinity for no cap.
+        eps: added to the squared norm.
+        f_min: lower bound of the loss.
+    """
+    tensors = [x for x in (loss, *gradients) if tf.is_tensor(x)]
+    dtype = tf.float64 if any(x.dtype == tf.float64 for x in tensors) else tf.float32
+    squared = squared_norm(gradients, dtype)
+    gap = tf.reshape(_as(loss, dtype), ()) - f_min
+    finite = tf.logical_and(tf.math.is_finite(gap), tf.math.is_finite(squared))
+    positive = tf.logical_and(finite, gap > 0)
+    unclipped = gap / (squared + eps)
+    usable = tf.logical_and(positive, tf.math.is_finite(unclipped))
+    unclipped = tf.where(usable, unclipped, tf.zeros_like(unclipped))
+    # A schedule that goes below 0 must not turn descent into ascent.
+    size = tf.minimum(unclipped, tf.maximum(_as(cap, dtype), 0.0))
+    guards = tf.stack(
+        [
+            tf.logical_and(positive, tf.logical_not(usable)),
+            tf.logical_and(finite, gap <= 0),
+            tf.logical_not(finite),
+        ]
+    )
+    return Step(size, unclipped, tf.logical_not(finite), guards)
+
+
+def _as(value: Any, dtype: Any) -> Any:
+    # Casting a Python number would round it to float32 first.
+    return tf.constant(value, dtype) if isinstance(value, (int, float)) else tf.cast(value, dtype)
+
+
+def update(
+    variable: Any, gradient: Any, buffer: Any, step: Step, momentum: float, adjusted: bool
+) -> list[Any]:
+    """The operations of one step for one variable.
+
+    With the buffer ``b`` (the velocity is ``v = -b``) a step is
+
+        standard form:  b <- mu b + gamma g ;  w <- w - gamma g - mu b
+        adjusted form:  b <- mu b + g       ;  w <- w - gamma (g + mu b)
+
+    Args:
+        variable: the weights.
+        gradient: a dense tensor.
+        buffer: the momentum buffer, a variable of the same shape; None without momentum.
+        step: the step size.
+        momentum: mu.
+        adjusted: selects the adjusted form.
+    """
+    dtype = variable.dtype.base_dtype
+    # Half precision is too coarse for the products.
+    work = dtype if dtype in (tf.float32, tf.float64) else tf.float32
+    gamma, g = tf.cast(step.size, work), tf.cast(gradient, work)
+    # A factor of 0 does not hide a gradient that is not finite: 0 * nan = nan.
+    g = tf.where(step.skip, tf.zeros_like(g), g)
+    change = gamma * g
+    operations = []
+    if buffer is not None:
+        mu = tf.constant(momentum, work)
+        # In a skipped step the buffer stays, and nothing of it gets into the weights.
+        decay = tf.where(step.skip, tf.ones_like(mu), mu)
+        b = decay * tf.cast(buffer, work) + (g if adjusted else change)
+        look_ahead = gamma * mu if adjusted else tf.where(step.skip, tf.zeros_like(mu), mu)
+        change = change + look_ahead * b
+        operations.append(buffer.assign(tf.cast(b, dtype), read_value=False))
+    operations.append(variable.assign_sub(tf.cast(change, dtype), read_value=False))
+    return operations
+
+
+def projection(values: Sequence[Any], max_norm: float) -> list[Any]:
+    """Tensors projected on the ball of radius ``max_norm`` around 0, all together."""
+    is_double = any(value.dtype.base_dtype == tf.float64 for value in values)
+    dtype = tf.float64 if is_double else tf.float32
+    norm = tf.sqrt(squared_norm(values, dtype))
+    scale = max_norm / tf.maximum(norm, max_norm)  # exactly 1 inside the ball
+    return [value * tf.cast(scale, value.dtype.base_dtype) for value in values]
+
+
+def project(variables: Sequence[Any], max_norm: float) -> Any:
+    """Projects variables, in place, on the ball of radius ``max_norm``; the operation that does it.
+
+    Inside a graph of TensorFlow 1 the caller sees to it that the variables are read in time.
+    """
+    values = projection([variable.read_value() for variable in variables], max_norm)
+    return tf.group(
+        *(v.assign(value, read_value=False) for v, value in zip(variables, values, strict=True))
+    )

@@ -1,0 +1,112 @@
+"""From the reports of a process that carries out a run to the run's result."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from alig_deepobs.results import Outcome, RunResult
+from alig_deepobs.runners.watch import Evaluation, Watcher
+
+
+class Reports:
+    """Takes the reports of `alig_deepobs.tensorflow.worker`, fills the result and tells a watcher.
+
+    Args:
+        result: the result, which grows.
+        watcher: hears of the progress.
+        steps_per_epoch: as far as it is known.
+        weight_decay: the L2 factor of the problem, if the optimizer leaves its L2 term in; None if
+            the problem has none.
+
+    Attributes:
+        ended: whether the last report has come.
+        refusal: why the run was refused, if it was.
+    """
+
+    def __init__(
+        self, result: RunResult, watcher: Watcher, steps_per_epoch: int, weight_decay: float | None
+    ) -> None:
+        self.result = result
+        self.watcher = watcher
+        self.steps_per_epoch = steps_per_epoch
+        self.weight_decay = weight_decay
+        self.ended = False
+        self.refusal = ""
+
+    def take(self, report: dict[str, Any]) -> None:
+        """Takes one report."""
+        getattr(self, f"_{report['event']}")(report)
+
+    def interrupted(self) -> None:
+        """The user does not want to wait any longer."""
+        finished = max(0, len(self.result.test_losses) - 1)
+        self._end(Outcome.INTERRUPTED, f"interrupted after {finished} epochs")
+
+    def died(self, reason: str) -> None:
+        """The process is gone without a last report."""
+        self._end(Outcome.FAILED, reason)
+
+    def _end(self, outcome: Outcome, reason: str) -> None:
+        self.result.outcome, self.result.outcome_reason = outcome, reason
+        self.ended = True
+
+    def _started(self, report: dict[str, Any]) -> None:
+        result = self.result
+        known = report["environment"]
+        result.environment |= known
+        result.environment.setdefault("device_name", result.environment["cpu"])
+        if report["regularization"] == "ball":
+            result.regularization = "none" if result.max_norm is None else "ball"
+        elif self.weight_decay:
+            result.regularization, result.effective_weight_decay = "l2", self.weight_decay
+        # A problem that sees to its data itself may know what they are.
+        result.data_label = report["data_label"] or result.data_label
+        result.data_version = report["data_version"] or result.data_version
+        self.watcher.started(result, max(1, self.steps_per_epoch))
+
+    def _ticked(self, report: dict[str, Any]) -> None:
+        self.watcher.ticked(report["epoch"], report["step"])
+
+    def _trained(self, report: dict[str, Any]) -> None:
+        result, losses = self.result, report["minibatch_losses"]
+        result.steps += report["steps"]
+        result.training_seconds.append(report["seconds"])
+        for index, loss in enumerate(losses):
+            self.watcher.stepped(report["epoch"], index * result.train_log_interval, loss)
+        finite = next((i for i, x in enumerate(losses) if not math.isfinite(x)), len(losses))
+        result.minibatch_train_losses += losses[:finite]
+        if math.isfinite(report["mean_loss"]):
+            result.epoch_mean_losses.append(report["mean_loss"])
+        if report["step_sizes"] is not None:
+            result.step_sizes.append(report["step_sizes"])
+        result.guarded_steps = report["guarded_steps"]
+
+    def _evaluated(self, report: dict[str, Any]) -> None:
+        self.result.evaluation_seconds.append(report["seconds"])
+        evaluations = {part: Evaluation(**values) for part, values in report["parts"].items()}
+        if not all(
+            math.isfinite(e.loss) and math.isfinite(e.data_loss) for e in evaluations.values()
+        ):
+            return  # the next report says that the run has diverged
+        for part, metrics in evaluations.items():
+            getattr(self.result, f"{part}_losses").append(metrics.loss)
+            getattr(self.result, f"{part}_data_losses").append(metrics.data_loss)
+            if metrics.accuracy is not None:
+                getattr(self.result, f"{part}_accuracies").append(metrics.accuracy)
+        self.watcher.evaluated(report["epoch"], evaluations)
+
+    def _done(self, report: dict[str, Any]) -> None:
+        self.result.peak_memory_bytes = report["peak_memory"]
+        self._end(Outcome.DONE, "")
+
+    def _diverged(self, report: dict[str, Any]) -> None:
+        self.result.peak_memory_bytes = report["peak_memory"]
+        self._end(Outcome.DIVERGED, report["message"])
+
+    def _failed(self, report: dict[str, Any]) -> None:
+        self._end(Outcome.FAILED, report["message"])
+
+    def _refused(self, report: dict[str, Any]) -> None:
+        self.refusal = report["message"]
+        self._end(Outcome.FAILED, report["message"])
