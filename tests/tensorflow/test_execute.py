@@ -208,6 +208,7 @@ class TestBadInput:
             ({"hyperparams": {"max_lr": -1.0}}, "max_lr must be positive"),
             ({"hyperparams": {"max_norm": -1.0}}, "max_norm must be positive"),
             ({"split": "validation"}, "no validation sets"),
+            ({"training_params": {"clip_norm": 1.0}}, "runner has no clip_norm"),
             ({"reshuffle": True}, "leave reshuffle out"),
             ({"device": "warp"}, "unknown device 'warp'"),
             ({"weight_decay": -1.0}, "weight_decay must be a number"),
@@ -307,3 +308,9 @@ def test_reports_that_are_not_finite():
     assert result.minibatch_train_losses == [3.0]
     assert result.test_losses == result.epoch_mean_losses == []
     assert result.steps == 7
+
+
+def test_default_split_is_deepobs_own():
+    """snli_bilstm has a validation set, which DeepOBS's runner does not know."""
+    assert RunSpec("snli_bilstm", "alig").complete().split == "validation"
+    assert RunSpec("snli_bilstm", "alig", framework="tensorflow").complete().split == "full"
