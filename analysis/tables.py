@@ -114,7 +114,7 @@ def rich_table(board: Leaderboard, width: int | None = None) -> Table:
 def render_rich(board: Leaderboard, width: int = 80) -> Group:
     """Header line, table and footnotes for a rich console of that width."""
     paragraphs = [*setting_notes(board), "", *footnotes(board, width)]
-    notes = Text("\n".join(_wrapped(paragraph, width) for paragraph in paragraphs), style="dim")
+    notes = Text("\n".join(wrapped(paragraph, width) for paragraph in paragraphs), style="dim")
     return Group(Text(header_line(board), style="bold"), rich_table(board, width), notes)
 
 
@@ -132,15 +132,17 @@ def render_markdown(board: Leaderboard) -> str:
     """The same as Markdown, with all columns."""
     columns = _columns(board)
     lines = [
-        f"**{_escaped(header_line(board))}**",
+        f"**{escape_markdown(header_line(board))}**",
         "",
-        "| " + " | ".join(_escaped(column.title) for column in columns) + " |",
+        "| " + " | ".join(escape_markdown(column.title) for column in columns) + " |",
         "|" + "|".join("---:" if column.right else "---" for column in columns) + "|",
     ]
     for row in board.rows:
-        lines.append("| " + " | ".join(_escaped(column.text(row)) for column in columns) + " |")
+        lines.append(
+            "| " + " | ".join(escape_markdown(column.text(row)) for column in columns) + " |"
+        )
     lines.append("")
-    lines += [f"- {_escaped(note)}" for note in (*setting_notes(board), *footnotes(board))]
+    lines += [f"- {escape_markdown(note)}" for note in (*setting_notes(board), *footnotes(board))]
     return "\n".join(lines) + "\n"
 
 
@@ -265,11 +267,13 @@ def _clipped(label: str) -> str:
     return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
 
 
-def _wrapped(note: str, width: int) -> str:
+def wrapped(note: str, width: int) -> str:
+    """A paragraph in lines of that width, the later ones indented."""
     return textwrap.fill(note, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _escaped(text: str) -> str:
+def escape_markdown(text: str) -> str:
+    """Text in which nothing is markup, in one line."""
     text = text.replace("\n", " ")
     for character in ("|", "*", "_"):
         text = text.replace(character, f"\\{character}")
