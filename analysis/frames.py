@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from alig_deepobs.errors import ResultError, UsageError
+from alig_deepobs.registry import ProblemEntry
 from alig_deepobs.results import Outcome, RunResult, read_result, write_text_atomically
 
 Part = Literal["train", "valid", "test"]
@@ -137,6 +138,13 @@ def accuracy_curve(result: RunResult, part: Part) -> list[float]:
     """The accuracy per epoch, a fraction; empty where there is none."""
     curve: list[float] = getattr(result, f"{part}_accuracies")
     return curve
+
+
+def headline_curve(result: RunResult, entry: ProblemEntry) -> list[float]:
+    """The headline metric of a problem per epoch."""
+    if entry.metric == "accuracy":
+        return accuracy_curve(result, "test")
+    return loss_curve(result, "test")
 
 
 def loss_kind(result: RunResult) -> str:

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, replace
 import pandas as pd
 
 from alig_deepobs.analysis.frames import (
-    accuracy_curve,
     device_text,
     final_value,
+    headline_curve,
     loss_curve,
     loss_kind,
     training_seconds_per_epoch,
@@ -182,13 +182,6 @@ def leaderboard(
         devices=tuple(sorted({device_text(run) for run in runs} - {""})),
         loss_kinds=tuple(sorted({loss_kind(run) for run in runs})),
     )
-
-
-def headline_curve(result: RunResult, entry: ProblemEntry) -> list[float]:
-    """The headline metric of a problem per epoch."""
-    if entry.metric == "accuracy":
-        return accuracy_curve(result, "test")
-    return loss_curve(result, "test")
 
 
 def _candidate(group: Group, entry: ProblemEntry, sources: Mapping[str, str]) -> _Candidate:
