@@ -146,6 +146,19 @@ def render_markdown(board: Leaderboard) -> str:
     return "\n".join(lines) + "\n"
 
 
+def leaderboard_cells(
+    board: Leaderboard,
+) -> tuple[list[str], list[bool], list[list[str]], list[str]]:
+    """Titles of all columns, whether they are numbers, the cells of every row, and the notes."""
+    columns = _columns(board)
+    return (
+        [column.title for column in columns],
+        [column.right for column in columns],
+        [[column.text(row).replace("\n", " ") for column in columns] for row in board.rows],
+        [*setting_notes(board), *footnotes(board)],
+    )
+
+
 def setting_notes(board: Leaderboard) -> list[str]:
     """The setting of every row and where it comes from, one paragraph each."""
     return [
@@ -274,7 +287,7 @@ def wrapped(note: str, width: int) -> str:
 
 def escape_markdown(text: str) -> str:
     """Text in which nothing is markup, in one line."""
-    text = text.replace("\n", " ")
+    text = text.replace("\n", " ").replace("<", "&lt;")
     for character in ("|", "*", "_"):
         text = text.replace(character, f"\\{character}")
     return text

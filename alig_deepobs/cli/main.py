@@ -20,6 +20,7 @@ VERBS = {
     "list": ("alig_deepobs.cli.listing:list_entries", "List the test problems and optimizers."),
     "run": ("alig_deepobs.cli.run:run", "Train an optimizer on test problems."),
     "compare": ("alig_deepobs.cli.compare:compare", "Compare optimizers on test problems."),
+    "report": ("alig_deepobs.cli.report:report", "Say what results folders show; write a page."),
     "data": ("alig_deepobs.cli.data:data", "List, fetch and verify the data sets."),
     "doctor": ("alig_deepobs.cli.doctor:doctor", "Check this installation."),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from alig_deepobs.analysis.flags import Flag, find_flags
@@ -19,6 +19,7 @@ from alig_deepobs.analysis.frames import (
 )
 from alig_deepobs.analysis.groups import ComparisonKey, Group, comparable_groups, group_runs
 from alig_deepobs.analysis.leaderboard import Leaderboard, leaderboard
+from alig_deepobs.analysis.tables import header_line
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import ProblemEntry, optimizers, testproblems
 from alig_deepobs.results import RunResult
@@ -82,6 +83,11 @@ class Section:
         """The problem's label, with its options."""
         options = f" ({self.key.problem_options})" if self.key.problem_options else ""
         return f"{self.entry.label}{options}"
+
+    @property
+    def heading(self) -> str:
+        """What all runs of the section share, in one line."""
+        return header_line(self.board)
 
     @property
     def runs(self) -> list[RunResult]:
@@ -154,7 +160,7 @@ def _section(
     taken = {id(run) for run in picked}
     others = [g for family in families for g in family if id(g.runs[0]) not in taken]
     groups = {
-        label: _with_repeated(group, repeated.get((group.setting, group.optimizer_name), ()))
+        label: replace(group, repeated=repeated.get((group.setting, group.optimizer_name), ()))
         for label, group in groups.items()
     }
     return Section(
@@ -206,12 +212,6 @@ def _quality(group: Group, entry: ProblemEntry) -> tuple[float, float, str]:
     mean = math.fsum(good) / len(good) if good else math.nan
     sign = -1.0 if entry.higher_is_better else 1.0
     return (1 - len(good) / len(finals), sign * mean if good else math.inf, group.setting)
-
-
-def _with_repeated(group: Group, repeated: tuple[int, ...]) -> Group:
-    return Group(
-        group.label, group.optimizer_name, group.optimizer, group.setting, group.runs, repeated
-    )
 
 
 def _grids(
@@ -270,8 +270,6 @@ def _validation(runs: Iterable[RunResult], entry: ProblemEntry) -> float:
 
 
 def _with_unique_slugs(sections: Sequence[Section]) -> list[Section]:
-    from dataclasses import replace
-
     seen: dict[str, int] = {}
     unique = []
     for section in sections:

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from alig_deepobs.analysis.plots.heat_map import value_text
+from alig_deepobs.analysis.report.gather import Report
 from alig_deepobs.analysis.report.overall import Overall
 from alig_deepobs.analysis.report.sections import Grid, Section
 from alig_deepobs.analysis.sensitivity import GoodRange, good_range
-from alig_deepobs.analysis.statistics import Interval
 from alig_deepobs.analysis.table import Column, Table
 from alig_deepobs.analysis.tables import format_interval, leaderboard_cells
 from alig_deepobs.analysis.targets import (
@@ -183,6 +183,18 @@ def sensitivity_table(sections: Sequence[Section]) -> Table | None:
     )
 
 
+def skipped_table(report: Report) -> Table:
+    """The files that are no usable results, and why."""
+    rows = [[str(item.path), item.reason.replace(f"{item.path} ", "")] for item in report.skipped]
+    return Table(
+        name="skipped",
+        title=f"Skipped: {len(rows)} file{'' if len(rows) == 1 else 's'}",
+        columns=[Column("File"), Column("Reason")],
+        rows=rows,
+        frame=pd.DataFrame(rows, columns=["file", "reason"]),
+    )
+
+
 def grid_range(grid: Grid, higher_is_better: bool) -> GoodRange | None:
     """The good range of a grid; None where there is none (no cap, no positive result)."""
     numbers = {
@@ -245,8 +257,3 @@ def _summary_notes(overall: Overall) -> list[str]:
         )
     notes += [f"Left out: {text}." for text in overall.left_out]
     return notes
-
-
-def known(interval: Interval) -> bool:
-    """Whether an interval has a value at all."""
-    return interval.n > 0
