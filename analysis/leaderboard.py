@@ -258,7 +258,7 @@ def _order(row: Row, entry: ProblemEntry) -> tuple[bool, float, float, str, str]
 
 
 def _with_best(candidates: list[_Candidate], entry: ProblemEntry) -> dict[int, Comparison]:
-    """rank -> its comparison with rank 1, corrected for all pairs that could have come first."""
+    """Rank -> its comparison with rank 1, corrected for all pairs that could have come first."""
     headlines = {str(rank): found.headlines for rank, found in enumerate(candidates, 1)}
     found = compare_all(headlines, entry.higher_is_better)
     return {int(pair.second): pair for pair in found if pair.first == "1"}
