@@ -15,17 +15,17 @@ from alig_deepobs.analysis.aggregate import (
 )
 from alig_deepobs.analysis.budget import BudgetCurve, budget_curve
 from alig_deepobs.analysis.flags import Flag, collapsed, find_flags
-from alig_deepobs.analysis.frames import (
-    Loaded,
-    LoadProblem,
-    epochs_frame,
-    load_results,
-    runs_frame,
-    write_csv,
-)
+from alig_deepobs.analysis.frames import epochs_frame, runs_frame, write_csv
 from alig_deepobs.analysis.groups import ComparisonKey, comparable_groups
 from alig_deepobs.analysis.intervals import bootstrap_interval, stratified_interval
 from alig_deepobs.analysis.leaderboard import Leaderboard, Row, leaderboard
+from alig_deepobs.analysis.loading import (
+    Found,
+    Loaded,
+    LoadProblem,
+    iter_results,
+    load_results,
+)
 from alig_deepobs.analysis.paired import (
     WIN_LEVEL,
     Comparison,
@@ -73,6 +73,7 @@ __all__ = [
     "Comparison",
     "ComparisonKey",
     "Flag",
+    "Found",
     "GoodRange",
     "Interval",
     "Leaderboard",
@@ -98,6 +99,7 @@ __all__ = [
     "good_range",
     "holm",
     "interquartile_mean",
+    "iter_results",
     "leaderboard",
     "load_results",
     "mean_interval",

@@ -23,7 +23,7 @@ import numpy as np
 from scipy import stats
 
 from alig_deepobs.analysis.intervals import finite_array
-from alig_deepobs.analysis.statistics import Interval, mean_interval
+from alig_deepobs.analysis.statistics import Interval, paired_difference
 from alig_deepobs.errors import UsageError
 
 WIN_LEVEL = 0.025
@@ -83,16 +83,12 @@ def compare_all(
         ('A', 0.102)
     """
     pairs = list(itertools.combinations(scores, 2))
-    differences = [
-        [scores[a][seed] - scores[b][seed] for seed in sorted(scores[a].keys() & scores[b].keys())]
-        for a, b in pairs
-    ]
-    p_values = [paired_p_value(values, method) for values in differences]
+    intervals = [paired_difference(scores[a], scores[b]) for a, b in pairs]
+    p_values = [_p_value(scores[a], scores[b], method) for a, b in pairs]
     found = []
-    for (a, b), values, p, adjusted in zip(
-        pairs, differences, p_values, holm(p_values), strict=True
+    for (a, b), interval, p, adjusted in zip(
+        pairs, intervals, p_values, holm(p_values), strict=True
     ):
-        interval = mean_interval(values)
         better = a if (interval.mean > 0) == higher_is_better else b
         winner = better if adjusted <= level else None
         found.append(Comparison(a, b, interval, p, adjusted, winner))
@@ -104,7 +100,8 @@ def paired_p_value(differences: Sequence[float], method: Method = "t") -> float:
 
     * ``t``: Student's paired t test; assumes roughly normal differences. Differences without any
       spread prove nothing about it (accuracies of small test sets repeat), so there the
-      permutation test is used.
+      permutation test is used; `compare_all`, which knows the values, takes Welch's t test of
+      the two samples instead.
     * ``wilcoxon``: Wilcoxon's signed-rank test; assumes symmetric differences.
     * ``permutation``: the sign-flip test of the mean, exact up to 14 pairs, from 9,999 random
       sign patterns beyond; assumes symmetric differences.
@@ -134,7 +131,7 @@ def paired_p_value(differences: Sequence[float], method: Method = "t") -> float:
         return 1.0
     if method == "wilcoxon":
         return float(stats.wilcoxon(values).pvalue)
-    if method == "t" and np.ptp(values) > 1e-12 * np.abs(values).max():
+    if method == "t" and not _without_spread(values):
         return float(stats.ttest_1samp(values, 0.0).pvalue)
     return _sign_flip_p_value(values)
 
@@ -161,6 +158,22 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(known) - place) * p_values[i]))
         adjusted[i] = highest
     return adjusted
+
+
+def _p_value(a: Mapping[int, float], b: Mapping[int, float], method: Method) -> float:
+    seeds = sorted(a.keys() & b.keys())
+    first = finite_array([a[seed] for seed in seeds])
+    second = finite_array([b[seed] for seed in seeds])
+    differences = first - second
+    spread_out = np.ptp(first) > 0 or np.ptp(second) > 0 if seeds else False
+    if method == "t" and len(seeds) > 1 and spread_out and _without_spread(differences):
+        # Pairing would promise a certainty that repeated values of a small test set cannot give.
+        return float(stats.ttest_ind(first, second, equal_var=False).pvalue)
+    return paired_p_value(differences.tolist(), method)
+
+
+def _without_spread(values: np.ndarray) -> bool:
+    return bool(np.ptp(values) <= 1e-9 * np.abs(values).max())
 
 
 def _sign_flip_p_value(values: np.ndarray) -> float:

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from alig_deepobs.analysis.groups import seeds_text
 from alig_deepobs.analysis.leaderboard import Leaderboard, Row
+from alig_deepobs.analysis.paired import WIN_LEVEL
 from alig_deepobs.analysis.statistics import Interval
 
 _SURVIVORS = "†"
@@ -177,8 +178,8 @@ def footnotes(board: Leaderboard, width: int | None = None) -> list[str]:
     )
     if any(row.tied for row in board.rows):
         notes.append(
-            "= : not told apart from rank 1; the paired 95 % interval of the difference includes 0"
-            " or does not exist (it takes two seeds in common)."
+            "= : the seeds do not tell it from rank 1 (paired t test over common seeds, with "
+            f"Holm's correction over all pairs of rows: p above {WIN_LEVEL:g})."
         )
     if any(row.n_diverged for row in board.rows):
         notes.append(
