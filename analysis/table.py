@@ -78,7 +78,7 @@ def to_text(table: Table, width: int = 120) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """The table as GitHub's Markdown.
+    r"""The table as GitHub's Markdown.
 
     Example:
         >>> table = Table("t", "Ranks", [Column("who"), Column("rank", True)], [["a|b", "1"]],
@@ -88,7 +88,7 @@ def to_markdown(table: Table) -> str:
         <BLANKLINE>
         | who | rank |
         |---|---:|
-        | a\\|b | 1 |
+        | a\|b | 1 |
         <BLANKLINE>
     """
     lines = [

@@ -1,7 +1,7 @@
 r"""Tables for papers: LaTeX with booktabs, everything escaped.
 
-The document needs ``\usepackage{booktabs}``, nothing else; characters that plain LaTeX does not know
-are written as commands.
+The document needs ``\usepackage{booktabs}``, nothing else; characters that plain LaTeX does not
+know are written as commands.
 """
 
 from __future__ import annotations

@@ -37,10 +37,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Axis:
-    """What stands at an axis, and whether it is logarithmic."""
+    """What stands at an axis, whether it is logarithmic, and its ends where they are fixed."""
 
     label: str
     log: bool = False
+    ends: tuple[float, float] | None = None
 
 
 def plot_lines(
@@ -115,6 +116,8 @@ def draw_lines(
         log_axis(
             axes, "y", [v for line in lines.values() for v in (*line.y, *line.low, *line.high)]
         )
+    if y.ends is not None:
+        axes.set_ylim(*y.ends)
     for place, edge, look in failed:
         axes.plot(
             [place], [edge], transform=axes.get_xaxis_transform(), color=look.color,

@@ -47,6 +47,9 @@ _LINE_STYLES: tuple[LineStyleType, ...] = (
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
+_DECIMALS = re.compile(r"-?\d+\.\d{2,}")
+
+
 @dataclass(frozen=True)
 class Style:
     """How one optimizer is drawn: colour, line and marker each tell it apart."""
@@ -147,13 +150,17 @@ def inline_svg(figure: Figure, name: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     # Two pictures on a page must not share identifiers.
     text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", text)
-    # A tenth of a point is finer than any screen, and half the file.
-    text = re.sub(r"-?\d+\.\d{2,}", lambda number: f"{float(number[0]):.1f}", text)
+    # A tenth of a point is finer than any screen, and half the file. Labels stay as they are.
+    text = re.sub(r"<[^>]*>", lambda tag: _DECIMALS.sub(_one_decimal, tag[0]), text)
     text = re.sub(r"(stroke|fill): #(?:000000|262626)", r"\1: currentColor", text)
     text = re.sub(r"(stroke|fill): #e5e5e5", r"\1: currentColor; \1-opacity: 0.12", text)
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", text)
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", text)
     return re.sub(r"\s*\n\s*", "\n", text).strip()
+
+
+def _one_decimal(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.1f}"
 
 
 def tidy(axes: Axes, title: str = "", x_label: str = "", y_label: str = "") -> None:

@@ -28,6 +28,7 @@ from alig_deepobs.analysis.targets import epochs_until, survival_curve
 from alig_deepobs.errors import UsageError
 
 _MOST_POINTS = 160
+_SHARES = (-0.03, 1.05)
 
 _DASHES = {"-": "solid", "--": "dash", "-.": "dashdot"}
 _SYMBOLS = {
@@ -56,9 +57,10 @@ class Chart:
     data: dict[str, Any] | None = None
     wide: bool = False
 
-    def svg(self) -> str:
-        """The picture as an SVG element."""
-        return inline_svg(self.figure(), self.name)
+    def svg(self) -> tuple[str, int]:
+        """The picture as an SVG element, and its natural width in pixels."""
+        figure = self.figure()
+        return inline_svg(figure, self.name), round(110 * figure.get_figwidth())
 
 
 def section_charts(section: Section, looks: Mapping[str, Style]) -> list[Chart]:
@@ -104,7 +106,8 @@ def overall_charts(overall: Overall, looks: Mapping[str, Style]) -> list[Chart]:
         charts.append(
             _profile_chart(
                 "score-profile", "Score profile", overall.score_profile, looks,
-                Axis("score (0: untrained, 1: best here)"), Axis("share of runs above"),
+                Axis("score (0: untrained, 1: best here)"),
+                Axis("share of runs above", ends=_SHARES),
                 "Share of runs whose normalised score is above a threshold, problems weighted "
                 "alike. Higher is better; bands: 95 % bootstrap.",
             )
@@ -114,7 +117,7 @@ def overall_charts(overall: Overall, looks: Mapping[str, Style]) -> list[Chart]:
             _profile_chart(
                 "time-profile", "Performance profile of epochs to the target",
                 overall.time_profile, looks, Axis("within this factor of the fastest", log=True),
-                Axis("share of problems"),
+                Axis("share of problems", ends=_SHARES),
                 "Share of problems on which the median run reached the target within a factor of "
                 "the fastest optimizer. A missed target is never within any factor.",
                 steps=True,
@@ -153,7 +156,7 @@ def _curve_chart(section: Section, looks: Mapping[str, Style], panel: Panel) -> 
     target = section.entry.target if panel.headline else None
     goal = None if target is None else panel.scale * target
     curves = [panel.values(run) for group in groups for run in group.runs]
-    axis: dict[str, Any] = {"title": panel.title}
+    axis: dict[str, Any] = {}
     if panel.scale == 1.0:
         axis["log"] = all(value > 0 for curve in curves for value in curve)
     elif zoomed := zoom_range(curves, goal):
@@ -188,7 +191,7 @@ def _target_charts(section: Section, looks: Mapping[str, Style]) -> list[Chart]:
     return [
         _line_chart(
             f"{section.slug}-target", "Epochs to the target", lines, looks,
-            Axis("epoch"), Axis("share of runs that reached it"),
+            Axis("epoch"), Axis("share of runs that reached it", ends=_SHARES),
             "Kaplan and Meier's estimate: runs that miss the target keep the curve below 1.",
             steps=True,
         )
@@ -364,7 +367,11 @@ def _line_chart(
         ),
         {
             "x": {"title": x.label, "log": x.log},
-            "y": {"title": y.label, "log": y.log and bool(values) and min(values) > 0},
+            "y": {
+                "title": y.label,
+                "log": y.log and bool(values) and min(values) > 0,
+                "range": list(y.ends or ()),
+            },
             "series": series,
             "lines": [],
             "steps": steps,

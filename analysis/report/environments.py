@@ -23,6 +23,8 @@ _NAMES = {
     "reshuffle": "new batch order in every epoch",
     "schema_version": "schema of the file",
 }
+# Problems have their own; only within one of them is a difference worth a word.
+_OF_PROBLEM = ("data_version", "reshuffle")
 _MOST_VALUES = 12
 
 
@@ -68,23 +70,24 @@ def common_environment(runs: Sequence[RunResult]) -> dict[str, str]:
     return {
         _NAMES.get(key, key): next(iter(values))
         for key, values in seen.items()
-        if len(values) == 1 and key != "data_version" and next(iter(values))
+        if len(values) == 1 and key not in _OF_PROBLEM and next(iter(values))
     }
 
 
 def _by_property(runs: Sequence[RunResult]) -> dict[str, dict[str, list[RunResult]]]:
     found: dict[str, dict[str, list[RunResult]]] = {}
-    data: dict[str, dict[str, list[RunResult]]] = {}
+    data: dict[tuple[str, str], dict[str, list[RunResult]]] = {}
     for run in runs:
         for key, value in _properties(run).items():
-            if key == "data_version":
-                data.setdefault(run.testproblem, {}).setdefault(value[:12], []).append(run)
+            if key in _OF_PROBLEM:
+                of = data.setdefault((key, run.testproblem), {})
+                of.setdefault(value[:12] or "not recorded", []).append(run)
             else:
                 found.setdefault(key, {}).setdefault(value or "not recorded", []).append(run)
     differing = {key: members for key, members in found.items() if len(members) > 1}
-    for problem, members in data.items():
+    for (key, problem), members in data.items():
         if len(members) > 1:
-            differing[f"data (digest) of {problem}"] = members
+            differing[f"{_NAMES[key]}: {problem}"] = members
     return differing
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alig_deepobs.analysis.frames import LoadProblem
+from alig_deepobs.analysis.loading import LoadProblem, load_results
 from alig_deepobs.analysis.report.overall import Overall, make_overall
 from alig_deepobs.analysis.report.sections import Section, check_headline, make_sections
-from alig_deepobs.errors import ResultError, UsageError
-from alig_deepobs.results import RunResult, read_result
+from alig_deepobs.errors import UsageError
+from alig_deepobs.results import RunResult
 
 
 @dataclass(frozen=True)
@@ -53,24 +53,10 @@ def gather(folders: Sequence[str | Path], baselines: Sequence[str] = ()) -> Repo
     Raises:
         UsageError: there is no such folder, or no usable result in any of them.
     """
-    runs: list[RunResult] = []
-    tuning: list[RunResult] = []
-    skipped: list[LoadProblem] = []
-    for folder in _outermost(folders):
-        before = len(runs) + len(tuning) + len(skipped)
-        for path, found in _iterate(folder):
-            if isinstance(found, LoadProblem):
-                skipped.append(found)
-                continue
-            try:
-                check_headline(found)
-            except UsageError as error:
-                skipped.append(LoadProblem(path, str(error)))
-                continue
-            _slim(found)
-            (tuning if found.purpose == "tuning" else runs).append(found)
-        if len(runs) + len(tuning) + len(skipped) == before:
-            skipped.append(LoadProblem(folder, "no result files in this folder"))
+    loaded = load_results(folders, with_tuning=True, light=True, check=check_headline)
+    runs = [run for run in loaded.results if run.purpose != "tuning"]
+    tuning = [run for run in loaded.results if run.purpose == "tuning"]
+    skipped = loaded.problems
     if not runs:
         raise UsageError(_nothing_usable(folders, tuning, skipped))
     sections = make_sections(runs, tuning)
@@ -83,35 +69,6 @@ def gather(folders: Sequence[str | Path], baselines: Sequence[str] = ()) -> Repo
         overall=make_overall(sections),
         baselines=tuple(baselines),
     )
-
-
-def _outermost(folders: Sequence[str | Path]) -> list[Path]:
-    """The folders without those that lie in another one of them."""
-    if not folders:
-        raise UsageError("name a results folder")
-    for folder in folders:
-        if not Path(folder).is_dir():
-            raise UsageError(f"there is no results folder {folder}")
-    resolved = list(dict.fromkeys(Path(folder).resolve() for folder in folders))
-    return [path for path in resolved if not any(other in path.parents for other in resolved)]
-
-
-def _iterate(folder: Path) -> Iterator[tuple[Path, RunResult | LoadProblem]]:
-    for path in sorted(folder.rglob("*.json")):
-        if not path.parent.name.startswith("num_epochs") or path.name.startswith("."):
-            continue
-        try:
-            yield path, read_result(path)
-        except ResultError as error:
-            yield path, LoadProblem(path, str(error))
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            yield path, LoadProblem(path, f"not a usable result: {error!r}")
-
-
-def _slim(run: RunResult) -> None:
-    """Drops what no report shows; ten thousand runs must fit into memory."""
-    run.minibatch_train_losses = []
-    run.epoch_mean_losses = []
 
 
 def _nothing_usable(

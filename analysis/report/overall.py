@@ -80,6 +80,10 @@ def make_overall(sections: Sequence[Section]) -> Overall | None:
     Returns:
         None where no two optimizers were run on one problem.
     """
+    taken = _one_for_each_problem(sections)
+    left_out = [f"{s.title}: the problem has more runs in another section" for s in sections
+                if s not in taken]  # fmt: skip
+    sections = taken
     best = {section.slug: _best_rows(section) for section in sections}
     counts = Counter(name for rows in best.values() for name in rows)
     if not counts:
@@ -95,7 +99,7 @@ def make_overall(sections: Sequence[Section]) -> Overall | None:
     if len(names) < 2:
         return None
     rows = {section.slug: {name: best[section.slug][name] for name in names} for section in chosen}
-    left_out = [f"{s.title}: not run with all of them" for s in sections if s not in chosen]
+    left_out += [f"{s.title}: not run with all of them" for s in sections if s not in chosen]
     left_out += [f"{name}: not run on all problems" for name in counts if name not in names]
     scores = _scores(chosen, rows)
     return Overall(
@@ -108,6 +112,16 @@ def make_overall(sections: Sequence[Section]) -> Overall | None:
         score_profile=score_profile(scores) if scores else None,
         time_profile=_time_profile(chosen, rows),
     )
+
+
+def _one_for_each_problem(sections: Sequence[Section]) -> list[Section]:
+    """The sections with most runs; a problem must not count twice."""
+    most: dict[str, Section] = {}
+    for section in sections:
+        known = most.get(section.entry.name)
+        if known is None or len(section.runs) > len(known.runs):
+            most[section.entry.name] = section
+    return list(most.values())
 
 
 def _best_rows(section: Section) -> dict[str, Group]:

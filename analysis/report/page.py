@@ -87,11 +87,11 @@ def render_page(report: Report) -> str:
 
 
 def script_json(value: Any) -> str:
-    """JSON that may stand inside a script element: no text in it can end the element.
+    r"""JSON that may stand inside a script element: no text in it can end the element.
 
     Example:
         >>> print(script_json({"name": "</script><b>"}))
-        {"name":"\\u003c/script\\u003e\\u003cb\\u003e"}
+        {"name":"\u003c/script\u003e\u003cb\u003e"}
     """
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     # Valid JSON has these characters in strings only, where an escape means the same.
@@ -109,6 +109,7 @@ def _context(report: Report) -> dict[str, Any]:
     per_section = {s.slug: section_charts(s, looks) for s in report.sections}
     charts = [*together, *(chart for found in per_section.values() for chart in found)]
     environment = environment_table(report.runs)
+    drawn = {chart.name: chart.svg() for chart in charts}
     return {
         "version": __version__,
         "created": time.strftime("%Y-%m-%d %H:%M"),
@@ -124,11 +125,11 @@ def _context(report: Report) -> dict[str, Any]:
         "skipped": skipped_table(report) if report.skipped else None,
         "frameworks": sorted({run.framework for run in report.runs}),
         "outcomes": sorted({run.outcome.value for run in report.runs}),
-        "svgs": {chart.name: Markup(chart.svg()) for chart in charts},  # noqa: S704
-        "css": Markup(_template("page.css")),  # noqa: S704
-        "js": Markup(_template("page.js")),  # noqa: S704
-        "plotly": Markup(_plotly() if charts else ""),  # noqa: S704
-        "data": Markup(  # noqa: S704
+        "pictures": {name: (Markup(svg), width) for name, (svg, width) in drawn.items()},
+        "css": Markup(_template("page.css")),
+        "js": Markup(_template("page.js")),
+        "plotly": Markup(_plotly() if charts else ""),
+        "data": Markup(
             script_json({chart.name: chart.data for chart in charts if chart.data is not None})
         ),
     }
@@ -155,10 +156,9 @@ def _section(
         "notes": footnotes(section.board),
         "targets": target_table(section),
         "charts": charts[section.slug],
-        "labels": list(section.groups),
+        "labels": [row.label for row in section.board.rows],
         "others": [
-            (group.label, group.setting, len(group.runs))
-            for group in section.others[:_MOST_OTHERS]
+            (group.label, group.setting, len(group.runs)) for group in section.others[:_MOST_OTHERS]
         ],
         "more_others": max(0, len(section.others) - _MOST_OTHERS),
     }

@@ -107,8 +107,8 @@ def _row(section: Section, label: str, figures: Published) -> BaselineRow:
         caveats.append("The published loss includes the L2 term")
     if figures.trivial_seeds:
         caveats.append(
-            f"{label}: {len(figures.trivial_seeds)} of {len(figures.per_seed)} published seeds are no "
-            "better than a prediction that ignores its input"
+            f"{label}: {len(figures.trivial_seeds)} of {len(figures.per_seed)} published seeds are "
+            "no better than a prediction that ignores its input"
         )
     return BaselineRow(
         label=label,

@@ -181,7 +181,7 @@ def _verdict(board: Leaderboard, row: Row) -> tuple[str, str]:
         if len(board.rows) == 1:
             return "only one", "tied"
         return ("shares the first place", "tied") if row.tied else ("ahead of all others", "best")
-    p = getattr(row, "p_adjusted", math.nan)
+    p = row.p_adjusted
     chance = "" if math.isnan(p) else f", p = {p:.2g}" if p >= 0.001 else ", p < 0.001"
     if row.tied:
         few = row.difference.n < 2

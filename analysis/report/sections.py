@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -60,6 +61,7 @@ class Section:
 
     Attributes:
         slug: short name for files and links.
+        title: the problem's label, with what tells it from other sections of the problem.
         key: what the runs share.
         entry: the problem.
         board: the leaderboard of the chosen settings.
@@ -70,6 +72,7 @@ class Section:
     """
 
     slug: str
+    title: str
     key: ComparisonKey
     entry: ProblemEntry
     board: Leaderboard
@@ -77,12 +80,6 @@ class Section:
     others: tuple[Group, ...]
     flags: tuple[Flag, ...]
     grids: tuple[Grid, ...]
-
-    @property
-    def title(self) -> str:
-        """The problem's label, with its options."""
-        options = f" ({self.key.problem_options})" if self.key.problem_options else ""
-        return f"{self.entry.label}{options}"
 
     @property
     def heading(self) -> str:
@@ -115,7 +112,7 @@ def make_sections(runs: Sequence[RunResult], tuning: Sequence[RunResult] = ()) -
         entry = entry_for(key.testproblem, members)
         section = _section(key, entry, members, probes.get((key[0], key[1], key[3], key[4]), []))
         sections.append(section)
-    return _with_unique_slugs(sections)
+    return _with_unique_names(sections)
 
 
 def comparable_key(run: RunResult) -> ComparisonKey:
@@ -167,6 +164,7 @@ def _section(
         slug=re.sub(r"[^a-z0-9]+", "-", f"{key.testproblem} {key.problem_options}".lower()).strip(
             "-"
         ),
+        title=entry.label,
         key=key,
         entry=entry,
         board=leaderboard(picked, entry),
@@ -269,15 +267,33 @@ def _validation(runs: Iterable[RunResult], entry: ProblemEntry) -> float:
     return math.fsum(finals) / len(finals) if finals else math.nan
 
 
-def _with_unique_slugs(sections: Sequence[Section]) -> list[Section]:
-    seen: dict[str, int] = {}
+def _with_unique_names(sections: Sequence[Section]) -> list[Section]:
+    """Slugs and titles that tell sections apart; the title says in what they differ."""
+    seen: Counter[str] = Counter()
     unique = []
     for section in sections:
-        seen[section.slug] = seen.get(section.slug, 0) + 1
+        seen[section.slug] += 1
         again = seen[section.slug]
         slug = section.slug if again == 1 else f"{section.slug}-{again}"
-        unique.append(replace(section, slug=slug))
+        keys = [other.key for other in sections if other.entry.name == section.entry.name]
+        words = [
+            text
+            for value, text, of in zip(
+                section.key, _key_words(section.key), zip(*keys, strict=True), strict=True
+            )
+            if text and any(value != other for other in of)
+        ]
+        if section.key.problem_options and section.key.problem_options not in words:
+            words.append(section.key.problem_options)
+        title = f"{section.title} ({', '.join(words)})" if words else section.title
+        unique.append(replace(section, slug=slug, title=title))
     return unique
+
+
+def _key_words(key: ComparisonKey) -> tuple[str, str, str, str, str]:
+    epochs = f"{key.num_epochs} epoch{'' if key.num_epochs == 1 else 's'}"
+    label, split = key.data_label or "data not recorded", f"{key.split} split"
+    return (key.testproblem, label, split, epochs, key.problem_options)
 
 
 def check_headline(run: RunResult) -> None:

@@ -17,7 +17,7 @@ _SHAPES = {
     "D": '<path d="M15 2.6l4.2 4.4-4.2 4.4-4.2-4.4z"/>',
     "v": '<path d="M15 11l4-7h-8z"/>',
     "P": '<path d="M13.4 3h3.2v2.4H19v3.2h-2.4V11h-3.2V8.6H11V5.4h2.4z"/>',
-    "X": '<path d="M12 3l3 2.6L18 3l1.6 1.6L17 7l2.6 2.4L18 11l-3-2.6L12 11l-1.6-1.6L13 7l-2.6-2.4z"/>',
+    "X": '<path d="M12 3l3 2.6L18 3l1.6 1.6L17 7l2.6 2.4L18 11l-3-2.6-3 2.6-1.6-1.6L13 7l-2.6-2.4z"/>',
 }  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def swatch(look: Style | None) -> Markup | str:
     dashes = _DASHES.get(look.line, "1.5 2") if isinstance(look.line, str) else (
         "1.5 2" if len(look.line[1] or ()) == 2 else "8 2 1.5 2 1.5 2"
     )  # fmt: skip
-    return Markup(  # noqa: S704 - nothing in it comes from a file
+    return Markup(
         f'<svg class="swatch" viewBox="0 0 30 14" aria-hidden="true" fill="{color}">'
         f'<path d="M0 7h30" stroke="{color}" stroke-width="2" stroke-dasharray="{dashes}"/>'
         f"{_SHAPES[look.marker]}</svg>"
@@ -50,7 +50,7 @@ def forest(shares: tuple[float, float, float] | None, tone: str) -> Markup | str
         if tone != "baseline"
         else f'<circle cx="{mean}" cy="8" r="3" fill="none" stroke="currentColor"/>'
     )
-    return Markup(  # noqa: S704 - numbers only
+    return Markup(
         f'<svg class="forest" viewBox="0 0 120 16" aria-hidden="true" fill="currentColor">'
         f'<path d="M0 8h120" class="axis"/>'
         f'<path d="M{low} 8H{high}M{low} 4.5v7M{high} 4.5v7" class="bar"/>{dot}</svg>'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -97,8 +97,11 @@ def target_table(section: Section) -> Table | None:
         )
         reached = sum(found.reached for found in epochs)
         rows.append([
-            row.label, f"{reached} of {len(epochs)}", _median_text(median, low, high, epochs),
-            _median_text(time, time_low, time_high, seconds) if seconds else "not recorded",
+            row.label, f"{reached} of {len(epochs)}",
+            _median_text(median, low, high, epochs, _epochs_text),
+            _median_text(time, time_low, time_high, seconds, seconds_text)
+                if seconds
+                else "not recorded",
         ])  # fmt: skip
         records.append({
             "testproblem": section.entry.name, "optimizer": row.label, "runs": len(epochs),
@@ -222,14 +225,22 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
 
 
+def _epochs_text(epochs: float) -> str:
+    return f"{epochs:.4g}"
+
+
 def _median_text(
-    median: float | None, low: float, high: float, times: Sequence[TimeToTarget]
+    median: float | None,
+    low: float,
+    high: float,
+    times: Sequence[TimeToTarget],
+    text: Callable[[float], str],
 ) -> str:
     if median is None:
-        return f"– (more than {max(t.time for t in times):.3g})"
+        return f"– (more than {text(max(t.time for t in times))})"
     if len(times) < 2:
-        return f"{median:.4g} (n=1, no interval)"
-    return f"{median:.4g} [{low:.4g}, {'∞' if math.isinf(high) else f'{high:.4g}'}]"
+        return f"{text(median)} (n=1, no interval)"
+    return f"{text(median)} [{text(low)}, {'∞' if math.isinf(high) else text(high)}]"
 
 
 def _summary_notes(overall: Overall) -> list[str]:
@@ -247,8 +258,9 @@ def _summary_notes(overall: Overall) -> list[str]:
         )
         few = " With fewer than five problems this says little." if ranking.n_problems < 5 else ""
         notes.append(
-            f"Mean ranks over {ranking.n_problems} problems. {friedman}Ranks that differ by less than "
-            f"{ranking.critical_difference:.2f} are not told apart (Nemenyi, {ranking.alpha:g}).{few}"
+            f"Mean ranks over {ranking.n_problems} problems. {friedman}Ranks that differ by less "
+            f"than {ranking.critical_difference:.2f} are not told apart (Nemenyi, "
+            f"{ranking.alpha:g}).{few}"
         )
     if overall.scores:
         notes.append(

@@ -115,14 +115,25 @@
     document.head.append(script);
     ready = true;
   }
-  function axis(spec, ink, grid) {
+  /* Plotly would write every digit beside a logarithmic axis. */
+  function logTicks(values) {
+    const known = values.filter((x) => x > 0), low = Math.min(...known), high = Math.max(...known);
+    const decades = Math.log10(high / low), ticks = [];
+    if (!(decades > 0.3)) return {};
+    const steps = decades < 2.3 ? [1, 2, 5] : [1], every = Math.max(1, Math.ceil(decades / 6));
+    for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
+      if (power % every === 0) steps.forEach((step) => ticks.push(Number(step + "e" + power)));
+    }
+    return { tickvals: ticks, ticktext: ticks.map(number) };
+  }
+  function axis(spec, ink, grid, values) {
     const found = { title: { text: spec.title || "", font: { size: 12 } }, gridcolor: grid, linecolor: ink, showline: true, zeroline: false, ticks: "outside", tickcolor: ink, ticklen: 4, automargin: true, tickfont: { size: 11 } };
-    if (spec.log) { found.type = "log"; found.dtick = undefined; found.minexponent = 4; found.exponentformat = "power"; }
-    if (spec.range) found.range = spec.range;
+    if (spec.log) Object.assign(found, { type: "log" }, logTicks(values));
+    if (spec.range && spec.range.length) found.range = spec.range;
     return found;
   }
   function escaped(text) { return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;"); }
-  function number(value) { return Number(value).toPrecision(4).replace(/\.?0+$/, "").replace(/\.?0+e/, "e"); }
+  function number(value) { return String(Number(Number(value).toPrecision(4))); }
   function traces(spec, ink) {
     const found = [];
     spec.series.forEach((line) => {
@@ -133,7 +144,7 @@
       const every = Math.max(1, Math.floor(line.x.length / 8));
       found.push({
         x: line.x, y: line.y, mode: "lines+markers", name: escaped(line.name), line: { color: color, dash: line.dash, width: 2, shape: shape },
-        marker: { symbol: line.symbol, color: color, size: line.x.map((_, i) => (i % every ? 0.1 : 7)) },
+        marker: { symbol: line.symbol, color: color, size: line.x.map((_, i) => (i % every ? 0.1 : 7)), line: { width: 0 } },
         text: line.x.map((_, i) => "<b>" + escaped(line.name) + "</b> " + number(line.y[i]) + (line.lo.length ? " [" + number(line.lo[i]) + ", " + number(line.hi[i]) + "]" : "") + (line.tip[i] ? "<br>" + line.tip[i] : "")),
         hovertemplate: "%{text}<extra></extra>"
       });
@@ -156,7 +167,8 @@
       margin: { l: 8, r: 12, t: 8, b: 8 }, paper_bgcolor: "transparent", plot_bgcolor: "transparent",
       font: { family: getComputedStyle(document.body).fontFamily, color: ink, size: 12 }, showlegend: false, hovermode: "x unified", dragmode: false,
       hoverlabel: { bgcolor: surface, bordercolor: grid, font: { color: ink, size: 12 }, align: "left" },
-      xaxis: axis(spec.x, ink, grid), yaxis: axis(spec.y, ink, grid), annotations: failed,
+      xaxis: axis(spec.x, ink, grid, spec.series.flatMap((s) => s.x.concat(s.failed || []))),
+      yaxis: axis(spec.y, ink, grid, spec.series.flatMap((s) => s.y.concat(s.lo, s.hi))), annotations: failed,
       shapes: spec.lines.map((y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: ink, width: 1, dash: "dash" } }))
     }, { displayModeBar: false, responsive: true, staticPlot: false, scrollZoom: false, doubleClick: false });
     figure.classList.add("live");
