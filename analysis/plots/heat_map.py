@@ -204,3 +204,5 @@ def _add_scale(figure: Figure, axes: Axes, norm: Normalize, colormap: Colormap, 
     bar.ax.tick_params(labelsize=8, which="both")
     bar.set_label(literal(f"{label} (×: diverged)"), fontsize=8)
     bar.outline.set_visible(False)  # type: ignore[operator]
+    # As a picture in vector formats: 256 little areas would be most of the file.
+    bar.solids.set_rasterized(True)

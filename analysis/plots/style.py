@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +44,6 @@ _LINE_STYLES: tuple[LineStyleType, ...] = (
     (0, (6, 1.5, 1, 1.5, 1, 1.5)),
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-
-
-_DECIMALS = re.compile(r"-?\d+\.\d{2,}")
 
 
 @dataclass(frozen=True)
@@ -132,35 +128,6 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     except OSError as error:
         raise ResultError(f"cannot write {path}: {error.strerror or error}") from error
     return path
-
-
-def inline_svg(figure: Figure, name: str) -> str:
-    """A figure as an SVG element for a page: black follows the page's text colour.
-
-    Args:
-        figure: the figure; black and greys are replaced by shades of the current colour.
-        name: unique on the page; it keeps the identifiers of two pictures apart.
-    """
-    stream = io.StringIO()
-    options = {"svg.fonttype": "none", "svg.hashsalt": name}
-    with matplotlib.rc_context(options):
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
-    text = stream.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    # Two pictures on a page must not share identifiers.
-    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", text)
-    # A tenth of a point is finer than any screen, and half the file. Labels stay as they are.
-    text = re.sub(r"<[^>]*>", lambda tag: _DECIMALS.sub(_one_decimal, tag[0]), text)
-    text = re.sub(r"(stroke|fill): #(?:000000|262626)", r"\1: currentColor", text)
-    text = re.sub(r"(stroke|fill): #e5e5e5", r"\1: currentColor; \1-opacity: 0.12", text)
-    text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", text)
-    text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", text)
-    return re.sub(r"\s*\n\s*", "\n", text).strip()
-
-
-def _one_decimal(number: re.Match[str]) -> str:
-    return f"{float(number[0]):.1f}"
 
 
 def tidy(axes: Axes, title: str = "", x_label: str = "", y_label: str = "") -> None:

@@ -20,7 +20,8 @@ from alig_deepobs.analysis.plots.curves import draw_panel_alone
 from alig_deepobs.analysis.plots.heat_map import draw_heat_map
 from alig_deepobs.analysis.plots.lines import Axis, Line, draw_lines
 from alig_deepobs.analysis.plots.step_sizes import Trace, draw_step_sizes, step_size_trace
-from alig_deepobs.analysis.plots.style import Style, inline_svg
+from alig_deepobs.analysis.plots.style import Style
+from alig_deepobs.analysis.plots.svg import inline_svg
 from alig_deepobs.analysis.profiles import Profile
 from alig_deepobs.analysis.report.overall import Overall
 from alig_deepobs.analysis.report.sections import Grid, Section
@@ -72,7 +73,6 @@ def section_charts(section: Section, looks: Mapping[str, Style]) -> list[Chart]:
     """
     charts = [_curve_chart(section, looks, panel) for panel in panels(section.runs, section.entry)]
     charts += _target_charts(section, looks)
-    charts += _sensitivity_charts(section, looks)
     traces = {
         label: trace
         for label, group in section.groups.items()
@@ -80,7 +80,7 @@ def section_charts(section: Section, looks: Mapping[str, Style]) -> list[Chart]:
     }
     if traces:
         charts.append(_trace_chart(section, looks, traces))
-    return charts
+    return charts + _sensitivity_charts(section, looks)
 
 
 def overall_charts(overall: Overall, looks: Mapping[str, Style]) -> list[Chart]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import importlib.util
 import json
 import time
@@ -223,7 +225,9 @@ def _template(name: str) -> str:
 
 
 def _plotly() -> str:
-    """Plotly's library, for a script element that is only read when the first chart is seen."""
-    text = resources.files("plotly").joinpath("package_data", "plotly.min.js")
-    # Inside a script element even a comment could end it.
-    return text.read_text(encoding="utf-8").replace("</script", "<\\/script")
+    """Plotly's library, compressed, for a script element that is read with the first chart.
+
+    Text in base 64 cannot end the element, and a page of 2 MB less opens sooner.
+    """
+    raw = resources.files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
+    return base64.b64encode(gzip.compress(raw, 9, mtime=0)).decode("ascii")

@@ -180,15 +180,15 @@ def _verdict(board: Leaderboard, row: Row) -> tuple[str, str]:
     if row.rank == 1:
         if len(board.rows) == 1:
             return "only one", "tied"
-        return ("shares the first place", "tied") if row.tied else ("ahead of all others", "best")
+        return ("shares first place", "tied") if row.tied else ("ahead of all others", "best")
     p = row.p_adjusted
     chance = "" if math.isnan(p) else f", p = {p:.2g}" if p >= 0.001 else ", p < 0.001"
     if row.tied:
         few = row.difference.n < 2
-        return ("too few seeds to tell" if few else f"tied with the first{chance}"), "tied"
+        return ("too few seeds to tell" if few else f"tied{chance}"), "tied"
     if row.separated:
         scale, unit = (100, " points") if board.entry.metric == "accuracy" else (1, "")
-        return f"{scale * row.difference.mean:+.3g}{unit} to the first{chance}", "behind"
+        return f"{scale * row.difference.mean:+.3g}{unit}{chance}", "behind"
     return "not told apart", "tied"
 
 

@@ -45,7 +45,7 @@ def all_tables(report: Report) -> list[Table]:
 
 
 def print_report(report: Report, console: Console, width: int) -> None:
-    """Prints the report; what was skipped comes last, where a reader sees it."""
+    """Prints the report, without the files that were skipped."""
     for part in _parts(report, width):
         console.print(part, soft_wrap=False)
         console.print()
@@ -81,6 +81,8 @@ def about(report: Report) -> list[str]:
 def _parts(report: Report, width: int) -> Iterator[Group | Text]:
     yield Text("\n".join(wrapped(line, width) for line in about(report)))
     for table in all_tables(report):
+        if table.name == "skipped":
+            continue  # the command line says it, on the stream for errors
         section = next((s for s in report.sections if table.name == f"leaderboard-{s.slug}"), None)
         if section is None:
             yield to_rich(table, width)

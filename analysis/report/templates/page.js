@@ -107,13 +107,18 @@
   /* Charts: Plotly is read when the first one comes into view, and each is drawn then. */
   const data = JSON.parse($("#chart-data").textContent);
   const drawn = new Set();
-  let ready = false;
+  let plotly = null;
   function loadPlotly() {
-    if (ready) return;
-    const script = document.createElement("script");
-    script.textContent = $("#plotly-source").textContent;
-    document.head.append(script);
-    ready = true;
+    if (!plotly) {
+      plotly = (async () => {
+        const packed = Uint8Array.from(atob($("#plotly-source").textContent), (c) => c.charCodeAt(0));
+        const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+        const script = document.createElement("script");
+        script.textContent = await new Response(unpacked).text();
+        document.head.append(script);
+      })();
+    }
+    return plotly;
   }
   /* Plotly would write every digit beside a logarithmic axis. */
   function logTicks(values) {
@@ -165,20 +170,20 @@
     spec.series.forEach((line, row) => (line.failed || []).forEach((x) => failed.push({ x: spec.x.log ? Math.log10(x) : x, y: spec.failedAt ? 1 - 0.05 * row : 0.05 * row, yref: "paper", text: "×", showarrow: false, font: { size: 18, color: line.color === "#000000" ? ink : line.color }, hovertext: escaped(line.name) + ": a run did not finish at " + number(x) })));
     Plotly.react(target, traces(spec, ink), {
       margin: { l: 8, r: 12, t: 8, b: 8 }, paper_bgcolor: "transparent", plot_bgcolor: "transparent",
-      font: { family: getComputedStyle(document.body).fontFamily, color: ink, size: 12 }, showlegend: false, hovermode: "x unified", dragmode: false,
+      font: { family: getComputedStyle(document.body).fontFamily, color: ink, size: 12 }, showlegend: false, hovermode: "x unified", dragmode: matchMedia("(pointer: fine)").matches ? "zoom" : false,
       hoverlabel: { bgcolor: surface, bordercolor: grid, font: { color: ink, size: 12 }, align: "left" },
       xaxis: axis(spec.x, ink, grid, spec.series.flatMap((s) => s.x.concat(s.failed || []))),
       yaxis: axis(spec.y, ink, grid, spec.series.flatMap((s) => s.y.concat(s.lo, s.hi))), annotations: failed,
       shapes: spec.lines.map((y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: ink, width: 1, dash: "dash" } }))
-    }, { displayModeBar: false, responsive: true, staticPlot: false, scrollZoom: false, doubleClick: false });
+    }, { displayModeBar: false, responsive: true, staticPlot: false, scrollZoom: false });
     figure.classList.add("live");
     drawn.add(figure);
   }
   const waiting = new IntersectionObserver((entries) => {
     entries.filter((entry) => entry.isIntersecting).forEach((entry) => {
       waiting.unobserve(entry.target);
-      loadPlotly();
-      draw(entry.target);
+      // Where this fails (an old browser), the picture stays.
+      loadPlotly().then(() => draw(entry.target)).catch((error) => console.warn("charts stay pictures: " + error.message));
     });
   }, { rootMargin: "150px" });
   all("figure[data-chart]").forEach((figure) => waiting.observe(figure));
