@@ -19,28 +19,17 @@ from typing import Literal
 
 from alig_deepobs.analysis.frames import accuracy_curve, final_value, loss_curve
 from alig_deepobs.analysis.groups import Group, group_runs, seeds_text
+from alig_deepobs.baselines.trivial import (
+    CONSTANT_ACCURACY,
+    CONSTANT_LOSS,
+    is_trivial_accuracy,
+    is_trivial_loss,
+)
 from alig_deepobs.registry import ProblemEntry
 from alig_deepobs.results import Outcome, RunResult
 
 Kind = Literal["collapsed", "non_interpolating", "wrong_bound"]
 
-# Share of the most frequent class in the test set (the most frequent character for tolstoi).
-CONSTANT_ACCURACY = {
-    "mnist": 0.1135,
-    "fmnist": 0.1,
-    "cifar10": 0.1,
-    "cifar100": 0.01,
-    "svhn": 0.1959,
-    "tolstoi": 0.156,
-    "digits": 0.1194,
-    "imagenet": 0.001,
-    "snli": 0.343,
-}
-# Test loss of the mean training image (Fashion-MNIST's from the plateau of the published runs).
-CONSTANT_LOSS = {"mnist_vae": 52.9, "fmnist_vae": 67.9}
-
-_ACCURACY_MARGIN = 1.05
-_LOSS_MARGIN = 0.99
 # A training loss above this share of that before training is not "nearly 0".
 _FAR_FROM_ZERO = 0.01
 
@@ -99,17 +88,17 @@ def collapsed(result: RunResult, entry: ProblemEntry) -> str:
     losses = loss_curve(result, "train")
     if len(losses) > 1 and losses[-1] >= losses[0]:
         return f"training loss {losses[-1]:.4g}, not below the {losses[0]:.4g} before training"
+    if "synthetic" in result.data_label:
+        return ""
     accuracies = accuracy_curve(result, "test")
-    share = None if _synthetic(result) else CONSTANT_ACCURACY.get(entry.data_set)
-    if share is not None and accuracies and accuracies[-1] <= _ACCURACY_MARGIN * share:
+    if accuracies and is_trivial_accuracy(entry.data_set, accuracies[-1]):
         return (
             f"test accuracy {100 * accuracies[-1]:.2f} %, and always predicting the most frequent "
-            f"class gives {100 * share:.2f} %"
+            f"class gives {100 * CONSTANT_ACCURACY[entry.data_set]:.2f} %"
         )
-    constant = None if _synthetic(result) else CONSTANT_LOSS.get(entry.name)
     loss = final_value(result, loss_curve(result, "test"))
-    if constant is not None and loss >= _LOSS_MARGIN * constant:
-        return f"test loss {loss:.2f}, and the mean image gives {constant:.1f}"
+    if is_trivial_loss(entry.name, loss):
+        return f"test loss {loss:.2f}, and the mean image gives {CONSTANT_LOSS[entry.name]:.1f}"
     return ""
 
 
@@ -185,7 +174,3 @@ def _bound_flag(group: Group, entry: ProblemEntry) -> Flag | None:
         )
     seeds = tuple(run.random_seed for run in group.runs)
     return Flag("wrong_bound", entry.name, group.label, seeds, "; ".join(parts))
-
-
-def _synthetic(result: RunResult) -> bool:
-    return "synthetic" in result.data_label
