@@ -127,4 +127,8 @@ def _pooled(arrays: list[Array]) -> float:
         common = max(sizes)
         places = (np.arange(common) + 0.5) / common
         arrays = [np.quantile(array, places, method="hazen") for array in arrays]
-    return float(stats.trim_mean(np.concatenate(arrays), 0.25))
+    # What `interquartile_mean` does, without the checks of scipy's function, which a bootstrap
+    # would pay thousands of times.
+    pooled = np.sort(np.concatenate(arrays))
+    cut = len(pooled) // 4
+    return float(pooled[cut : len(pooled) - cut].mean())

@@ -81,12 +81,20 @@ def draw_curves(groups: Sequence[Group], entry: ProblemEntry) -> Figure:
 
 
 def draw_panel_alone(
-    groups: Sequence[Group], looks: Mapping[str, Style], panel: Panel, entry: ProblemEntry
+    groups: Sequence[Group],
+    looks: Mapping[str, Style],
+    panel: Panel,
+    entry: ProblemEntry,
+    legend: bool = False,
 ) -> Figure:
-    """One panel as a figure of its own, without legend or heading, for a page that has both."""
-    figure = new_figure(4.6, 3.1)
+    """One panel as a figure of its own; without a legend it is for a page that has one."""
+    figure = new_figure(4.6, 3.9 if legend else 3.1)
     chosen = [looks[group.label] for group in groups]
-    draw_panel(figure.subplots(), groups, chosen, panel, entry, title=False)
+    draw_panel(figure.subplots(), groups, chosen, panel, entry, title=legend)
+    if legend:
+        add_legend(
+            figure, [look.handle(clipped(g.label)) for g, look in zip(groups, chosen, strict=True)]
+        )
     return figure
 
 

@@ -47,7 +47,7 @@ def plot_overview(
 
     Args:
         columns: heading of a column -> the problem and the settings to draw, one per optimizer
-            (label them by the optimizer, so that one legend serves all columns).
+            (labelled by the optimizer, so that one legend serves all columns).
         path: the file to write, PNG, PDF or SVG by its ending.
         title: above the figure.
 
@@ -64,9 +64,7 @@ def draw_overview(
     """The figure of `plot_overview`."""
     if not columns:
         raise UsageError("there is no problem to draw")
-    names = dict.fromkeys(
-        group.optimizer_name for _, groups in columns.values() for group in groups
-    )
+    names = dict.fromkeys(group.label for _, groups in columns.values() for group in groups)
     looks = styles(names)
     figure = new_figure(3.1 * len(columns) + 0.6, 9.6 + (0.4 if title else 0.0))
     grid = figure.subplots(len(_ROWS), len(columns), squeeze=False, sharex="col")
@@ -105,7 +103,7 @@ def _draw(
     panel = Panel(key, title, curve, headline=key == f"test_{entry.metric}", scale=scale)
     shown = [group for group in groups if any(curve(run) for run in group.runs)]
     if shown:
-        chosen = [looks[group.optimizer_name] for group in shown]
+        chosen = [looks[group.label] for group in shown]
         draw_panel(axes, shown, chosen, panel, entry, title=False)
         return True
     axes.set_axis_off()

@@ -15,12 +15,13 @@ from matplotlib.figure import Figure
 
 from alig_deepobs.analysis.budget import BudgetCurve, budget_curve
 from alig_deepobs.analysis.curves import Panel, band, panels, zoom_range
+from alig_deepobs.analysis.groups import Group
 from alig_deepobs.analysis.plots.critical_difference import draw_critical_difference
 from alig_deepobs.analysis.plots.curves import draw_panel_alone
 from alig_deepobs.analysis.plots.heat_map import draw_heat_map
 from alig_deepobs.analysis.plots.lines import Axis, Line, draw_lines
 from alig_deepobs.analysis.plots.step_sizes import Trace, draw_step_sizes, step_size_trace
-from alig_deepobs.analysis.plots.style import Style
+from alig_deepobs.analysis.plots.style import Style, styles
 from alig_deepobs.analysis.plots.svg import inline_svg
 from alig_deepobs.analysis.profiles import Profile
 from alig_deepobs.analysis.report.overall import Overall
@@ -46,7 +47,7 @@ class Chart:
         name: unique on the page, and the name of its file.
         title: heading.
         caption: how to read it, one or two sentences.
-        figure: draws the picture.
+        figure: draws the picture, with a legend or without.
         data: for the interactive chart; None where the picture says it all.
         wide: whether it needs the whole width of the page.
     """
@@ -54,24 +55,30 @@ class Chart:
     name: str
     title: str
     caption: str
-    figure: Callable[[], Figure]
+    figure: Callable[[bool], Figure]
     data: dict[str, Any] | None = None
     wide: bool = False
 
     def svg(self) -> tuple[str, int]:
         """The picture as an SVG element, and its natural width in pixels."""
-        figure = self.figure()
+        figure = self.figure(False)
         return inline_svg(figure, self.name), round(110 * figure.get_figwidth())
 
 
-def section_charts(section: Section, looks: Mapping[str, Style]) -> list[Chart]:
+def section_charts(
+    section: Section, looks: Mapping[str, Style], baselines: Mapping[str, Group] | None = None
+) -> list[Chart]:
     """The charts of a problem.
 
     Args:
         section: the problem.
-        looks: a style for the label of every row, grid and trace.
+        looks: a style for the label of every row, grid, trace and baseline.
+        baselines: published runs whose curves stand beside the own ones, by label.
     """
-    charts = [_curve_chart(section, looks, panel) for panel in panels(section.runs, section.entry)]
+    groups = [*section.groups.values(), *(baselines or {}).values()]
+    charts = [
+        _curve_chart(section, groups, looks, panel) for panel in panels(section.runs, section.entry)
+    ]
     charts += _target_charts(section, looks)
     traces = {
         label: trace
@@ -94,7 +101,7 @@ def overall_charts(overall: Overall, looks: Mapping[str, Style]) -> list[Chart]:
                 "Mean ranks",
                 "Rank 1 is best. A bar joins optimizers whose mean ranks the problems do not tell "
                 f"apart (Nemenyi, {ranking.alpha:g}).",
-                lambda: draw_critical_difference(
+                lambda legend: draw_critical_difference(
                     ranking.average_ranks,
                     cliques=ranking.cliques,
                     critical_difference=ranking.critical_difference,
@@ -137,8 +144,21 @@ def chart_labels(sections: Iterable[Section]) -> list[str]:
     return list(found)
 
 
-def _curve_chart(section: Section, looks: Mapping[str, Style], panel: Panel) -> Chart:
-    groups = list(section.groups.values())
+def baseline_looks(
+    looks: Mapping[str, Style], baselines: Iterable[Mapping[str, Group]]
+) -> dict[str, Style]:
+    """Styles for published curves: the colour of the optimizer's own one, but dotted."""
+    named = {label: group.optimizer_name for of in baselines for label, group in of.items()}
+    fresh = styles([*looks, *(name for name in named.values() if name not in looks)])
+    return {
+        label: Style(looks.get(name, fresh[name]).color, (0, (1, 1.2)), "X")
+        for label, name in named.items()
+    }
+
+
+def _curve_chart(
+    section: Section, groups: Sequence[Group], looks: Mapping[str, Style], panel: Panel
+) -> Chart:
     series = []
     for group in groups:
         drawn = band(group, panel)
@@ -168,7 +188,7 @@ def _curve_chart(section: Section, looks: Mapping[str, Style], panel: Panel) -> 
         f"{section.slug}-{panel.key.replace('_', '-')}",
         panel.title,
         caption,
-        lambda: draw_panel_alone(groups, looks, panel, section.entry),
+        lambda legend: draw_panel_alone(groups, looks, panel, section.entry, legend),
         {
             "x": {"title": "epoch (0: before training)"},
             "y": axis,
@@ -245,7 +265,7 @@ def _sensitivity_charts(section: Section, looks: Mapping[str, Style]) -> list[Ch
             "Sensitivity map",
             f"Each cell is a value of the main hyper-parameter: the darker, the better the final "
             f"{metric}; ×: a run did not finish.",
-            lambda: draw_heat_map(
+            lambda legend: draw_heat_map(
                 {
                     label: {value: scale * mean for value, mean in grid.means().items()}
                     for label, grid in grids.items()
@@ -319,7 +339,7 @@ def _trace_chart(
         "Step sizes",
         "Line: mean step of an epoch; band: smallest to largest step; with the share of steps at "
         "the cap.",
-        lambda: draw_step_sizes(traces, looks, legend=False),
+        lambda legend: draw_step_sizes(traces, looks, legend=legend),
         {
             "x": {"title": "epoch"},
             "y": {"title": "step size", "log": positive},
@@ -362,8 +382,8 @@ def _line_chart(
         name,
         title,
         caption,
-        lambda: draw_lines(
-            lines, looks, x=x, y=y, steps=steps, higher_is_better=higher_is_better, legend=False
+        lambda legend: draw_lines(
+            lines, looks, x=x, y=y, steps=steps, higher_is_better=higher_is_better, legend=legend
         ),
         {
             "x": {"title": x.label, "log": x.log},

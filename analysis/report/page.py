@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from alig_deepobs import __version__
-from alig_deepobs.analysis.plots.style import Style, styles
+from alig_deepobs.analysis.plots.style import styles
 from alig_deepobs.analysis.report.charts import (
     Chart,
+    baseline_looks,
     chart_labels,
     overall_charts,
     section_charts,
 )
 from alig_deepobs.analysis.report.environments import common_environment, environment_table
 from alig_deepobs.analysis.report.gather import Report
+from alig_deepobs.analysis.report.published import published_groups
 from alig_deepobs.analysis.report.rows import page_columns, page_rows
 from alig_deepobs.analysis.report.sections import Section
 from alig_deepobs.analysis.report.swatches import forest, swatch
@@ -105,10 +107,15 @@ def script_json(value: Any) -> str:
 def _context(report: Report) -> dict[str, Any]:
     from markupsafe import Markup
 
+    baselines = {
+        s.slug: published_groups(s) if "deepobs" in report.baselines else {}
+        for s in report.sections
+    }
     looks = styles(chart_labels(report.sections))
+    looks |= baseline_looks(looks, baselines.values())
     several = report.overall is not None and len(report.overall.sections) > 1
     together = overall_charts(report.overall, looks) if several and report.overall else []
-    per_section = {s.slug: section_charts(s, looks) for s in report.sections}
+    per_section = {s.slug: section_charts(s, looks, baselines[s.slug]) for s in report.sections}
     charts = [*together, *(chart for found in per_section.values() for chart in found)]
     environment = environment_table(report.runs)
     drawn = {chart.name: chart.svg() for chart in charts}
@@ -120,7 +127,10 @@ def _context(report: Report) -> dict[str, Any]:
         "looks": looks,
         "summary": summary_table(report.overall) if several and report.overall else None,
         "overall_charts": together,
-        "sections": [_section(section, report, per_section, looks) for section in report.sections],
+        "sections": [
+            _section(section, report, per_section, list(baselines[section.slug]))
+            for section in report.sections
+        ],
         "sensitivity": sensitivity_table(report.sections),
         "environment": environment if environment.rows else None,
         "common": common_environment(report.runs),
@@ -141,7 +151,7 @@ def _section(
     section: Section,
     report: Report,
     charts: dict[str, list[Chart]],
-    looks: dict[str, Style],
+    baselines: list[str],
 ) -> dict[str, Any]:
     rows = page_rows(section, report.baselines)
     return {
@@ -158,7 +168,7 @@ def _section(
         "notes": footnotes(section.board),
         "targets": target_table(section),
         "charts": charts[section.slug],
-        "labels": [row.label for row in section.board.rows],
+        "labels": [*(row.label for row in section.board.rows), *baselines],
         "others": [
             (group.label, group.setting, len(group.runs)) for group in section.others[:_MOST_OTHERS]
         ],

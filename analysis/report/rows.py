@@ -147,8 +147,10 @@ def _published(section: Section) -> list[tuple[PageRow, Interval]]:
         cells: dict[str, Cell] = {
             "headline": Cell(format_interval(row.headline, percent), _key(row.headline.mean)),
             "seeds": Cell(str(len(figures.per_seed)), float(len(figures.per_seed))),
-            "test_loss": Cell("–"),
-            "train_loss": Cell("–"),
+            **{
+                f"{part}_loss": Cell(format_spread(loss), _key(loss.mean))
+                for part, loss in row.losses.items()
+            },
             "target": _target(times),
             "time": Cell("not recorded"),
         }

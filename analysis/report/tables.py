@@ -23,6 +23,9 @@ from alig_deepobs.analysis.targets import (
 )
 from alig_deepobs.errors import UsageError
 
+# Ends of medians of epochs are whole numbers; more resamples would not move them.
+_RESAMPLES = 500
+
 
 def leaderboard_table(section: Section) -> Table:
     """The leaderboard of a problem with its notes."""
@@ -91,9 +94,11 @@ def target_table(section: Section) -> Table | None:
         runs = section.groups[row.label].runs
         epochs = [epochs_until(run, section.entry) for run in runs]
         seconds = [found for run in runs if (found := seconds_until(run, section.entry))]
-        median, low, high = median_interval(epochs)
+        median, low, high = median_interval(epochs, resamples=_RESAMPLES)
         time, time_low, time_high = (
-            median_interval(seconds) if seconds else (None, math.nan, math.nan)
+            median_interval(seconds, resamples=_RESAMPLES)
+            if seconds
+            else (None, math.nan, math.nan)
         )
         reached = sum(found.reached for found in epochs)
         rows.append([
