@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -61,7 +61,7 @@ def to_rich(table: Table, width: int = 80) -> Group:
     for index, row in enumerate(table.rows):
         # Text keeps brackets as they are; a plain string would be read as markup.
         drawn.add_row(*map(Text, row), style="bold" if index in table.strong else None)
-    parts = [Text(table.title, style="bold"), drawn]
+    parts: list[RenderableType] = [Text(table.title, style="bold"), drawn]
     if table.notes:
         parts.append(Text("\n".join(wrapped(note, width) for note in table.notes), style="dim"))
     return Group(*parts)

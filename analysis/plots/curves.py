@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import LineStyleType
 
 from alig_deepobs.analysis.curves import Panel, band, panels, zoom_range
 from alig_deepobs.analysis.groups import Group, group_runs, seeds_text
@@ -31,7 +32,8 @@ from alig_deepobs.results import Outcome, RunResult
 INCHES_PER_PANEL = 4.0
 HEIGHT_INCHES = 4.2
 
-_TARGET_LINE = {"color": "0.35", "linestyle": (0, (4, 3)), "linewidth": 0.9}
+_TARGET_COLOR, _TARGET_WIDTH = "0.35", 0.9
+_TARGET_DASHES: LineStyleType = (0, (4, 3))
 
 
 def plot_curves(results: Sequence[RunResult], entry: ProblemEntry, path: str | Path) -> Path:
@@ -112,7 +114,9 @@ def draw_panel(
     for group, look in zip(groups, looks, strict=True):
         _draw_group(axes, group, look, panel)
     if scaled_target is not None:
-        axes.axhline(scaled_target, **_TARGET_LINE)
+        axes.axhline(
+            scaled_target, color=_TARGET_COLOR, linestyle=_TARGET_DASHES, linewidth=_TARGET_WIDTH
+        )
     tidy(axes, panel.title if title else "", "epoch (0: before training)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     curves = [panel.values(run) for group in groups for run in group.runs]
@@ -158,7 +162,10 @@ def _draw_group(axes: Axes, group: Group, look: Style, panel: Panel) -> None:
 def _handles(groups: Sequence[Group], looks: Sequence[Style], target: bool) -> list[Line2D]:
     handles = [look.handle(_legend_label(group)) for group, look in zip(groups, looks, strict=True)]
     if target:
-        handles.append(Line2D([], [], label="DeepOBS target", **_TARGET_LINE))
+        handles.append(
+            Line2D([], [], label="DeepOBS target", color=_TARGET_COLOR, linestyle=_TARGET_DASHES,
+                   linewidth=_TARGET_WIDTH)
+        )  # fmt: skip
     if any(run.outcome is Outcome.DIVERGED for group in groups for run in group.runs):
         handles.append(
             Line2D([], [], color="0.2", linestyle="none", marker="x", markersize=8,

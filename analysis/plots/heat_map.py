@@ -203,6 +203,7 @@ def _add_scale(figure: Figure, axes: Axes, norm: Normalize, colormap: Colormap, 
     # ScalarMappable's own ticks may be too many for a low figure.
     bar.ax.tick_params(labelsize=8, which="both")
     bar.set_label(literal(f"{label} (×: diverged)"), fontsize=8)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     # As a picture in vector formats: 256 little areas would be most of the file.
-    bar.solids.set_rasterized(True)
+    if bar.solids is not None:
+        bar.solids.set_rasterized(True)

@@ -59,13 +59,15 @@ def plot_overview(
 
 
 def draw_overview(
-    columns: Mapping[str, tuple[ProblemEntry, Sequence[Group]]], title: str = ""
+    columns: Mapping[str, tuple[ProblemEntry, Sequence[Group]]],
+    title: str = "",
+    looks: Mapping[str, Style] | None = None,
 ) -> Figure:
-    """The figure of `plot_overview`."""
+    """The figure of `plot_overview`; ``looks`` are the styles of the labels."""
     if not columns:
         raise UsageError("there is no problem to draw")
     names = dict.fromkeys(group.label for _, groups in columns.values() for group in groups)
-    looks = styles(names)
+    looks = styles(names) if looks is None else looks
     figure = new_figure(3.1 * len(columns) + 0.6, 9.6 + (0.4 if title else 0.0))
     grid = figure.subplots(len(_ROWS), len(columns), squeeze=False, sharex="col")
     for column, (heading, (entry, groups)) in enumerate(columns.items()):

@@ -11,7 +11,12 @@ from alig_deepobs.analysis.groups import Group
 from alig_deepobs.analysis.plots.curves import draw_curves
 from alig_deepobs.analysis.plots.overview import draw_overview
 from alig_deepobs.analysis.plots.style import save_figure, styles
-from alig_deepobs.analysis.report.charts import chart_labels, overall_charts, section_charts
+from alig_deepobs.analysis.report.charts import (
+    baseline_looks,
+    chart_labels,
+    overall_charts,
+    section_charts,
+)
 from alig_deepobs.analysis.report.gather import Report
 from alig_deepobs.analysis.report.published import published_groups
 from alig_deepobs.analysis.report.sections import Section
@@ -34,6 +39,8 @@ def write_figures(report: Report, folder: str | Path) -> list[Path]:
     """
     folder = Path(folder)
     looks = styles(chart_labels(report.sections))
+    published = [published_groups(section) for section in report.sections]
+    looks |= baseline_looks(looks, published)
     written: list[Path] = []
     for section in report.sections:
         curves = draw_curves(list(section.groups.values()), section.entry)
@@ -43,7 +50,7 @@ def write_figures(report: Report, folder: str | Path) -> list[Path]:
                 written += _save(chart.figure(True), folder, chart.name)
     for number, part in enumerate(_parts(report.sections), 1):
         columns = {section.title: _column(section, report) for section in part}
-        written += _save(draw_overview(columns), folder, f"overview-{number}")
+        written += _save(draw_overview(columns, looks=looks), folder, f"overview-{number}")
     if report.overall is not None:
         for chart in overall_charts(report.overall, looks):
             written += _save(chart.figure(True), folder, chart.name)
