@@ -139,7 +139,7 @@ def published_grid(problem: str, optimizer: str) -> list[GridPoint]:
         (36, 0.015848931925, 87.28, 'nonfinite')
     """
     points = []
-    for row in _rows_of(problem, optimizer):
+    for row in published_rows(problem, optimizer):
         if row.seed == FIRST_SEED:
             found = row.metrics[_document()["problems"][problem]["metric"]]
             final = math.nan if row.outcome == "nonfinite" else found.final
@@ -155,7 +155,7 @@ def published_curves(problem: str, optimizer: str) -> dict[str, NDArray[np.float
     Returns:
         ``train_loss``, ``test_loss`` and, where there are any, ``train_accuracy`` and
         ``test_accuracy`` -> array of ten rows (seeds 42 to 51) and one column per epoch from 0.
-        All but the test accuracies are rounded to four significant digits.
+        The headline metric is as recorded, the others are rounded to four significant digits.
 
     Example:
         >>> published_curves("fmnist_2c2d", "adam")["test_accuracy"].shape
@@ -203,9 +203,19 @@ def about_published() -> dict[str, str]:
     return {key: _document()[key] for key in ("source", "licence", "framework", "selection")}
 
 
+def published_table() -> list[TableRow]:
+    """All 1,080 published runs."""
+    return [row for rows in _table().values() for row in rows]
+
+
+def published_rows(problem: str, optimizer: str) -> list[TableRow]:
+    """All runs of an optimizer on a problem; empty where nothing was published."""
+    return _table().get((problem, optimizer), [])
+
+
 def tuned_rows(problem: str, optimizer: str) -> list[TableRow]:
     """The runs at the tuned learning rate, by seed; empty where nothing was published."""
-    rows = _rows_of(problem, optimizer)
+    rows = published_rows(problem, optimizer)
     repeated = {row.learning_rate for row in rows if row.seed != FIRST_SEED}
     return sorted((row for row in rows if row.learning_rate in repeated), key=lambda row: row.seed)
 
@@ -257,10 +267,6 @@ def _run(row: TableRow, position: int) -> RunResult:
         environment={"framework": _document()["framework"]},
         schema_version=0,
     )
-
-
-def _rows_of(problem: str, optimizer: str) -> list[TableRow]:
-    return _table().get((problem, optimizer), [])
 
 
 @functools.cache
