@@ -11,6 +11,7 @@ from alig_deepobs.analysis.groups import Group
 from alig_deepobs.analysis.plots.curves import draw_curves
 from alig_deepobs.analysis.plots.overview import draw_overview
 from alig_deepobs.analysis.plots.style import save_figure, styles
+from alig_deepobs.analysis.report.beside import baseline_groups
 from alig_deepobs.analysis.report.charts import (
     baseline_looks,
     chart_labels,
@@ -18,7 +19,6 @@ from alig_deepobs.analysis.report.charts import (
     section_charts,
 )
 from alig_deepobs.analysis.report.gather import Report
-from alig_deepobs.analysis.report.published import published_groups
 from alig_deepobs.analysis.report.sections import Section
 from alig_deepobs.registry import ProblemEntry
 
@@ -39,7 +39,7 @@ def write_figures(report: Report, folder: str | Path) -> list[Path]:
     """
     folder = Path(folder)
     looks = styles(chart_labels(report.sections))
-    published = [published_groups(section) for section in report.sections]
+    published = [baseline_groups(section, report.baselines) for section in report.sections]
     looks |= baseline_looks(looks, published)
     written: list[Path] = []
     for section in report.sections:
@@ -63,10 +63,8 @@ def _parts(sections: Sequence[Section]) -> list[Sequence[Section]]:
 
 
 def _column(section: Section, report: Report) -> tuple[ProblemEntry, list[Group]]:
-    groups = list(section.groups.values())
-    if "deepobs" in report.baselines:
-        groups += published_groups(section).values()
-    return section.entry, groups
+    baselines = baseline_groups(section, report.baselines)
+    return section.entry, [*section.groups.values(), *baselines.values()]
 
 
 def _save(figure: Figure, folder: Path, name: str) -> list[Path]:

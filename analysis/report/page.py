@@ -15,6 +15,7 @@ from typing import Any
 
 from alig_deepobs import __version__
 from alig_deepobs.analysis.plots.style import styles
+from alig_deepobs.analysis.report.beside import baseline_groups
 from alig_deepobs.analysis.report.charts import (
     Chart,
     baseline_looks,
@@ -24,7 +25,6 @@ from alig_deepobs.analysis.report.charts import (
 )
 from alig_deepobs.analysis.report.environments import common_environment, environment_table
 from alig_deepobs.analysis.report.gather import Report
-from alig_deepobs.analysis.report.published import published_groups
 from alig_deepobs.analysis.report.rows import page_columns, page_rows
 from alig_deepobs.analysis.report.sections import Section
 from alig_deepobs.analysis.report.swatches import forest, swatch
@@ -107,10 +107,7 @@ def script_json(value: Any) -> str:
 def _context(report: Report) -> dict[str, Any]:
     from markupsafe import Markup
 
-    baselines = {
-        s.slug: published_groups(s) if "deepobs" in report.baselines else {}
-        for s in report.sections
-    }
+    baselines = {s.slug: baseline_groups(s, report.baselines) for s in report.sections}
     looks = styles(chart_labels(report.sections))
     looks |= baseline_looks(looks, baselines.values())
     several = report.overall is not None and len(report.overall.sections) > 1

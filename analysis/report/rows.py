@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from alig_deepobs.analysis.leaderboard import Leaderboard, Row
+from alig_deepobs.analysis.report.beside import BaselineRow, baseline_rows
 from alig_deepobs.analysis.report.commands import reproduce_command
-from alig_deepobs.analysis.report.published import ORIGIN, baseline_rows
 from alig_deepobs.analysis.report.sections import Section
 from alig_deepobs.analysis.report.tables import seconds_text
 from alig_deepobs.analysis.statistics import Interval
@@ -40,6 +40,7 @@ class PageRow:
         command: repeats the runs; empty where it is not known.
         notes: what a reader must know.
         framework, outcomes: for the filters.
+        look: label by which the charts know it.
     """
 
     rank: str
@@ -54,7 +55,8 @@ class PageRow:
     command: str
     notes: tuple[str, ...]
     framework: str
-    outcomes: tuple[str, ...] = field(default=())
+    outcomes: tuple[str, ...] = ()
+    look: str = ""
 
     @property
     def search(self) -> str:
@@ -77,11 +79,12 @@ def page_columns(section: Section) -> list[tuple[str, str]]:
 
 def page_rows(section: Section, baselines: Sequence[str]) -> list[PageRow]:
     """Own rows and, where they are wanted, the published ones, in the order of their results."""
-    published = _published(section) if "deepobs" in baselines else []
-    intervals = [row.headline for row in section.board.rows] + [item[1] for item in published]
-    axis = _axis(intervals)
+    beside = baseline_rows(section, baselines)
+    axis = _axis([row.headline for row in (*section.board.rows, *beside)])
     own = [_own(section, row, axis) for row in section.board.rows]
-    theirs = [_with_forest(row, interval, axis) for row, interval in published]
+    theirs = [
+        replace(_baseline(section, row), forest=_forest(row.headline, axis)) for row in beside
+    ]
     # A published row stands where its mean would rank; own rows keep their order.
     merged: list[PageRow] = list(own)
     sign = -1.0 if section.entry.higher_is_better else 1.0
@@ -132,45 +135,42 @@ def _own(section: Section, row: Row, axis: tuple[float, float] | None) -> PageRo
         notes=(*([f"{row.note}."] if row.note else []), *flags),
         framework=group.runs[0].framework,
         outcomes=tuple(outcomes),
+        look=row.label,
     )
 
 
-def _published(section: Section) -> list[tuple[PageRow, Interval]]:
-    percent = section.entry.metric == "accuracy"
-    found = []
-    for row in baseline_rows(section):
-        figures = row.figures
-        times = [
-            TimeToTarget(float(figures.num_epochs if epoch is None else epoch), epoch is not None)
-            for epoch in figures.epochs_to_target.values()
-        ]
-        cells: dict[str, Cell] = {
-            "headline": Cell(format_interval(row.headline, percent), _key(row.headline.mean)),
-            "seeds": Cell(str(len(figures.per_seed)), float(len(figures.per_seed))),
-            **{
-                f"{part}_loss": Cell(format_spread(loss), _key(loss.mean))
-                for part, loss in row.losses.items()
-            },
-            "target": _target(times),
-            "time": Cell("not recorded"),
-        }
-        page_row = PageRow(
-            rank="",
-            label=row.label,
-            origin=ORIGIN,
-            verdict="published" if row.comparable else "published, other protocol",
-            tone="baseline",
-            cells=cells,
-            forest=None,
-            setting=row.setting,
-            source="learning rate: best final test result of one seed among 36",
-            command="",
-            notes=tuple(f"{caveat}." for caveat in row.caveats),
-            framework="tensorflow",
-            outcomes=("published",),
-        )
-        found.append((page_row, row.headline))
-    return found
+def _baseline(section: Section, row: BaselineRow) -> PageRow:
+    percent, n = section.entry.metric == "accuracy", len(row.group.runs)
+    cells = {
+        "headline": Cell(format_interval(row.headline, percent), _key(row.headline.mean)),
+        "seeds": Cell(str(n), float(n)),
+        **{
+            f"{part}_loss": Cell(format_spread(loss), _key(loss.mean))
+            for part, loss in row.losses.items()
+        },
+        "target": _target(row.times) if row.times else Cell("–"),
+        "time": Cell(
+            seconds_text(row.seconds.mean) if row.seconds.n else "not recorded",
+            _key(row.seconds.mean),
+        ),
+    }
+    word = "published" if row.kind == "deepobs" else "measured"
+    return PageRow(
+        rank="",
+        label=row.label,
+        origin=row.origin,
+        verdict=word if row.comparable else f"{word}, other protocol",
+        tone="baseline",
+        cells=cells,
+        forest=None,
+        setting=row.group.setting or "no hyper-parameters",
+        source=row.source,
+        command=reproduce_command(row.group),
+        notes=tuple(f"{caveat}." for caveat in row.caveats),
+        framework=row.group.runs[0].framework,
+        outcomes=("baseline",),
+        look=row.curve_label,
+    )
 
 
 def _verdict(board: Leaderboard, row: Row) -> tuple[str, str]:
@@ -230,10 +230,6 @@ def _forest(
     )
     a, b, c = ((end - low) / (high - low) for end in ends)
     return a, b, c
-
-
-def _with_forest(row: PageRow, interval: Interval, axis: tuple[float, float] | None) -> PageRow:
-    return replace(row, forest=_forest(interval, axis))
 
 
 def _key(value: float) -> float | None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from rich.console import Console, Group
 from rich.text import Text
 
+from alig_deepobs.analysis.report.beside import baseline_table
 from alig_deepobs.analysis.report.environments import environment_table
 from alig_deepobs.analysis.report.gather import Report
-from alig_deepobs.analysis.report.published import baseline_table
 from alig_deepobs.analysis.report.tables import (
     leaderboard_table,
     sensitivity_table,
