@@ -14,6 +14,7 @@ from alig_deepobs.baselines import (
 )
 from alig_deepobs.baselines.compact import read_compact
 from alig_deepobs.baselines.condense import grid_run, write_compact
+from alig_deepobs.baselines.published import tuples_for_lists
 from alig_deepobs.errors import ResultError
 from alig_deepobs.registry import find_testproblem, resolve_optimizer
 from alig_deepobs.results import Outcome
@@ -31,10 +32,9 @@ def test_every_file(problem):
     assert {run.optimizer for run in runs} == OPTIMIZERS
     seeds = {}
     for run in runs:
-        seeds.setdefault((run.optimizer, str(run.optimizer_hyperparams)), set()).add(
-            run.random_seed
-        )
-        resolve_optimizer(Setting(run.optimizer, run.optimizer_hyperparams))
+        setting = run.optimizer, str(run.optimizer_hyperparams)
+        seeds.setdefault(setting, set()).add(run.random_seed)
+        resolve_optimizer(Setting(run.optimizer, tuples_for_lists(run.optimizer_hyperparams)))
         assert run.testproblem == problem
         assert run.data_label
         assert "synthetic" not in run.data_label
@@ -103,12 +103,8 @@ def test_files_of_runs(tmp_path):
     assert back[0].train_losses == back[0].train_data_losses
     assert back[0].environment == {"device": "cpu", "started": "2026-01-02", "note": "a note"}
     assert grid == [grid_run(tuning), grid_run(failed)]
-    assert (grid[0].valid, grid[0].test, grid[0].initial, grid[0].metric) == (
-        89.0,
-        87.5,
-        353.5,
-        "loss",
-    )
+    assert (grid[0].valid, grid[0].test, grid[0].initial) == (89.0, 87.5, 353.5)
+    assert grid[0].metric == "loss"
     assert (grid[1].valid, grid[1].test, grid[1].outcome) == (None, None, "diverged")
 
 
