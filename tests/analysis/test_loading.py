@@ -7,9 +7,11 @@ from alig_deepobs.analysis import (
     Found,
     LoadProblem,
     epochs_frame,
+    group_runs,
     iter_results,
     load_results,
     runs_frame,
+    seed_gaps,
 )
 from alig_deepobs.errors import UsageError
 from alig_deepobs.results import write_result
@@ -137,3 +139,10 @@ def test_only_one_run_is_held_at_a_time(tmp_path, make_run):
     for path in tmp_path.rglob("random_seed__2*.json"):
         path.write_text("{")
     assert [type(found) for found in stream] == [Found, LoadProblem]
+
+
+def test_unequal_seeds(make_run, accuracy_problem):
+    runs = [make_run("SGD", seed) for seed in (1, 2, 3, 4)] + [make_run("Adam", 2)]
+    groups = group_runs(runs, accuracy_problem)
+    assert seed_gaps(groups) == ["Adam has no run of seeds 1, 3, 4"]
+    assert seed_gaps(groups[1:]) == []
