@@ -16,7 +16,7 @@ from alig_deepobs.analysis.aggregate import (
 from alig_deepobs.analysis.budget import BudgetCurve, budget_curve
 from alig_deepobs.analysis.flags import Flag, collapsed, find_flags
 from alig_deepobs.analysis.frames import epochs_frame, runs_frame, write_csv
-from alig_deepobs.analysis.groups import ComparisonKey, comparable_groups
+from alig_deepobs.analysis.groups import ComparisonKey, Group, comparable_groups, group_runs, seed_gaps
 from alig_deepobs.analysis.intervals import bootstrap_interval, stratified_interval
 from alig_deepobs.analysis.leaderboard import Leaderboard, Row, leaderboard
 from alig_deepobs.analysis.loading import (
@@ -75,6 +75,7 @@ __all__ = [
     "Flag",
     "Found",
     "GoodRange",
+    "Group",
     "Interval",
     "Leaderboard",
     "LoadProblem",
@@ -97,6 +98,7 @@ __all__ = [
     "find_flags",
     "format_interval",
     "good_range",
+    "group_runs",
     "holm",
     "interquartile_mean",
     "iter_results",
@@ -120,6 +122,7 @@ __all__ = [
     "runs_frame",
     "score_profile",
     "seconds_until",
+    "seed_gaps",
     "stratified_interval",
     "survival_curve",
     "write_csv",

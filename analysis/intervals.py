@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 Statistic = Callable[[Array], float]
 
 RESAMPLES = 2000
-"""Resamples of a bootstrap: the ends of a 95 % interval then wander by about 3 % of its width."""
+"""Resamples of a bootstrap: the ends of a 95 % interval then wander by about 2 % of its width."""
 
 
 def bootstrap_interval(

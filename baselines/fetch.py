@@ -47,7 +47,9 @@ def download(url: str = URL) -> Path:
 
     folder = cache_dir() / "baselines"
     name = f"DeepOBS_Baselines-{COMMIT[:7]}" + (".zip" if url.endswith(".zip") else ".tar.gz")
-    logging.getLogger("pooch").setLevel(logging.WARNING)  # its advice is for developers
+    its_logger = pooch.get_logger()
+    level = its_logger.level
+    its_logger.setLevel(logging.WARNING)  # its advice on digests is for developers
     try:
         return Path(pooch.retrieve(url, None, name, folder))
     except (OSError, ValueError) as error:  # requests' errors are OSErrors
@@ -56,6 +58,8 @@ def download(url: str = URL) -> Path:
             f"the official baselines could not be downloaded from {url} ({short_reason(error)}); "
             "`alig-deepobs baselines import` takes a clone or an archive that you have"
         ) from error
+    finally:
+        its_logger.setLevel(level)
 
 
 def verify(archive: Path) -> Agreement:

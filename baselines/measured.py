@@ -1,6 +1,6 @@
 """What this project measured: ALI-G, SGD, Momentum and Adam on the problems that run on a CPU.
 
-One JSON file per test problem in ``measured/``, in the form of `alig_deepobs.baselines.compact`:
+One JSON file per test problem in ``measured/``, in the form of `alig_deepobs.baselines.condense`:
 every run with its setting and where that comes from, seed, outcome, curves (six digits), times,
 environment and data label. The grids that settings were chosen from are there, too, with the ends
 of their curves: for sensitivity and tuning budget.

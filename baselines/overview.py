@@ -17,11 +17,12 @@ from alig_deepobs.baselines.published import (
     published_problems,
     published_result,
     published_rows,
+    tuples_for_lists,
 )
 from alig_deepobs.baselines.store import stored_results
 from alig_deepobs.baselines.summary import summarize
 from alig_deepobs.errors import unknown_name
-from alig_deepobs.registry import testproblems
+from alig_deepobs.registry import optimizers, testproblems
 from alig_deepobs.results import Outcome, RunResult
 
 OPTIMIZERS = {"sgd": "SGD", "momentum": "Momentum", "adam": "Adam"}
@@ -39,6 +40,7 @@ class Line:
     Attributes:
         source: ``published``, ``measured`` or the name of an import.
         optimizer: its label.
+        optimizer_key: its name in the registry, empty if not recorded.
         setting: hyper-parameters.
         setting_source: where the setting comes from.
         metric: ``test_accuracy`` (a fraction) or ``test_loss`` (data term where it is known).
@@ -54,6 +56,7 @@ class Line:
 
     source: str
     optimizer: str
+    optimizer_key: str
     setting: dict[str, Any]
     setting_source: str
     metric: str
@@ -111,7 +114,7 @@ def cells(line: Line) -> tuple[str, ...]:
     return (
         line.source,
         line.optimizer,
-        ", ".join(f"{key}={_short(value)}" for key, value in line.setting.items()),
+        ", ".join(f"{key}={_short(value)}" for key, value in _telling(line).items()),
         str(len(line.seeds)),
         str(line.num_epochs),
         _with_spread(mean, spread, percent),
@@ -123,7 +126,7 @@ def cells(line: Line) -> tuple[str, ...]:
 
 def as_plain_data(problem: str, lines: list[Line], with_grid: bool) -> dict[str, Any]:
     """The same for JSON; numbers that are not finite are None."""
-    found: dict[str, Any] = {"results": [dataclasses.asdict(line) for line in lines]}
+    found: dict[str, Any] = {"results": [_finite(dataclasses.asdict(line)) for line in lines]}
     if with_grid and problem in published_problems():
         facts = published_facts(problem)
         found["published"] = {
@@ -184,6 +187,7 @@ def _published_line(problem: str, optimizer: str) -> Line | None:
     return Line(
         source="published",
         optimizer=OPTIMIZERS[optimizer],
+        optimizer_key=optimizer,
         setting=found.params,
         setting_source=about_published()["selection"],
         metric=found.metric,
@@ -220,7 +224,8 @@ def _run_line(source: str, runs: list[RunResult]) -> Line:
     return Line(
         source=source,
         optimizer=first.optimizer_name,
-        setting=dict(first.optimizer_hyperparams),
+        optimizer_key=first.optimizer,
+        setting=tuples_for_lists(first.optimizer_hyperparams),
         setting_source=first.setting_source,
         metric="test_accuracy" if accuracy else "test_loss",
         seeds=tuple(sorted(run.random_seed for run in runs)),
@@ -249,6 +254,30 @@ def _first(curve: list[float], target: float | None, accuracy: bool) -> int | No
 def _median_epoch(epochs: list[int | None]) -> float | None:
     median = statistics.median(math.inf if epoch is None else epoch for epoch in epochs)
     return float(median) if math.isfinite(median) else None
+
+
+def _finite(value: Any) -> Any:
+    """The same with texts for infinite numbers, such as the cap of an uncapped step."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _telling(line: Line) -> dict[str, Any]:
+    """The hyper-parameters without those that only repeat a default."""
+    entry = optimizers().get(line.optimizer_key)
+    if entry is None:
+        return line.setting
+    always = (entry.main_hyperparameter, "momentum")
+    return {
+        key: value
+        for key, value in line.setting.items()
+        if key in always
+        or key not in entry.hyperparameters
+        or value != entry.hyperparameters[key].default
+    }
 
 
 def _with_spread(mean: float, spread: float, percent: bool) -> str:
