@@ -88,15 +88,9 @@ def make_overall(sections: Sequence[Section]) -> Overall | None:
     counts = Counter(name for rows in best.values() for name in rows)
     if not counts:
         return None
-    often = max(counts.values())
-    names = [name for name in counts if counts[name] >= max(1, often / 2)]
-    chosen = [section for section in sections if all(n in best[section.slug] for n in names)]
-    if not chosen:
-        # No problem has them all: only those that are everywhere.
-        names = [name for name in counts if counts[name] == len(sections)]
-        chosen = list(sections)
+    names, chosen = _largest_table(sections, best, counts)
     names.sort()
-    if len(names) < 2:
+    if not chosen:
         return None
     rows = {section.slug: {name: best[section.slug][name] for name in names} for section in chosen}
     left_out += [f"{s.title}: not run with all of them" for s in sections if s not in chosen]
@@ -122,6 +116,21 @@ def _one_for_each_problem(sections: Sequence[Section]) -> list[Section]:
         if known is None or len(section.runs) > len(known.runs):
             most[section.entry.name] = section
     return list(most.values())
+
+
+def _largest_table(
+    sections: Sequence[Section], best: dict[str, dict[str, Group]], counts: Counter[str]
+) -> tuple[list[str], list[Section]]:
+    """Optimizers and problems without a gap: as many results as possible, then problems."""
+    ordered = sorted(counts, key=lambda name: (-counts[name], name))
+    found: tuple[list[str], list[Section]] = ([], [])
+    for k in range(2, len(ordered) + 1):
+        names = ordered[:k]
+        having = [s for s in sections if all(name in best[s.slug] for name in names)]
+        size = (k * len(having), len(having))
+        if size > (len(found[0]) * len(found[1]), len(found[1])):
+            found = (names, having)
+    return found
 
 
 def _best_rows(section: Section) -> dict[str, Group]:

@@ -190,5 +190,5 @@
   showTheme();
 
   addEventListener("beforeprint", () => all("details").forEach((item) => { item.open = true; }));
-  document.documentElement.dataset.ready = "true";
+  document.documentElement.dataset.ready = String(Math.round(performance.now()));
 })();
