@@ -33,6 +33,7 @@ from alig_deepobs.analysis.report.tables import (
     skipped_table,
     summary_table,
     target_table,
+    without_flagged,
 )
 from alig_deepobs.analysis.tables import footnotes
 from alig_deepobs.errors import UsageError
@@ -162,7 +163,7 @@ def _section(
         "winner": _winner(section),
         "published": any(row.tone == "baseline" for row in rows),
         "flags": [flag.text for flag in section.flags if not flag.label],
-        "notes": footnotes(section.board),
+        "notes": without_flagged(section, footnotes(section.board)),
         "targets": target_table(section),
         "charts": charts[section.slug],
         "labels": [*(row.label for row in section.board.rows), *baselines],

@@ -36,11 +36,17 @@ def leaderboard_table(section: Section) -> Table:
         columns=[Column(title, right) for title, right in zip(titles, rights, strict=True)],
         rows=rows,
         frame=section.board.to_frame(),
-        notes=[*notes, *(flag.text for flag in section.flags)],
+        notes=[*without_flagged(section, notes), *(flag.text for flag in section.flags)],
         strong=frozenset(
             i for i, row in enumerate(section.board.rows) if row.rank == 1 or row.tied
         ),
     )
+
+
+def without_flagged(section: Section, notes: Sequence[str]) -> list[str]:
+    """The notes of a leaderboard without the one that a flag says with its evidence."""
+    flagged = any(flag.kind == "non_interpolating" for flag in section.flags)
+    return [note for note in notes if not (flagged and note.startswith("This problem does not"))]
 
 
 def summary_table(overall: Overall) -> Table:
