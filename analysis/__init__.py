@@ -16,7 +16,13 @@ from alig_deepobs.analysis.aggregate import (
 from alig_deepobs.analysis.budget import BudgetCurve, budget_curve
 from alig_deepobs.analysis.flags import Flag, collapsed, find_flags
 from alig_deepobs.analysis.frames import epochs_frame, runs_frame, write_csv
-from alig_deepobs.analysis.groups import ComparisonKey, Group, comparable_groups, group_runs, seed_gaps
+from alig_deepobs.analysis.groups import (
+    ComparisonKey,
+    Group,
+    comparable_groups,
+    group_runs,
+    seed_gaps,
+)
 from alig_deepobs.analysis.intervals import bootstrap_interval, stratified_interval
 from alig_deepobs.analysis.leaderboard import Leaderboard, Row, leaderboard
 from alig_deepobs.analysis.loading import (
