@@ -11,9 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from alig_deepobs.analysis.frames import params_text, setting_params
+from alig_deepobs.analysis.frames import (
+    epochs_finished,
+    headline_curve,
+    params_text,
+    setting_params,
+)
 from alig_deepobs.errors import ResultError, UsageError
-from alig_deepobs.results import RunResult, parse_result
+from alig_deepobs.registry import testproblems
+from alig_deepobs.results import Outcome, RunResult, parse_result
 
 
 class LoadProblem(NamedTuple):
@@ -143,7 +149,24 @@ def _read(path: Path, digests: dict[bytes, Path], light: bool) -> Found | LoadPr
         return LoadProblem(path, f"not a usable result: {error!r}")
     if first != path:
         return LoadProblem(path, f"the same run as {first}")
+    lack = _lack(result)
+    if lack:
+        return LoadProblem(path, f"{path} {lack}")
     return Found(path, replace(result, minibatch_train_losses=[]) if light else result)
+
+
+def _lack(result: RunResult) -> str:
+    """What a finished run lacks to be judged; empty if nothing."""
+    if result.outcome is not Outcome.DONE:
+        return ""
+    entry = testproblems().get(result.testproblem)
+    if entry is not None and not headline_curve(result, entry):
+        # The beta of DeepOBS 1.2 drops all accuracies where one of them is exactly 0.
+        return f"has no test {entry.metric}, by which {result.testproblem} is judged"
+    finished = epochs_finished(result)
+    if result.schema_version == 0 and finished < result.num_epochs:
+        return f"ends after {finished} of {result.num_epochs} epochs"
+    return ""
 
 
 def _identity(result: RunResult) -> tuple[object, ...]:

@@ -146,3 +146,26 @@ def test_unequal_seeds(make_run, accuracy_problem):
     groups = group_runs(runs, accuracy_problem)
     assert seed_gaps(groups) == ["Adam has no run of seeds 1, 3, 4"]
     assert seed_gaps(groups[1:]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"test_accuracies": []}, "no test accuracy, by which mnist_mlp is judged"),
+        ({"num_epochs": 9}, "ends after 1 of 9 epochs"),
+    ],
+)
+def test_runs_of_deepobs_that_cannot_be_judged(tmp_path, changes, word):
+    folder = tmp_path / "mnist_mlp" / "SGD" / "num_epochs__1__batch_size__128__lr__1.e-02"
+    folder.mkdir(parents=True)
+    record = {
+        "train_losses": [2.1, 1.9], "test_losses": [2.3, 2.05], "test_accuracies": [0.1, 0.2],
+        "train_accuracies": [0.1, 0.2], "minibatch_train_losses": [2.0],
+        "optimizer_name": "SGD", "optimizer_hyperparams": {"lr": 0.01}, "training_params": {},
+        "testproblem": "mnist_mlp", "batch_size": 128, "num_epochs": 1, "random_seed": 43,
+    }  # fmt: skip
+    (folder / "good.json").write_text(json.dumps(record))
+    (folder / "lacking.json").write_text(json.dumps({**record, **changes}))
+    loaded = load_results(tmp_path)
+    assert len(loaded.results) == 1
+    assert word in reasons(loaded)["lacking.json"]
