@@ -6,7 +6,7 @@ A file that cannot be used never stops the rest: it is reported with its name an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -49,10 +49,7 @@ class Loaded(NamedTuple):
 
 
 def load_results(
-    folders: str | Path | Sequence[str | Path],
-    with_tuning: bool = False,
-    light: bool = False,
-    check: Callable[[RunResult], None] | None = None,
+    folders: str | Path | Sequence[str | Path], with_tuning: bool = False, light: bool = False
 ) -> Loaded:
     """Reads every result in folders: ours and those of DeepOBS 1.1 and 1.2.
 
@@ -63,8 +60,6 @@ def load_results(
         folders: one or several; see `iter_results`.
         with_tuning: also the runs that only served to choose a setting, which are no results.
         light: without the mini-batch losses, for large folders.
-        check: raises a `UsageError` for a run that is of no use to the caller; the run is then
-            reported as a problem.
 
     Raises:
         UsageError: there is no such folder.
@@ -74,12 +69,6 @@ def load_results(
     for found in iter_results(folders, with_tuning, light):
         if isinstance(found, LoadProblem):
             problems.append(found)
-            continue
-        try:
-            if check is not None:
-                check(found.result)
-        except UsageError as error:
-            problems.append(LoadProblem(found.path, str(error)))
             continue
         key = _identity(found.result)
         # Taken out first, so that the later run also takes the later place.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alig_deepobs.analysis.loading import LoadProblem, load_results
 from alig_deepobs.analysis.report.overall import Overall, make_overall
-from alig_deepobs.analysis.report.sections import Section, check_headline, make_sections
+from alig_deepobs.analysis.report.sections import Section, make_sections
 from alig_deepobs.errors import UsageError
 from alig_deepobs.results import RunResult
 
@@ -53,7 +53,7 @@ def gather(folders: Sequence[str | Path], baselines: Sequence[str] = ()) -> Repo
     Raises:
         UsageError: there is no such folder, or no usable result in any of them.
     """
-    loaded = load_results(folders, with_tuning=True, light=True, check=check_headline)
+    loaded = load_results(folders, with_tuning=True, light=True)
     runs = [run for run in loaded.results if run.purpose != "tuning"]
     tuning = [run for run in loaded.results if run.purpose == "tuning"]
     skipped = loaded.problems

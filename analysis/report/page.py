@@ -16,8 +16,8 @@ from typing import Any
 from alig_deepobs import __version__
 from alig_deepobs.analysis.plots.style import styles
 from alig_deepobs.analysis.report.beside import baseline_groups
+from alig_deepobs.analysis.report.chart import Chart
 from alig_deepobs.analysis.report.charts import (
-    Chart,
     baseline_looks,
     chart_labels,
     overall_charts,

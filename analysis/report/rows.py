@@ -80,7 +80,7 @@ def page_columns(section: Section) -> list[tuple[str, str]]:
 def page_rows(section: Section, baselines: Sequence[str]) -> list[PageRow]:
     """Own rows and, where they are wanted, the published ones, in the order of their results."""
     beside = baseline_rows(section, baselines)
-    axis = _axis([row.headline for row in (*section.board.rows, *beside)])
+    axis = _axis([*(row.headline for row in section.board.rows), *(row.headline for row in beside)])
     own = [_own(section, row, axis) for row in section.board.rows]
     theirs = [
         replace(_baseline(section, row), forest=_forest(row.headline, axis)) for row in beside

@@ -21,7 +21,6 @@ from alig_deepobs.analysis.frames import (
 from alig_deepobs.analysis.groups import ComparisonKey, Group, comparable_groups, group_runs
 from alig_deepobs.analysis.leaderboard import Leaderboard, leaderboard
 from alig_deepobs.analysis.tables import header_line
-from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import ProblemEntry, optimizers, testproblems
 from alig_deepobs.results import RunResult
 
@@ -294,14 +293,3 @@ def _key_words(key: ComparisonKey) -> tuple[str, str, str, str, str]:
     epochs = f"{key.num_epochs} epoch{'' if key.num_epochs == 1 else 's'}"
     label, split = key.data_label or "data not recorded", f"{key.split} split"
     return (key.testproblem, label, split, epochs, key.problem_options)
-
-
-def check_headline(run: RunResult) -> None:
-    """Refuses a finished run that lacks what its problem is ranked by.
-
-    Raises:
-        UsageError: it does; the message says what is missing.
-    """
-    entry = entry_for(run.testproblem, [run])
-    if math.isnan(final_value(run, headline_curve(run, entry))) and run.outcome.value == "done":
-        raise UsageError(f"a finished run of {run.testproblem} without test {entry.metric}")

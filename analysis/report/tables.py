@@ -227,7 +227,7 @@ def seconds_text(seconds: float) -> str:
 
     Example:
         >>> seconds_text(0.0123), seconds_text(75.0), seconds_text(9000.0)
-        ('12 ms', '75 s', '2.5 h')
+        ('12.3 ms', '75 s', '2.5 h')
     """
     if seconds < 1:
         return f"{1000 * seconds:.3g} ms"

@@ -154,7 +154,7 @@ def test_bad_files_are_named_and_the_rest_is_analysed(call, tmp_path, run_maker)
     for name in broken:
         assert name in err, name
     assert f"{len(broken)} files skipped" in err
-    assert "without test accuracy" in err
+    assert "has no test accuracy" in err
     page = (tmp_path / "page.html").read_text()
     assert f"{len(broken)} files skipped" in page
     assert all(name in page for name in broken)
