@@ -271,12 +271,12 @@ def _telling(line: Line) -> dict[str, Any]:
     if entry is None:
         return line.setting
     always = (entry.main_hyperparameter, "momentum")
+    declared = entry.hyperparameters
     return {
-        key: value
-        for key, value in line.setting.items()
-        if key in always
-        or key not in entry.hyperparameters
-        or value != entry.hyperparameters[key].default
+        key: line.setting[key]
+        for key in dict.fromkeys([*declared, *line.setting])
+        if key in line.setting
+        and (key in always or key not in declared or line.setting[key] != declared[key].default)
     }
 
 
