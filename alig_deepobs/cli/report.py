@@ -40,7 +40,7 @@ def report(
     csv: str | None,
     figures: str | None,
 ) -> int:
-    r"""Say what results folders show: leaderboards, statistics, sensitivity, environments.
+    """Say what results folders show: leaderboards, statistics, sensitivity, environments.
 
     Reads results of this package and of DeepOBS 1.1 and 1.2. Without a flag for a file, the
     report is printed. Exit code 1 if a file was skipped; its name and the reason are shown.
@@ -50,8 +50,9 @@ def report(
       alig-deepobs report results
       alig-deepobs report results --html report.html
       alig-deepobs report mine theirs --baselines none --latex tables --figures figures
-    """
+    """  # noqa: D301 - click looks for the character itself
     from alig_deepobs.analysis.report import gather
+    from alig_deepobs.analysis.report.tables import reason_without_path
     from alig_deepobs.errors import UsageError
 
     if "none" in baselines and len(set(baselines)) > 1:
@@ -68,7 +69,7 @@ def report(
     for path in written:
         click.echo(f"written: {path}")
     for item in found.skipped:
-        click.echo(f"skipped: {item.path}: {item.reason}", err=True)
+        click.echo(f"skipped: {item.path}: {reason_without_path(item)}", err=True)
     if found.skipped:
         count = len(found.skipped)
         click.echo(f"{count} file{'' if count == 1 else 's'} skipped", err=True)

@@ -70,14 +70,17 @@ def draw_overview(
     looks = styles(names) if looks is None else looks
     figure = new_figure(3.1 * len(columns) + 0.6, 9.6 + (0.4 if title else 0.0))
     grid = figure.subplots(len(_ROWS), len(columns), squeeze=False, sharex="col")
+    named: set[str] = set()
     for column, (heading, (entry, groups)) in enumerate(columns.items()):
         drawn = []
         for line, row in enumerate(_ROWS):
             axes = grid[line][column]
             if _draw(axes, entry, groups, looks, row):
                 drawn.append(axes)
+                # A row is named at its first panel, which may stand in a later column.
+                axes.set_ylabel("" if row[1] in named else row[1], fontsize=9)
+                named.add(row[1])
             axes.set_xlabel("")
-            axes.set_ylabel(row[1] if column == 0 else "", fontsize=9)
         # The epochs stand below the last panel that there is, not below an empty one.
         for axes in drawn[-1:]:
             axes.set_xlabel("epoch", fontsize=9)

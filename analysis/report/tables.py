@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from alig_deepobs.analysis.loading import LoadProblem
 from alig_deepobs.analysis.plots.heat_map import value_text
 from alig_deepobs.analysis.report.gather import Report
 from alig_deepobs.analysis.report.overall import Overall
@@ -199,7 +200,7 @@ def sensitivity_table(sections: Sequence[Section]) -> Table | None:
 
 def skipped_table(report: Report) -> Table:
     """The files that are no usable results, and why."""
-    rows = [[str(item.path), item.reason.replace(f"{item.path} ", "")] for item in report.skipped]
+    rows = [[str(item.path), reason_without_path(item)] for item in report.skipped]
     return Table(
         name="skipped",
         title=f"Skipped: {len(rows)} file{'' if len(rows) == 1 else 's'}",
@@ -207,6 +208,11 @@ def skipped_table(report: Report) -> Table:
         rows=rows,
         frame=pd.DataFrame(rows, columns=["file", "reason"]),
     )
+
+
+def reason_without_path(item: LoadProblem) -> str:
+    """Why a file was skipped, for a line that names the file anyway."""
+    return item.reason.removeprefix(f"{item.path} ").removeprefix(f"{item.path}: ")
 
 
 def grid_range(grid: Grid, higher_is_better: bool) -> GoodRange | None:

@@ -74,7 +74,7 @@ def about(report: Report) -> list[str]:
             "sensitivity, never as a result"
         )
     if report.skipped:
-        lines.append(f"{_count(len(report.skipped), 'file')} skipped: see the end")
+        lines.append(f"{_count(len(report.skipped), 'file')} skipped")
     return lines
 
 
