@@ -293,10 +293,26 @@ def read_result(path: str | Path) -> RunResult:
     """
     path = Path(path)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        raw = path.read_bytes()
     except OSError as error:
         raise ResultError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:
+    return parse_result(raw, path)
+
+
+def parse_result(raw: bytes, path: Path) -> RunResult:
+    """Reads the bytes of a result, of any dialect.
+
+    Args:
+        raw: the content of the file.
+        path: its name, for messages; files of DeepOBS that do not name their problem are told by
+            their folder.
+
+    Raises:
+        ResultError: as in `read_result`.
+    """
+    try:
+        record = json.loads(raw)
+    except (ValueError, RecursionError) as error:
         raise ResultError(f"{path} is not a JSON file: {error}") from error
     if not isinstance(record, dict) or "test_losses" not in record:
         raise ResultError(f"{path} is not a result: it has no test_losses")
@@ -319,9 +335,33 @@ def _from_ours(record: Mapping[str, Any], path: Path) -> RunResult:
             name: float(value) if value in ("inf", "-inf") else value
             for name, value in record["optimizer_hyperparams"].items()
         }
-        return RunResult(**{**values, "outcome": Outcome(record["outcome"])})
-    except (KeyError, TypeError, ValueError) as error:
+        result = RunResult(**{**values, "outcome": Outcome(record["outcome"])})
+        _check_kinds(result)
+    except KeyError as error:
+        raise ResultError(f"{path} is not a complete result: it has no {error}") from error
+    except (AttributeError, OverflowError, TypeError, ValueError) as error:
         raise ResultError(f"{path} is not a complete result: {error}") from error
+    return result
+
+
+def _check_kinds(result: RunResult) -> None:
+    """Finds a value of a wrong kind when a file is read, not in the middle of a report.
+
+    Raises:
+        TypeError, ValueError: there is one, or a number that is not finite, which this package
+            never writes.
+    """
+    for item in fields(RunResult):
+        value = getattr(result, item.name)
+        name = str(item.type)
+        kind = _KINDS.get(name.partition("[")[0])
+        if kind is not None and (not isinstance(value, kind) or (kind is int and value is True)):
+            raise TypeError(f"{item.name} is {str(value)[:40]!r}")
+        if name == "list[float]" and not all(map(math.isfinite, value)):
+            raise ValueError(f"{item.name} holds a number that is not finite")
+
+
+_KINDS: dict[str, type] = {"str": str, "int": int, "list": list, "dict": dict}
 
 
 def _from_deepobs(record: Mapping[str, Any], path: Path) -> RunResult:

@@ -8,16 +8,45 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from alig_deepobs.analysis.frames import (
+from alig_deepobs.analysis.aggregate import (
+    aggregate_scores,
+    interquartile_mean,
+    normalised_scores,
+)
+from alig_deepobs.analysis.budget import BudgetCurve, budget_curve
+from alig_deepobs.analysis.flags import Flag, collapsed, find_flags
+from alig_deepobs.analysis.frames import epochs_frame, runs_frame, write_csv
+from alig_deepobs.analysis.groups import (
+    ComparisonKey,
+    Group,
+    comparable_groups,
+    group_runs,
+    seed_gaps,
+)
+from alig_deepobs.analysis.intervals import bootstrap_interval, stratified_interval
+from alig_deepobs.analysis.leaderboard import Leaderboard, Row, leaderboard
+from alig_deepobs.analysis.loading import (
+    Found,
     Loaded,
     LoadProblem,
-    epochs_frame,
+    iter_results,
     load_results,
-    runs_frame,
-    write_csv,
 )
-from alig_deepobs.analysis.groups import ComparisonKey, comparable_groups
-from alig_deepobs.analysis.leaderboard import Leaderboard, Row, leaderboard
+from alig_deepobs.analysis.paired import (
+    WIN_LEVEL,
+    Comparison,
+    compare_all,
+    holm,
+    paired_p_value,
+)
+from alig_deepobs.analysis.profiles import Profile, performance_profile, score_profile
+from alig_deepobs.analysis.ranks import (
+    Ranking,
+    cliques,
+    nemenyi_critical_difference,
+    rank_optimizers,
+)
+from alig_deepobs.analysis.sensitivity import GoodRange, good_range, relative_performance
 from alig_deepobs.analysis.statistics import (
     Interval,
     epochs_to_target,
@@ -32,32 +61,76 @@ from alig_deepobs.analysis.tables import (
     render_text,
     rich_table,
 )
+from alig_deepobs.analysis.targets import (
+    SurvivalCurve,
+    TimeToTarget,
+    epochs_until,
+    median_interval,
+    seconds_until,
+    survival_curve,
+)
 
 if TYPE_CHECKING:
     from alig_deepobs.analysis.plots import plot_curves
 
 __all__ = [
+    "WIN_LEVEL",
+    "BudgetCurve",
+    "Comparison",
     "ComparisonKey",
+    "Flag",
+    "Found",
+    "GoodRange",
+    "Group",
     "Interval",
     "Leaderboard",
     "LoadProblem",
     "Loaded",
+    "Profile",
+    "Ranking",
     "Row",
+    "SurvivalCurve",
+    "TimeToTarget",
+    "aggregate_scores",
+    "bootstrap_interval",
+    "budget_curve",
+    "cliques",
+    "collapsed",
     "comparable_groups",
+    "compare_all",
     "epochs_frame",
     "epochs_to_target",
+    "epochs_until",
+    "find_flags",
     "format_interval",
+    "good_range",
+    "group_runs",
+    "holm",
+    "interquartile_mean",
+    "iter_results",
     "leaderboard",
     "load_results",
     "mean_interval",
     "median_epoch",
+    "median_interval",
+    "nemenyi_critical_difference",
+    "normalised_scores",
     "paired_difference",
+    "paired_p_value",
+    "performance_profile",
     "plot_curves",
+    "rank_optimizers",
+    "relative_performance",
     "render_markdown",
     "render_rich",
     "render_text",
     "rich_table",
     "runs_frame",
+    "score_profile",
+    "seconds_until",
+    "seed_gaps",
+    "stratified_interval",
+    "survival_curve",
     "write_csv",
 ]
 

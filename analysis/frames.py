@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import sys
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
-from alig_deepobs.errors import ResultError, UsageError
-from alig_deepobs.results import Outcome, RunResult, read_result, write_text_atomically
+from alig_deepobs.registry import ProblemEntry
+from alig_deepobs.results import Outcome, RunResult, write_text_atomically
 
 Part = Literal["train", "valid", "test"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
@@ -26,62 +29,12 @@ RUN_COLUMNS = [
     "framework", "device", "data_set", "data_label", "data_version", "split", "schema_version",
 ]  # fmt: skip
 
+_EPOCH_TEXTS = ("testproblem", "optimizer_name", "setting", "outcome", "loss_kind")
+
 EPOCH_COLUMNS = [
     "testproblem", "optimizer_name", "setting", "seed", "outcome", "epoch", *_CURVES,
     "training_seconds", "evaluation_seconds", "loss_kind",
 ]  # fmt: skip
-
-
-class LoadProblem(NamedTuple):
-    """A file that could not be read, and why."""
-
-    path: Path
-    reason: str
-
-
-class Loaded(NamedTuple):
-    """What was found in a results folder.
-
-    Attributes:
-        results: the runs, in the order of their paths (so of time, for one seed of one setting).
-        problems: the files that could not be read.
-    """
-
-    results: list[RunResult]
-    problems: list[LoadProblem]
-
-
-def load_results(folder: str | Path, with_tuning: bool = False) -> Loaded:
-    """Reads every result in a folder: ours and those of DeepOBS 1.1 and 1.2.
-
-    The folder may be a results folder or any folder below it. Files outside setting folders
-    (whose names start with ``num_epochs``) are not results and are left alone. A file that cannot
-    be read never stops the rest; it is reported with its reason.
-
-    Args:
-        folder: where to look.
-        with_tuning: also the runs that only served to choose a setting, which are no results.
-
-    Raises:
-        UsageError: there is no such folder.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UsageError(f"there is no results folder {folder}")
-    loaded = Loaded([], [])
-    for path in sorted(folder.resolve().rglob("*.json")):
-        if not path.parent.name.startswith("num_epochs") or path.name.startswith("."):
-            continue
-        try:
-            result = read_result(path)
-            if with_tuning or result.purpose != "tuning":
-                loaded.results.append(result)
-        except ResultError as error:
-            loaded.problems.append(LoadProblem(path, str(error)))
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # The right keys with values of a wrong kind; strangers' files may hold anything.
-            loaded.problems.append(LoadProblem(path, f"not a usable result: {error!r}"))
-    return loaded
 
 
 def runs_frame(results: Iterable[RunResult]) -> pd.DataFrame:
@@ -92,21 +45,54 @@ def runs_frame(results: Iterable[RunResult]) -> pd.DataFrame:
     recorded epochs. Losses are the data term (see `loss_curve`), accuracies fractions, times
     seconds; ``training_seconds_per_epoch`` is the mean, ``evaluation_seconds`` the sum.
 
+    Args:
+        results: the runs; may be a stream (`iter_results`), of which one run is held at a time.
+
     Returns:
         A frame with the columns `RUN_COLUMNS`.
     """
-    return pd.DataFrame([_run_row(result) for result in results], columns=RUN_COLUMNS)
+    columns: dict[str, list[Any]] = {name: [] for name in RUN_COLUMNS}
+    for result in results:
+        row = _run_row(result)
+        for name, values in columns.items():
+            value = row[name]
+            # Texts repeat a thousand times; one copy of each is enough.
+            values.append(sys.intern(value) if type(value) is str else value)
+    return pd.DataFrame(columns, columns=RUN_COLUMNS)
 
 
 def epochs_frame(results: Iterable[RunResult]) -> pd.DataFrame:
     """One row per run and epoch; epoch 0 is before training.
 
+    Args:
+        results: the runs; may be a stream (`iter_results`), of which one run is held at a time.
+
     Returns:
         A frame with the columns `EPOCH_COLUMNS`, in the units of `runs_frame`. What was not
-        recorded is missing.
+        recorded is missing. Texts are categories and numbers of epochs and seeds 32-bit
+        integers where they fit, so that a row takes about 80 bytes.
     """
-    rows = [row for result in results for row in _epoch_rows(result)]
-    return pd.DataFrame(rows, columns=EPOCH_COLUMNS)
+    texts: dict[str, _Codes] = {name: _Codes() for name in _EPOCH_TEXTS}
+    numbers: dict[str, array[Any]] = {
+        name: array("q" if name in ("seed", "epoch") else "d")
+        for name in EPOCH_COLUMNS
+        if name not in texts
+    }
+    for result in results:
+        length = epochs_finished(result) + 1
+        for name, text in _epoch_texts(result).items():
+            texts[name].add(text, length)
+        for name, values in _epoch_numbers(result, length).items():
+            numbers[name].extend(values)
+    frame: dict[str, Any] = {}
+    for name in EPOCH_COLUMNS:
+        if name in texts:
+            frame[name] = texts[name].categorical()
+        else:
+            frame[name] = np.asarray(numbers[name])
+            if name in ("seed", "epoch"):
+                frame[name] = pd.to_numeric(frame[name], downcast="integer")
+    return pd.DataFrame(frame, columns=EPOCH_COLUMNS)
 
 
 def write_csv(results: Iterable[RunResult], path: str | Path) -> Path:
@@ -137,6 +123,13 @@ def accuracy_curve(result: RunResult, part: Part) -> list[float]:
     """The accuracy per epoch, a fraction; empty where there is none."""
     curve: list[float] = getattr(result, f"{part}_accuracies")
     return curve
+
+
+def headline_curve(result: RunResult, entry: ProblemEntry) -> list[float]:
+    """The headline metric of a problem per epoch."""
+    if entry.metric == "accuracy":
+        return accuracy_curve(result, "test")
+    return loss_curve(result, "test")
 
 
 def loss_kind(result: RunResult) -> str:
@@ -222,29 +215,49 @@ def final_value(result: RunResult, curve: Sequence[float]) -> float:
     return curve[-1] if result.outcome is Outcome.DONE and curve else math.nan
 
 
-def _epoch_rows(result: RunResult) -> Iterable[dict[str, Any]]:
-    setting = params_text(setting_params(result))
-    for epoch in range(epochs_finished(result) + 1):
-        row: dict[str, Any] = {
-            "testproblem": result.testproblem,
-            "optimizer_name": result.optimizer_name,
-            "setting": setting,
-            "seed": result.random_seed,
-            "outcome": result.outcome.value,
-            "epoch": epoch,
-            # Nothing is trained before epoch 0, so the list of training times is one shorter.
-            "training_seconds": _at(result.training_seconds, epoch - 1),
-            "evaluation_seconds": _at(result.evaluation_seconds, epoch),
-            "loss_kind": loss_kind(result),
-        }
-        for part in PARTS:
-            row[f"{part}_data_loss"] = _at(loss_curve(result, part), epoch)
-            row[f"{part}_accuracy"] = _at(accuracy_curve(result, part), epoch)
-        yield row
+class _Codes:
+    """A column of repeated texts, built as codes."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+        self.codes = array("i")
+
+    def add(self, text: str, times: int) -> None:
+        code = self.known.setdefault(text, len(self.known))
+        self.codes.extend([code] * times)
+
+    def categorical(self) -> pd.Categorical:
+        codes = np.asarray(self.codes)
+        return pd.Categorical.from_codes(codes, categories=pd.Index(list(self.known), dtype=object))
 
 
-def _at(values: Sequence[float], index: int) -> float:
-    return values[index] if 0 <= index < len(values) else math.nan
+def _epoch_texts(result: RunResult) -> dict[str, str]:
+    return {
+        "testproblem": result.testproblem,
+        "optimizer_name": result.optimizer_name,
+        "setting": params_text(setting_params(result)),
+        "outcome": result.outcome.value,
+        "loss_kind": loss_kind(result),
+    }
+
+
+def _epoch_numbers(result: RunResult, length: int) -> dict[str, Sequence[float]]:
+    numbers: dict[str, Sequence[float]] = {
+        "seed": [result.random_seed] * length,
+        "epoch": range(length),
+        # Nothing is trained before epoch 0, so the list of training times is one shorter.
+        "training_seconds": _padded([math.nan, *result.training_seconds], length),
+        "evaluation_seconds": _padded(result.evaluation_seconds, length),
+    }
+    for part in PARTS:
+        numbers[f"{part}_data_loss"] = _padded(loss_curve(result, part), length)
+        numbers[f"{part}_accuracy"] = _padded(accuracy_curve(result, part), length)
+    return numbers
+
+
+def _padded(values: Sequence[float], length: int) -> list[float]:
+    """What was recorded, and NaN for the epochs without a record."""
+    return [*values[:length], *[math.nan] * (length - len(values))]
 
 
 def _total(seconds: Sequence[float]) -> float:

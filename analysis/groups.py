@@ -98,6 +98,23 @@ def group_runs(results: Sequence[RunResult], entry: ProblemEntry) -> list[Group]
     return sorted(groups, key=lambda group: (group.label, group.setting))
 
 
+def seed_gaps(groups: Sequence[Group]) -> list[str]:
+    """Which groups lack seeds that others have, one sentence each.
+
+    Such groups are compared over the seeds in common; their means are over different seeds.
+
+    Args:
+        groups: of one comparison (`group_runs`).
+    """
+    every = {run.random_seed for group in groups for run in group.runs}
+    sentences = []
+    for group in groups:
+        missing = every - {run.random_seed for run in group.runs}
+        if missing:
+            sentences.append(f"{group.label} has no run of {seeds_text(missing)}")
+    return sentences
+
+
 def seeds_text(seeds: Iterable[int]) -> str:
     """Writes seeds in short form.
 

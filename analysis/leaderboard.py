@@ -10,14 +10,15 @@ from dataclasses import asdict, dataclass, replace
 import pandas as pd
 
 from alig_deepobs.analysis.frames import (
-    accuracy_curve,
     device_text,
     final_value,
+    headline_curve,
     loss_curve,
     loss_kind,
     training_seconds_per_epoch,
 )
 from alig_deepobs.analysis.groups import Group, group_runs
+from alig_deepobs.analysis.paired import Comparison, compare_all
 from alig_deepobs.analysis.statistics import (
     Interval,
     epochs_to_target,
@@ -50,8 +51,11 @@ class Row:
         median_epochs: median epoch at which they did, where "never" is later than all; None if
             the median run never did.
         seconds_per_epoch: training time, without evaluation.
-        difference: headline minus that of rank 1, paired over the seeds that both finished.
-        separated: whether `difference` excludes 0.
+        difference: headline minus that of rank 1, paired over the seeds that both finished. Its
+            interval is of this pair alone.
+        p_adjusted: that there is no such difference, by the paired t test with Holm's correction
+            over all pairs of rows; NaN for rank 1 and where two common seeds are missing.
+        separated: whether `p_adjusted` is at most `WIN_LEVEL`, the rule for calling a win.
         tied: whether the row shares the "=" mark with rank 1: no run diverged and the seeds do
             not tell it from rank 1. Rank 1 itself is tied if any other row is.
         note: what a reader must know about the row, empty if nothing.
@@ -72,6 +76,7 @@ class Row:
     median_epochs: float | None
     seconds_per_epoch: Interval
     difference: Interval
+    p_adjusted: float
     separated: bool
     tied: bool
     note: str
@@ -145,9 +150,8 @@ def leaderboard(
     """Ranks optimizers by the mean of the final headline metric over their seeds.
 
     An optimizer with a diverged run ranks below all without one, however good its other runs are,
-    because a mean over survivors is no result of the optimizer. Rows that the paired 95 % interval
-    does not tell from rank 1 are marked as tied, not as beaten. Several such intervals are looked
-    at without a correction, so with many optimizers some separation may be chance.
+    because a mean over survivors is no result of the optimizer. Rows that the seeds do not tell
+    from rank 1 by the rule of `alig_deepobs.analysis.paired` are marked as tied, not as beaten.
 
     Args:
         results: runs of one problem, on the same data and split, for the same number of epochs.
@@ -164,8 +168,9 @@ def leaderboard(
     sources = setting_sources or {}
     candidates = [_candidate(group, entry, sources) for group in groups]
     candidates.sort(key=lambda candidate: _order(candidate.row, entry))
+    comparisons = _with_best(candidates, entry)
     rows = [
-        _against_best(candidate, candidates[0], rank)
+        _against_best(candidate, candidates[0], rank, comparisons.get(rank))
         for rank, candidate in enumerate(candidates, 1)
     ]
     if any(row.tied for row in rows):
@@ -182,13 +187,6 @@ def leaderboard(
         devices=tuple(sorted({device_text(run) for run in runs} - {""})),
         loss_kinds=tuple(sorted({loss_kind(run) for run in runs})),
     )
-
-
-def headline_curve(result: RunResult, entry: ProblemEntry) -> list[float]:
-    """The headline metric of a problem per epoch."""
-    if entry.metric == "accuracy":
-        return accuracy_curve(result, "test")
-    return loss_curve(result, "test")
 
 
 def _candidate(group: Group, entry: ProblemEntry, sources: Mapping[str, str]) -> _Candidate:
@@ -226,6 +224,7 @@ def _candidate(group: Group, entry: ProblemEntry, sources: Mapping[str, str]) ->
         median_epochs=median_epoch(epochs),
         seconds_per_epoch=_recorded(times),
         difference=mean_interval([]),
+        p_adjusted=math.nan,
         separated=False,
         tied=False,
         note=_note(group),
@@ -258,11 +257,21 @@ def _order(row: Row, entry: ProblemEntry) -> tuple[bool, float, float, str, str]
     return (row.n_done == 0, row.n_diverged / row.n_seeds, value, row.label, row.setting)
 
 
-def _against_best(candidate: _Candidate, best: _Candidate, rank: int) -> Row:
+def _with_best(candidates: list[_Candidate], entry: ProblemEntry) -> dict[int, Comparison]:
+    """Rank -> its comparison with rank 1, corrected for all pairs that could have come first."""
+    headlines = {str(rank): found.headlines for rank, found in enumerate(candidates, 1)}
+    found = compare_all(headlines, entry.higher_is_better)
+    return {int(pair.second): pair for pair in found if pair.first == "1"}
+
+
+def _against_best(
+    candidate: _Candidate, best: _Candidate, rank: int, comparison: Comparison | None
+) -> Row:
     row = replace(candidate.row, rank=rank)
-    if candidate is best:
+    if comparison is None:
         return row
     difference = paired_difference(candidate.headlines, best.headlines)
+    separated = comparison.winner is not None
     note = row.note
     if row.n_done and best.row.n_done and row.seeds != best.row.seeds:
         shared = f"{difference.n} seed{'' if difference.n == 1 else 's'} in common with rank 1"
@@ -271,7 +280,8 @@ def _against_best(candidate: _Candidate, best: _Candidate, rank: int) -> Row:
     return replace(
         row,
         difference=difference,
-        separated=difference.excludes_zero,
-        tied=whole and not difference.excludes_zero,
+        p_adjusted=comparison.p_adjusted,
+        separated=separated,
+        tied=whole and not separated,
         note=note,
     )

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from alig_deepobs.analysis.groups import seeds_text
 from alig_deepobs.analysis.leaderboard import Leaderboard, Row
+from alig_deepobs.analysis.paired import WIN_LEVEL
 from alig_deepobs.analysis.statistics import Interval
 
 _SURVIVORS = "†"
@@ -114,7 +115,7 @@ def rich_table(board: Leaderboard, width: int | None = None) -> Table:
 def render_rich(board: Leaderboard, width: int = 80) -> Group:
     """Header line, table and footnotes for a rich console of that width."""
     paragraphs = [*setting_notes(board), "", *footnotes(board, width)]
-    notes = Text("\n".join(_wrapped(paragraph, width) for paragraph in paragraphs), style="dim")
+    notes = Text("\n".join(wrapped(paragraph, width) for paragraph in paragraphs), style="dim")
     return Group(Text(header_line(board), style="bold"), rich_table(board, width), notes)
 
 
@@ -132,16 +133,31 @@ def render_markdown(board: Leaderboard) -> str:
     """The same as Markdown, with all columns."""
     columns = _columns(board)
     lines = [
-        f"**{_escaped(header_line(board))}**",
+        f"**{escape_markdown(header_line(board))}**",
         "",
-        "| " + " | ".join(_escaped(column.title) for column in columns) + " |",
+        "| " + " | ".join(escape_markdown(column.title) for column in columns) + " |",
         "|" + "|".join("---:" if column.right else "---" for column in columns) + "|",
     ]
     for row in board.rows:
-        lines.append("| " + " | ".join(_escaped(column.text(row)) for column in columns) + " |")
+        lines.append(
+            "| " + " | ".join(escape_markdown(column.text(row)) for column in columns) + " |"
+        )
     lines.append("")
-    lines += [f"- {_escaped(note)}" for note in (*setting_notes(board), *footnotes(board))]
+    lines += [f"- {escape_markdown(note)}" for note in (*setting_notes(board), *footnotes(board))]
     return "\n".join(lines) + "\n"
+
+
+def leaderboard_cells(
+    board: Leaderboard,
+) -> tuple[list[str], list[bool], list[list[str]], list[str]]:
+    """Titles of all columns, whether they are numbers, the cells of every row, and the notes."""
+    columns = _columns(board)
+    return (
+        [column.title for column in columns],
+        [column.right for column in columns],
+        [[column.text(row).replace("\n", " ") for column in columns] for row in board.rows],
+        [*setting_notes(board), *footnotes(board)],
+    )
 
 
 def setting_notes(board: Leaderboard) -> list[str]:
@@ -162,8 +178,8 @@ def footnotes(board: Leaderboard, width: int | None = None) -> list[str]:
     )
     if any(row.tied for row in board.rows):
         notes.append(
-            "= : not told apart from rank 1; the paired 95 % interval of the difference includes 0"
-            " or does not exist (it takes two seeds in common)."
+            "= : the seeds do not tell it from rank 1 (paired t test over common seeds, with "
+            f"Holm's correction over all pairs of rows: p above {WIN_LEVEL:g})."
         )
     if any(row.n_diverged for row in board.rows):
         notes.append(
@@ -265,12 +281,14 @@ def _clipped(label: str) -> str:
     return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
 
 
-def _wrapped(note: str, width: int) -> str:
+def wrapped(note: str, width: int) -> str:
+    """A paragraph in lines of that width, the later ones indented."""
     return textwrap.fill(note, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _escaped(text: str) -> str:
-    text = text.replace("\n", " ")
+def escape_markdown(text: str) -> str:
+    """Text in which nothing is markup, in one line."""
+    text = text.replace("\n", " ").replace("<", "&lt;")
     for character in ("|", "*", "_"):
         text = text.replace(character, f"\\{character}")
     return text

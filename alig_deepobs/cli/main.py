@@ -21,7 +21,9 @@ VERBS = {
     "run": ("alig_deepobs.cli.run:run", "Train an optimizer on test problems."),
     "compare": ("alig_deepobs.cli.compare:compare", "Compare optimizers on test problems."),
     "deepobs": ("alig_deepobs.cli.deepobs:deepobs", "Run DeepOBS's own scripts on results."),
+    "report": ("alig_deepobs.cli.report:report", "Say what results folders show; write a page."),
     "data": ("alig_deepobs.cli.data:data", "List, fetch and verify the data sets."),
+    "baselines": ("alig_deepobs.cli.baselines:baselines", "Show, fetch and import baselines."),
     "doctor": ("alig_deepobs.cli.doctor:doctor", "Check this installation."),
 }
 

@@ -24,6 +24,7 @@ __all__ = [
     "folder_of",
     "how_to_get",
     "require",
+    "short_reason",
     "stamps_of",
 ]
 
@@ -172,7 +173,7 @@ def check_file(
         return path, FileState.CORRUPT
 
 
-def _short_reason(error: Exception) -> str:
+def short_reason(error: Exception) -> str:
     """The innermost reason of an error: requests wraps what went wrong three layers deep."""
     reason: Any = error
     while True:
@@ -203,7 +204,7 @@ def download(source: Source, file: RemoteFile, folder: Path) -> Path:
             return Path(pooch.retrieve(url, f"sha256:{file.sha256}", file.name, folder))
         except (OSError, ValueError) as error:  # requests' errors are OSErrors
             logger.info("%s: %s", url, error)
-            reasons.append(f"{url} ({_short_reason(error)})")
+            reasons.append(f"{url} ({short_reason(error)})")
     raise DataError(
         f"{source.label}: {file.name} could not be downloaded to {folder} from "
         f"{' or '.join(reasons)}; --data_dir names a folder that has it, and --synthetic needs none"

@@ -54,7 +54,7 @@ def test_marks(board):
     assert re.search(r"^ ?2= +(AliG|Adam)", text, re.MULTILINE)
     assert re.search(r"^ ?3 +SGD", text, re.MULTILINE)
     assert re.search(r"^ ?4 +Momentum .*\] †.*1 of 3", text, re.MULTILINE)
-    assert "includes 0" in text
+    assert "p above 0.025" in text
     assert "did not diverge" in text
 
 

@@ -1,0 +1,117 @@
+"""``alig-deepobs report``: what results folders say, as text, tables, figures and one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from alig_deepobs.cli.options import option
+
+if TYPE_CHECKING:
+    from alig_deepobs.analysis.report import Report
+
+BASELINES = ("deepobs", "measured", "none")
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...",
+                type=click.Path(file_okay=False))  # fmt: skip
+@option("--baselines", multiple=True, type=click.Choice(BASELINES),
+        help="What stands beside your runs: published figures of DeepOBS, results that this "
+        "project measured, or nothing; repeatable. By default both.")  # fmt: skip
+@option("--html", type=click.Path(dir_okay=False), metavar="FILE",
+        help="Write one page that needs no network and no other file.")  # fmt: skip
+@option("--markdown", type=click.Path(dir_okay=False), metavar="FILE",
+        help="Write the tables as one Markdown document.")  # fmt: skip
+@option("--latex", type=click.Path(file_okay=False), metavar="DIR",
+        help="Write each table as LaTeX (booktabs).")  # fmt: skip
+@option("--csv", type=click.Path(file_okay=False), metavar="DIR",
+        help="Write each table as CSV, numbers in full precision.")  # fmt: skip
+@option("--figures", type=click.Path(file_okay=False), metavar="DIR",
+        help="Write the figures as PDF and PNG.")  # fmt: skip
+def report(
+    folders: tuple[str, ...],
+    baselines: tuple[str, ...],
+    html: str | None,
+    markdown: str | None,
+    latex: str | None,
+    csv: str | None,
+    figures: str | None,
+) -> int:
+    """Say what results folders show: leaderboards, statistics, sensitivity, environments.
+
+    Reads results of this package and of DeepOBS 1.1 and 1.2. Without a flag for a file, the
+    report is printed. Exit code 1 if a file was skipped; its name and the reason are shown.
+
+    \b
+    Examples:
+      alig-deepobs report results
+      alig-deepobs report results --html report.html
+      alig-deepobs report mine theirs --baselines none --latex tables --figures figures
+    """  # noqa: D301 - click looks for the character itself
+    from alig_deepobs.analysis.report import gather
+    from alig_deepobs.analysis.report.tables import reason_without_path
+    from alig_deepobs.errors import UsageError
+
+    if "none" in baselines and len(set(baselines)) > 1:
+        raise UsageError("--baselines none cannot be combined with others")
+    wanted = tuple(dict.fromkeys(name for name in baselines or BASELINES if name != "none"))
+    if html is not None:
+        from alig_deepobs.analysis.report.page import check_extra
+
+        check_extra()  # before the work, not after it
+    found = gather(folders, () if "none" in baselines else wanted)
+    written = _write(found, html, markdown, latex, csv, figures)
+    if not written:
+        _print(found)
+    for path in written:
+        click.echo(f"written: {path}")
+    for item in found.skipped:
+        click.echo(f"skipped: {item.path}: {reason_without_path(item)}", err=True)
+    if found.skipped:
+        count = len(found.skipped)
+        click.echo(f"{count} file{'' if count == 1 else 's'} skipped", err=True)
+    return 1 if found.skipped else 0
+
+
+def _write(
+    found: Report,
+    html: str | None,
+    markdown: str | None,
+    latex: str | None,
+    csv: str | None,
+    figures: str | None,
+) -> list[Path]:
+    from alig_deepobs.analysis.report.text import all_tables, markdown_report
+    from alig_deepobs.analysis.table import write_table
+    from alig_deepobs.results import write_text_atomically
+
+    written: list[Path] = []
+    if html is not None:
+        from alig_deepobs.analysis.report.page import write_page
+
+        written.append(write_page(found, html))
+    if markdown is not None:
+        write_text_atomically(Path(markdown), markdown_report(found))
+        written.append(Path(markdown))
+    for folder, kind in ((latex, "tex"), (csv, "csv")):
+        if folder is not None:
+            written += [write_table(table, folder, kind) for table in all_tables(found)]
+    if figures is not None:
+        from alig_deepobs.analysis.report.figures import write_figures
+
+        written += write_figures(found, figures)
+    return written
+
+
+def _print(found: Report) -> None:
+    from rich.console import Console
+
+    from alig_deepobs.analysis.report.text import print_report
+
+    console = Console()
+    # Through a pipe there is no width to fit; a table is easier to read uncut.
+    width = console.width if console.is_terminal else 120
+    print_report(found, console if console.is_terminal else Console(width=width), width)

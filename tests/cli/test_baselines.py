@@ -1,0 +1,180 @@
+"""The verb ``baselines``; the only network is a server on this machine."""
+
+import gzip
+import io
+import itertools
+import json
+import tarfile
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from alig_deepobs.baselines.published import published_runs, tuned_rows
+from alig_deepobs.results import RunResult, float_text, write_result
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(tmp_path_factory):
+    """A folder and the address at which it is served."""
+    folder = tmp_path_factory.mktemp("served")
+    handler = partial(Quiet, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def official_archive(path, change=None):
+    """Two official runs of quadratic_deep, whose test loss may be changed."""
+    pairs = zip(published_runs("quadratic_deep"), tuned_rows("quadratic_deep", "sgd"), strict=False)
+    with tarfile.open(path, "w:gz") as archive:
+        for run, row in itertools.islice(pairs, 2):
+            # The curves in the package are rounded, the table is not.
+            run.train_losses[-1] = row.metrics["train_loss"].final
+            run.test_losses[-1] = row.metrics["test_loss"].final
+            rate = run.optimizer_hyperparams["lr"]
+            record = {
+                "train_losses": run.train_losses, "test_losses": run.test_losses,
+                "minibatch_train_losses": [1.0] * 700, "optimizer": "GradientDescentOptimizer",
+                "testproblem": run.testproblem, "weight_decay": None, "batch_size": 128,
+                "num_epochs": 100, "learning_rate": rate, "lr_sched_epochs": None,
+                "lr_sched_factors": None, "random_seed": run.random_seed,
+                "train_log_interval": 1, "hyperparams": {},
+            }  # fmt: skip
+            if change is not None:
+                record["test_losses"] = [*run.test_losses[:-1], change]
+            raw = json.dumps(record).encode()
+            setting = f"num_epochs__100__batch_size__128__lr__{float_text(rate)}"
+            name = f"x/quadratic_deep/GradientDescentOptimizer/{setting}/s{run.random_seed}.json"
+            info = tarfile.TarInfo(name)
+            info.size = len(raw)
+            archive.addfile(info, io.BytesIO(raw))
+
+
+def own_results(folder):
+    run = RunResult(
+        "quadratic_deep", "AliG", {"max_lr": 0.01}, 128, 2, 42, optimizer="alig",
+        test_data_losses=[353.0, 90.0, 87.25], test_losses=[353.0, 90.0, 87.25],
+    )  # fmt: skip
+    return write_result(run, folder)
+
+
+def test_show(call):
+    called = call("baselines", "show", "quadratic_deep")
+    assert called.code == 0
+    lines = called.out.splitlines()
+    assert "Quadratic Deep (quadratic_deep): test_loss" in lines
+    published = [line.split() for line in lines if line.startswith(" published")]
+    assert [line[1] for line in published] == ["SGD", "Momentum", "Adam"]
+    assert "87.40 ± 0.16" in called.out
+    assert "55 (10 of 10)" in called.out
+    assert any(line.startswith(" measured") and "AliG" in line for line in lines)
+    assert "MIT" in called.out
+    assert "3da285a" in called.out
+
+
+def test_show_all_and_grid(call):
+    assert "tolstoi_char_rnn" in call("baselines", "show").out
+    called = call("baselines", "show", "fmnist_2c2d", "--grid")
+    assert "92.94 %" in called.out  # Adam's best rate, seed 42
+    assert called.out.count("\n") > 36
+
+
+def test_collapsed_baselines_are_marked(call):
+    assert "10 of 10 collapsed" in " ".join(call("baselines", "show", "mnist_vae").out.split())
+
+
+def test_show_json(call):
+    document = json.loads(call("baselines", "show", "quadratic_deep", "--json", "--grid").out)
+    found = document["problems"]["quadratic_deep"]
+    assert {line["source"] for line in found["results"]} == {"published", "measured"}
+    assert found["published"]["sgd"]["speed"]["deepobs_mean"] == 51.1
+    assert len(found["published"]["sgd"]["learning_rate_sensitivity"]) == 36
+    assert document["about"]["licence"].startswith("MIT")
+
+
+def test_show_unknown(call):
+    called = call("baselines", "show", "quadratic_dep")
+    assert called.code == 2
+    assert "did you mean quadratic_deep" in called.err
+
+
+def test_import_and_show(call, tmp_path):
+    path = own_results(tmp_path / "mine")
+    called = call("baselines", "import", "mine")
+    assert called.code == 0
+    assert "mine: 1 runs imported; test problems: quadratic_deep" in called.out
+    assert "1 were already there" in call("baselines", "import", "mine").out
+    shown = call("baselines", "show", "quadratic_deep").out
+    assert "87.25" in shown
+    assert f"Imported: mine, 1 runs, from {tmp_path / 'mine'}" in shown.replace("\n", "")
+    (path.parent / "cut.json").write_text("{")
+    called = call("baselines", "import", "mine", "--name", "again")
+    assert called.code == 1
+    assert "cut.json" in called.err
+    assert "1 left out" in called.out
+    assert call("baselines", "remove", "mine").code == 0
+    assert call("baselines", "remove", "mine").code == 2
+
+
+def test_import_of_nothing(call, tmp_path):
+    (tmp_path / "empty").mkdir()
+    called = call("baselines", "import", "empty")
+    assert called.code == 1
+    assert "holds no result" in called.err
+    assert call("baselines", "import", "nowhere").code == 2
+
+
+def test_fetch(call, server):
+    folder, address = server
+    official_archive(folder / "official.tar.gz")
+    called = call("baselines", "fetch", "--url", f"{address}/official.tar.gz")
+    # Two of 1,080 runs: they agree, and the others are missed.
+    assert "2 runs agree with the tables" in called.out
+    assert "2 runs imported" in called.out
+    assert called.code == 1
+    assert "1078 are missing" in called.err
+
+
+def test_fetch_of_something_else(call, server):
+    folder, address = server
+    official_archive(folder / "changed.tar.gz", change=80.0)
+    called = call("baselines", "fetch", "--url", f"{address}/changed.tar.gz")
+    assert called.code == 1
+    assert "differs: quadratic_deep sgd" in called.err
+    assert "is not the official archive" in called.err
+
+
+def test_a_broken_download_is_not_kept(call, server, tmp_path):
+    folder, address = server
+    official_archive(folder / "official.tar.gz")
+    whole = (folder / "official.tar.gz").read_bytes()
+    (folder / "cut.tar.gz").write_bytes(whole[: len(whole) // 2])
+    called = call("baselines", "fetch", "--url", f"{address}/cut.tar.gz")
+    assert called.code == 1
+    assert "truncated" in called.err
+    again = call("baselines", "fetch", "--url", f"{address}/official.tar.gz")
+    assert "2 runs agree" in again.out
+
+
+def test_no_network(call):
+    called = call("baselines", "fetch", "--url", "http://127.0.0.1:9/x.tar.gz")
+    assert called.code == 1
+    assert "could not be downloaded" in called.err
+    assert "baselines import" in called.err
+    assert called.err.count("\n") == 1
+
+
+def test_gzip_of_something_else(call, tmp_path):
+    (tmp_path / "x.tar.gz").write_bytes(gzip.compress(b"no tar file"))
+    called = call("baselines", "import", "x.tar.gz")
+    assert called.code == 1
+    assert "neither a .zip nor a .tar.gz" in called.err

@@ -1,0 +1,259 @@
+"""The page, driven in a real headless Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("plotly")
+
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+
+
+# Texts whose contrast with what is behind them is below 4.5, what WCAG 2 asks for at level AA.
+FAINT_TEXT = r"""() => {
+  const numbers = color => color.match(/[\d.]+/g).slice(0, 3).map(v => v / 255);
+  const linear = v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = color => numbers(color).map(linear)
+    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+  const behind = element => {
+    for (; element; element = element.parentElement) {
+      const color = getComputedStyle(element).backgroundColor;
+      if (!/, 0\)$|transparent/.test(color)) return color;
+    }
+  };
+  const texts = 'p, td, th, li, summary, .tag, a, h1, h2, h3, label, figcaption, dt, dd, button';
+  return [...document.querySelectorAll(texts)]
+    .filter(e => e.offsetParent && e.innerText.trim())
+    .map(e => {
+      const [a, b] = [light(getComputedStyle(e).color), light(behind(e))];
+      return [(Math.max(a, b) + .05) / (Math.min(a, b) + .05), e.innerText.slice(0, 30)];
+    })
+    .filter(([ratio]) => ratio < 4.5);
+}"""
+
+
+@pytest.fixture(scope="module")
+def page_file(results, tmp_path_factory):
+    from alig_deepobs.analysis.report import gather
+    from alig_deepobs.analysis.report.page import write_page
+
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    return write_page(gather([results], ("deepobs", "measured")), path)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Opened:
+    """A page with everything that it asked for and complained about."""
+
+    def __init__(self, browser, path, wait=True, **settings):
+        settings.setdefault("viewport", {"width": 1280, "height": 900})
+        self.context = browser.new_context(**settings)
+        self.page = self.context.new_page()
+        self.requests, self.complaints = [], []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "console",
+            lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None,
+        )
+        self.page.goto(Path(path).as_uri())
+        if wait:
+            self.page.wait_for_function("() => document.documentElement.dataset.ready")
+
+    def scroll_through(self):
+        height = self.page.evaluate("document.documentElement.scrollHeight")
+        for y in range(0, height, 500):
+            self.page.evaluate(f"scrollTo(0, {y})")
+            self.page.wait_for_timeout(40)
+        wanted = "document.querySelectorAll('figure[data-chart]').length"
+        self.page.wait_for_function(
+            f"() => document.querySelectorAll('.chart.live').length === {wanted}"
+        )
+
+
+@pytest.fixture
+def opened(browser, page_file):
+    found = []
+
+    def open_page(**settings):
+        found.append(Opened(browser, page_file, **settings))
+        return found[-1]
+
+    yield open_page
+    for item in found:
+        item.context.close()
+
+
+def first_column(page, table, column):
+    script = "(rows, column) => rows.map(row => row.rows[0].cells[column].innerText.trim())"
+    return page.eval_on_selector_all(f"{table} tbody:not([hidden])", script, column)
+
+
+def test_no_request_leaves_the_file_and_nothing_complains(opened, page_file):
+    found = opened()
+    found.scroll_through()
+    assert found.requests == [page_file.as_uri()]
+    assert found.complaints == []
+    assert found.page.locator(".chart.live").count() >= 8
+
+
+def test_the_policy_of_the_page_forbids_requests(opened):
+    found = opened()
+    found.page.evaluate("fetch('https://example.org').catch(() => 0)")
+    found.page.evaluate("new Promise(r => { const i = new Image(); i.onerror = r; i.src = "
+                        "'https://example.org/a.png'; })")  # fmt: skip
+    assert len(found.complaints) >= 2
+    assert all("Content Security Policy" in text or "Refused" in text for text in found.complaints)
+
+
+def test_sorting_by_mouse_and_keyboard(opened):
+    page = opened().page
+    table = "#digits-mlp table.board"
+    seeds_first = first_column(page, table, 1)
+    heading = page.locator(f"{table} th", has_text="Test accuracy")
+    button = heading.locator("button")
+    button.click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    worst_first = first_column(page, table, 1)
+    assert worst_first != seeds_first
+    assert "Evil" in worst_first[0]
+    button.focus()
+    page.keyboard.press("Enter")
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert "AliG" in first_column(page, table, 1)[0]
+
+
+def test_filters_change_the_tables(opened):
+    page = opened().page
+    total = page.locator("tbody.row:visible").count()
+    page.fill("#filter-text", "max_lr")
+    shown = page.locator("tbody.row:visible")
+    assert 0 < shown.count() < total
+    assert all("AliG" in text for text in shown.all_inner_texts())
+    assert f"Showing {shown.count()} of {total} rows" in page.inner_text("#shown")
+    page.click("button[type=reset]")
+    page.wait_for_function(
+        f"() => document.querySelectorAll('tbody.row:not([hidden])').length === {total}"
+    )
+    page.select_option("#filter-problem", "quadratic-deep")
+    assert page.locator("section.problem:visible").count() == 1
+    page.uncheck("#filter-baselines")
+    assert page.locator("tbody.row.baseline:visible").count() == 0
+    page.select_option("#filter-optimizer", "Adam")
+    assert page.locator("tbody.row:visible").count() == 1
+
+
+def test_keyboard_focus_is_visible(opened):
+    page = opened().page
+    seen = set()
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        name, width, style = page.evaluate(
+            "() => { const e = document.activeElement, s = getComputedStyle(e);"
+            "return [e.tagName, parseFloat(s.outlineWidth), s.outlineStyle]; }"
+        )
+        assert width >= 2, name
+        assert style != "none", name
+        seen.add(name)
+    assert {"A", "BUTTON"} <= seen
+    assert page.evaluate("document.querySelector('.skip') !== null")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_both_colour_schemes(opened, scheme):
+    page = opened(color_scheme=scheme).page
+    dark = scheme == "dark"
+    assert page.evaluate(FAINT_TEXT) == []
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, background[4:-1].split(","))) < 384) == dark
+    page.click("#theme")
+    switched = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert switched != background
+    page.reload()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == switched
+
+
+def test_phone_without_sideways_scrolling(opened):
+    found = opened(viewport={"width": 375, "height": 812}, has_touch=True)
+    found.scroll_through()
+    width, inner = found.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width <= inner == 375
+
+
+def test_without_javascript(browser, page_file):
+    found = Opened(browser, page_file, wait=False, java_script_enabled=False)
+    page = found.page
+    assert page.locator("table.board").count() == 2
+    assert page.locator("figure svg").count() >= 8
+    assert page.locator("figure svg:visible").count() >= 8
+    assert page.locator(".filters:visible").count() == 0
+    assert page.locator("noscript").count() == 1
+    assert found.requests == [page_file.as_uri()]
+    found.context.close()
+
+
+def test_hostile_names_stay_text(opened):
+    found = opened()
+    found.page.wait_for_timeout(100)
+    assert found.page.locator("img[src=x]").count() == 0
+    assert found.page.locator("th", has_text="Evil <b>&").count() >= 1
+    assert found.page.locator("th b").count() == 0
+    assert found.complaints == []
+
+
+def test_commands_can_be_copied(opened):
+    page = opened().page
+    row = page.locator("#digits-mlp tbody.row", has_text="AliG").first
+    row.locator("summary").click()
+    assert row.locator("pre").inner_text().startswith("alig-deepobs run digits_mlp --optimizer")
+    row.locator("button.copy").click()
+    sync_api.expect(row.locator("button.copy")).to_have_text(re.compile("Copied|Selected"))
+
+
+def test_print_shows_the_pictures(opened):
+    found = opened()
+    found.scroll_through()
+    found.page.emulate_media(media="print")
+    assert found.page.locator(".live-chart:visible").count() == 0
+    assert found.page.locator(".chart.live .picture > svg:visible").count() >= 8
+
+
+@pytest.mark.slow
+def test_a_thousand_runs_are_interactive_in_two_seconds(
+    browser, tmp_path, runs_writer, record_property
+):
+    from alig_deepobs.analysis.report import gather
+    from alig_deepobs.analysis.report.page import write_page
+
+    for problem in ("digits_mlp", "digits_logreg", "mnist_mlp", "fmnist_mlp", "quadratic_deep"):
+        runs_writer(tmp_path / "r", problem, seeds=50, epochs=50)
+    path = write_page(gather([tmp_path / "r"]), tmp_path / "big.html")
+    found = Opened(browser, path)
+    # Milliseconds since the navigation began, by the browser's own clock.
+    ready = int(found.page.evaluate("document.documentElement.dataset.ready"))
+    sorting = found.page.evaluate(
+        "() => { const start = performance.now();"
+        " document.querySelector('#digits-mlp table.board th button').click();"
+        " document.body.getBoundingClientRect(); return performance.now() - start; }"
+    )
+    found.context.close()
+    size = path.stat().st_size / 1e6
+    record_property("page of 1,000 runs", f"{size:.2f} MB, {ready} ms, sorted in {sorting:.0f} ms")
+    assert size < 8
+    assert ready + sorting < 2000
