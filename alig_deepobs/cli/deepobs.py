@@ -10,7 +10,7 @@ import click
 @click.command(
     "deepobs", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
 )
-@click.argument("script", type=click.Choice(["plot_results", "estimate_runtime"]))
+@click.argument("script", type=click.Choice(["plot_results"]))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def deepobs(script: str, arguments: tuple[str, ...]) -> None:
     r"""Run one of DeepOBS 1.1.2's own scripts, with its own arguments.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +11,9 @@ from typing import Any
 from alig_deepobs.errors import UsageError, unknown_name
 from alig_deepobs.tensorflow.compat import enable
 
-logger = logging.getLogger(__name__)
-
-SCRIPTS = {
-    "plot_results": "deepobs.scripts.deepobs_plot_results",
-    "estimate_runtime": "deepobs.scripts.deepobs_estimate_runtime",
-}
+# Not its estimate_runtime: that compares a run in its own process with a process that is started
+# for the run, so it mostly measures how long it takes to import TensorFlow.
+SCRIPTS = {"plot_results": "deepobs.scripts.deepobs_plot_results"}
 
 
 def run_script(name: str, arguments: Sequence[str]) -> list[Path]:
@@ -25,8 +21,8 @@ def run_script(name: str, arguments: Sequence[str]) -> list[Path]:
 
     Args:
         name: one of `SCRIPTS`.
-        arguments: what would stand behind the name of the script. Where ``plot_results`` is given
-            no folder of baselines and there is none of the default name, it does without.
+        arguments: what would stand behind the name of the script. Where it is given no folder of
+            baselines and there is none of the default name, it does without.
 
     Returns:
         The files that it wrote into the current folder.
@@ -40,18 +36,15 @@ def run_script(name: str, arguments: Sequence[str]) -> list[Path]:
         raise unknown_name("script of DeepOBS", name, SCRIPTS)
     deepobs: Any = enable()
     module: Any = importlib.import_module(SCRIPTS[name])
-    if hasattr(module, "tf"):
-        module.tf = importlib.import_module("deepobs.tensorflow.config").tf
     parser = module.parse_args()
     parser.prog = f"alig-deepobs deepobs {name}"
     parsed = vars(parser.parse_args(list(arguments)))
-    if "baseline_path" in parsed:
-        default = parser.get_default("baseline_path")
-        if parsed["baseline_path"] == default and not Path(default).is_dir():
-            parsed["baseline_path"] = ""
-        for folder in filter(None, (parsed["path"], parsed["baseline_path"])):
-            if not Path(folder).is_dir():
-                raise UsageError(f"there is no folder {folder}")
+    default = parser.get_default("baseline_path")
+    if parsed["baseline_path"] == default and not Path(default).is_dir():
+        parsed["baseline_path"] = ""
+    for folder in filter(None, (parsed["path"], parsed["baseline_path"])):
+        if not Path(folder).is_dir():
+            raise UsageError(f"there is no folder {folder}")
     before = _stamps()
     module.deepobs = deepobs
     with warnings.catch_warnings():

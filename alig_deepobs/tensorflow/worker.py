@@ -53,7 +53,7 @@ def carry_out(request: dict[str, Any], report: Report) -> dict[str, Any]:
     """Carries out a run.
 
     Args:
-        request: what to run; see `alig_deepobs.runners.tensorflow`.
+        request: what to run; see `alig_deepobs.runners.tensorflow_request`.
         report: hears of the progress.
 
     Returns:

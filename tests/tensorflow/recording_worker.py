@@ -20,7 +20,7 @@ from alig_deepobs.registry import (
 )
 from alig_deepobs.results import read_result
 from alig_deepobs.runners.spec import RunSpec
-from alig_deepobs.runners.tensorflow import _optimizer_of, _request
+from alig_deepobs.runners.tensorflow_request import make_request, optimizer_of
 from alig_deepobs.tensorflow import enable
 from alig_deepobs.tensorflow.worker import carry_out
 
@@ -41,7 +41,7 @@ def run(folder, testproblem, optimizer, hyperparams, **options):
     options = {"num_epochs": 2, "batch_size": BATCH, "train_log_interval": 2, **options}
     spec = RunSpec(testproblem, optimizer, hyperparams, framework="tensorflow", **options)
     spec = spec.complete()
-    request = _request(spec, find_testproblem(testproblem), _optimizer_of(spec), str(folder))
+    request = make_request(spec, find_testproblem(testproblem), optimizer_of(spec), str(folder))
     reports = []
     try:
         ending = carry_out(json.loads(json.dumps(request)), reports.append)

@@ -270,12 +270,16 @@ def test_package_missing(name, monkeypatch):
 
 
 def test_hyper_parameters_have_their_names_in_tensorflow():
-    from alig_deepobs.runners.tensorflow import _hyperparams, _learning_rate, _optimizer_of
+    from alig_deepobs.runners.tensorflow_request import (
+        learning_rate,
+        optimizer_of,
+        translated_hyperparams,
+    )
 
     def translated(optimizer, **given):
         spec = RunSpec("quadratic_deep", optimizer, given, framework="tensorflow").complete()
-        entry = _optimizer_of(spec)
-        return _learning_rate(spec, entry), _hyperparams(spec, entry)
+        entry = optimizer_of(spec)
+        return learning_rate(spec, entry), translated_hyperparams(spec, entry)
 
     betas = {"beta1": 0.5, "beta2": 0.99, "epsilon": 1e-8}
     assert translated("adam", lr=0.1, betas=(0.5, 0.99)) == (0.1, betas)
