@@ -20,6 +20,10 @@ VERBS = {
     "list": ("alig_deepobs.cli.listing:list_entries", "List the test problems and optimizers."),
     "run": ("alig_deepobs.cli.run:run", "Train an optimizer on test problems."),
     "compare": ("alig_deepobs.cli.compare:compare", "Compare optimizers on test problems."),
+    "reproduce": (
+        "alig_deepobs.cli.reproduce:reproduce",
+        "Reproduce a figure or a table of ALI-G's paper.",
+    ),
     "data": ("alig_deepobs.cli.data:data", "List, fetch and verify the data sets."),
     "doctor": ("alig_deepobs.cli.doctor:doctor", "Check this installation."),
 }

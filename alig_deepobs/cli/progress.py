@@ -49,9 +49,7 @@ class Session:
         Raises:
             KeyboardInterrupt: the run was interrupted; what it had is written.
         """
-        label = f"{spec.testproblem} {Setting(spec.optimizer, _short(spec.hyperparams))}"
-        label += f" seed {spec.random_seed}" + (f" ({purpose})" if purpose else "")
-        watcher = _Line(self, label, print_steps)
+        watcher = _Line(self, _label(spec, purpose), print_steps)
         try:
             result = execute(spec, watcher)
         except RunError as error:
@@ -59,7 +57,22 @@ class Session:
                 raise
             # One optimizer that breaks must not cost the others their results.
             result = error.result
-            self.failures.append(str(error))
+        return self.record(spec, result, purpose)
+
+    def record(self, spec: RunSpec, result: RunResult, purpose: str = "") -> RunResult:
+        """Shows and writes the result of a run, which may have been carried out elsewhere.
+
+        Args:
+            spec: the run.
+            result: what came out.
+            purpose: a word for the line of the run.
+
+        Raises:
+            KeyboardInterrupt: the run was interrupted; what it had is written.
+        """
+        label = _label(spec, purpose)
+        if result.outcome is Outcome.FAILED:
+            self.failures.append(f"{label}: {result.outcome_reason}")
         self.finished += 1
         width = len(str(self.total))
         head = f"[{self.finished:{width}d}/{self.total}]"
@@ -140,6 +153,12 @@ class _Line(Watcher):
     def finished(self, result: RunResult) -> None:
         if self.task is not None and self.session.display is not None:
             self.session.display.remove_task(self.task)
+
+
+def _label(spec: RunSpec, purpose: str) -> str:
+    setting = Setting(spec.optimizer, _short(spec.hyperparams))
+    of = f"{spec.testproblem} {setting} seed {spec.random_seed}"
+    return f"{of} ({purpose})" if purpose else of
 
 
 def _metric(test: Evaluation) -> str:
