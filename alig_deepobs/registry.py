@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import metadata
+from importlib.util import find_spec
 from typing import Any, Literal, TypeVar
 
 from alig_deepobs.errors import UsageError, unknown_name
@@ -76,6 +77,9 @@ def _checked(
     return {key: declared[key].check(key, value, of) for key, value in given.items()}
 
 
+RATES = ("lr", "learning_rate", "max_lr", "fraction")
+"""Names under which optimizers know their learning rate, or what takes its place."""
+
 _TYPE_NAMES = {float: "a number", int: "an integer", bool: "True or False", str: "text"}
 
 
@@ -91,7 +95,12 @@ class OptimizerEntry:
         hyperparameters: name -> declaration; the first one is the one that is tuned first.
         regularization: ``"l2"`` if the runner adds the problem's L2 term to loss and gradient,
             ``"ball"`` if it leaves it out and, where ``max_norm`` is set, keeps the weights in
-            the ball ``|w| <= max_norm`` through ``projection_fn``.
+            the ball ``|w| <= max_norm`` through ``projection_fn``, ``"own"`` if it leaves it out
+            and gives its factor to the optimizer as ``weight_decay``, ``"none"`` if it leaves it
+            out.
+        run_arguments: constructor argument -> the fact of the run that is given for it:
+            ``data_size`` (training examples), ``num_epochs`` or ``batches_per_epoch``.
+        package: the package (as pip knows it) that an optional optimizer comes from.
         options: further constructor arguments that are not hyper-parameters (they choose an
             implementation, not a method).
         framework: ``"pytorch"`` or ``"tensorflow"``.
@@ -104,7 +113,9 @@ class OptimizerEntry:
     factory: str
     needs_loss: NeedsLoss = NeedsLoss.NOTHING
     hyperparameters: Mapping[str, HyperParameter] = field(default_factory=dict)
-    regularization: Literal["l2", "ball"] = "l2"
+    regularization: Literal["l2", "ball", "own", "none"] = "l2"
+    run_arguments: Mapping[str, str] = field(default_factory=dict)
+    package: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     framework: str = "pytorch"
     citation: str = ""
@@ -126,8 +137,27 @@ class OptimizerEntry:
             key: given.get(key, declared.default) for key, declared in self.hyperparameters.items()
         }
 
+    @property
+    def rate(self) -> str | None:
+        """The hyper-parameter that is a learning rate, a cap or the like (None: there is none)."""
+        return next((name for name in RATES if name in self.hyperparameters), None)
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the package that the optimizer comes from is there."""
+        return not self.package or find_spec(self.factory.partition(":")[0]) is not None
+
     def load(self) -> Any:
-        """The optimizer's class."""
+        """The optimizer's class.
+
+        Raises:
+            UsageError: it cannot be imported; the message says how to install what is missing.
+        """
+        if not self.is_installed:
+            raise UsageError(
+                f"{self.name} needs the package {self.package}, which is not installed: "
+                f"pip install {self.package}"
+            )
         return load_object(self.factory)
 
 
@@ -332,7 +362,7 @@ def entry_of_class(optimizer_class: Any, path: str | None = None) -> OptimizerEn
 
     Args:
         optimizer_class: a class called as ``optimizer_class(params, **hyperparameters)``; its
-            attributes ``needs_loss`` and ``regularization`` are believed.
+            attributes ``needs_loss``, ``regularization`` and ``run_arguments`` are believed.
         path: its import path, if it has another one than its module and name say.
 
     Raises:
@@ -348,6 +378,7 @@ def entry_of_class(optimizer_class: Any, path: str | None = None) -> OptimizerEn
         needs_loss=needs_loss_of(optimizer_class),
         hyperparameters=_rate_of(optimizer_class),
         regularization=getattr(optimizer_class, "regularization", "l2"),
+        run_arguments=getattr(optimizer_class, "run_arguments", {}),
     )
 
 

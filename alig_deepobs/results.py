@@ -67,8 +67,10 @@ class RunResult:
         step_sizes: one dictionary per epoch (mean, median, min, max, clipped_fraction), from
             every ``train_log_interval``-th step, for optimizers that compute their step size.
         guarded_steps: name of a guard -> steps in which it set the step size to 0.
-        regularization: ``l2``, ``ball`` or ``none``: what the run really did.
-        effective_weight_decay: factor of the L2 term in loss and gradient, 0.0 if there was none.
+        regularization: ``l2``, ``ball``, ``weight_decay`` (by the optimizer itself) or ``none``:
+            what the run really did.
+        effective_weight_decay: factor of the L2 term in loss and gradient, or of the optimizer's
+            own weight decay; 0.0 if there was none.
         max_norm: radius of the ball, None if there was none.
         problem_options: options of the test problem that are not its defaults.
         training_params: further training parameters (schedules), DeepOBS's key.

@@ -36,10 +36,42 @@ GRIDS: dict[str, tuple[float, ...]] = {
     "sgd": (1e-2, 3e-2, 1e-1, 3e-1, 1.0),
     "momentum": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
     "adam": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    "nesterov": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
+    "adagrad": (3e-3, 1e-2, 3e-2, 1e-1, 3e-1),
+    "amsgrad": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    "adamw": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    "rmsprop": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    "rmsprop_tf1": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    "yogi": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    "l4adam": (1.5e-2, 5e-2, 1.5e-1, 2.5e-1, 5e-1),
+    "l4mom": (1.5e-2, 5e-2, 1.5e-1, 2.5e-1, 5e-1),
+    "dfw": (1e-2, 3e-2, 1e-1, 3e-1, 1.0),
+    "bpgrad": (1e-2, 3e-2, 1e-1, 3e-1, 1.0),
+    "aprox": (1e-1, 3e-1, 1.0, 3.0, 10.0),
+    "sps": (0.1, 0.2, 0.5, 1.0, 2.0),
+    "sls": (0.01, 0.05, 0.1, 0.2, 0.5),
+    "momo": (3e-2, 1e-1, 3e-1, 1.0, 3.0),
+    "momo_adam": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
+    "alig_plus": (1e-2, 3e-2, 1e-1, 3e-1, 1.0),
+    "schedulefree_sgd": (1e-1, 3e-1, 1.0, 3.0, 10.0),
+    "schedulefree_adamw": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
+    "prodigy": (0.25, 0.5, 1.0, 2.0, 4.0),
 }
 
 # Factors of the default for any other optimizer: as many as a grid above has values.
 FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)
+
+# Optimizers whose rate means what the rate of another one means.
+SHIFTS_LIKE = {
+    "nesterov": "momentum",
+    "schedulefree_sgd": "sgd",
+    "dfw": "alig",
+    "aprox": "alig",
+    "momo": "alig",
+    "alig_plus": "alig",
+    # A step of BPGrad has the length lr times loss.
+    "bpgrad": "alig",
+}
 
 # Decades by which a grid is moved where the curvature or the scale of the loss asks for it.
 # Adam's step does not depend on the scale of the gradient, so its grid stays.
@@ -113,7 +145,8 @@ def grid_for(problem: str, optimizer_entry: OptimizerEntry) -> list[dict[str, An
         return [{}]
     declared = optimizer_entry.hyperparameters[main]
     if optimizer_entry.name in GRIDS:
-        decades = GRID_SHIFTS.get(problem, {}).get(optimizer_entry.name, 0)
+        like = SHIFTS_LIKE.get(optimizer_entry.name, optimizer_entry.name)
+        decades = GRID_SHIFTS.get(problem, {}).get(like, 0)
         return [{main: _shifted(value, decades)} for value in GRIDS[optimizer_entry.name]]
     if declared.type is float and declared.default is not None and declared.default > 0:
         return [{main: _rounded(declared.default * factor)} for factor in FACTORS]

@@ -3,12 +3,13 @@
 One training loop serves every optimizer. What its ``step`` wants is declared (`NeedsLoss`), and the
 value that it gets is always the objective whose gradient was taken. An optimizer with
 ``regularization = "ball"`` relies on a minimal loss of 0, so its objective has no L2 term; a
-projection on the ball ``|w| <= max_norm`` takes its place.
+projection on the ball ``|w| <= max_norm`` takes its place. One with ``"own"`` gets the factor of
+the term as ``weight_decay`` and regularizes by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +21,19 @@ from alig_deepobs.optimizers.projection import L2Ball
 from alig_deepobs.registry import NeedsLoss, OptimizerEntry
 from alig_deepobs.testproblems import TestProblem
 
+UNKNOWN_RUN: Mapping[str, int] = {"data_size": 1, "num_epochs": 1, "batches_per_epoch": 1}
+"""Facts to build an optimizer with that will not be used, to check its arguments."""
+
 
 @dataclass(frozen=True)
 class Objective:
     """What a run minimizes.
 
     Attributes:
-        regularization: ``l2`` (L2 term in loss and gradient), ``ball`` (constraint) or ``none``.
-        weight_decay: largest factor of the L2 term, 0.0 if there is none.
+        regularization: ``l2`` (L2 term in loss and gradient), ``ball`` (constraint),
+            ``weight_decay`` (by the optimizer itself) or ``none``.
+        weight_decay: largest factor of the L2 term or of the optimizer's weight decay, 0.0 if
+            there is none.
         max_norm: radius of the ball, None if there is none.
     """
 
@@ -46,35 +52,62 @@ def build_optimizer(
     entry: OptimizerEntry,
     parameters: list[nn.Parameter],
     hyperparams: dict[str, Any],
-    regularization_groups: Iterable[float] = (),
+    regularization_groups: Mapping[float, list[nn.Parameter]] | None = None,
+    facts: Mapping[str, int] = UNKNOWN_RUN,
 ) -> tuple[Any, Objective]:
     """Builds the optimizer, and says what it minimizes.
 
     ``max_norm`` among the hyper-parameters becomes a projection, given to the optimizer as
-    ``projection_fn``.
+    ``projection_fn``. An optimizer with ``regularization = "own"`` gets one parameter group for
+    each L2 factor of the problem, with the factor as its ``weight_decay``, unless the
+    hyper-parameters have a ``weight_decay``, which is then that of all parameters.
 
     Args:
         optimizer_class: called as ``optimizer_class(parameters, **arguments)``.
         entry: what is known of it.
         parameters: what it changes.
         hyperparams: its hyper-parameters.
-        regularization_groups: L2 factors of the problem.
+        regularization_groups: L2 factor of the problem -> the parameters that it applies to.
+        facts: what is known of the run, for the arguments that the entry wants.
 
     Raises:
         UsageError: the optimizer refuses its hyper-parameters.
     """
     arguments = {**entry.options, **hyperparams}
+    arguments.update({name: facts[fact] for name, fact in entry.run_arguments.items()})
+    factors = dict(regularization_groups or {})
     max_norm = arguments.pop("max_norm", None)
+    given: Any = parameters
+    if entry.regularization == "own" and arguments.get("weight_decay") is None:
+        arguments.pop("weight_decay", None)
+        given = _groups(parameters, factors)
     try:
         if max_norm is not None:
             arguments["projection_fn"] = L2Ball(parameters, max_norm)
-        optimizer = optimizer_class(parameters, **arguments)
+        optimizer = optimizer_class(given, **arguments)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{entry.name}: {error}") from error
-    factor = max(regularization_groups, default=0.0)
-    if entry.regularization == "ball":
+    factor = max(factors, default=0.0)
+    if entry.regularization == "own":
+        factor = arguments.get("weight_decay", factor)
+        return optimizer, Objective("weight_decay" if factor else "none", factor, max_norm)
+    if entry.regularization in ("ball", "none"):
         return optimizer, Objective("none" if max_norm is None else "ball", 0.0, max_norm)
     return optimizer, Objective("l2" if factor else "none", factor, max_norm)
+
+
+def _groups(
+    parameters: list[nn.Parameter], factors: Mapping[float, list[nn.Parameter]]
+) -> list[dict[str, Any]]:
+    """One parameter group for each L2 factor; frozen parameters are in none."""
+    trained = set(map(id, parameters))
+    groups = [
+        {"params": [p for p in members if id(p) in trained], "weight_decay": factor}
+        for factor, members in factors.items()
+    ]
+    return [group for group in groups if group["params"]] or [
+        {"params": parameters, "weight_decay": 0.0}
+    ]
 
 
 def make_step(

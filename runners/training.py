@@ -94,7 +94,12 @@ def train(
     """
     parameters = [p for p in problem.net.parameters() if p.requires_grad]
     optimizer, objective = build_optimizer(
-        optimizer_class, entry, parameters, spec.hyperparams, problem.regularization_groups
+        optimizer_class,
+        entry,
+        parameters,
+        spec.hyperparams,
+        problem.regularization_groups,
+        _facts(spec, problem),
     )
     run = _Run(spec, entry, problem, optimizer, objective, watcher or Watcher())
     run.result.optimizer_class = f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
@@ -253,6 +258,18 @@ class _Run:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
+
+
+def _facts(spec: RunSpec, problem: TestProblem) -> dict[str, int]:
+    """What an optimizer's constructor may want to know of the run."""
+    assert spec.batch_size is not None
+    assert spec.num_epochs is not None
+    size = problem.data.size("train")
+    return {
+        "data_size": size,
+        "num_epochs": max(1, spec.num_epochs),
+        "batches_per_epoch": size // spec.batch_size,
+    }
 
 
 def _set_up(spec: RunSpec, device: torch.device) -> TestProblem:

@@ -32,6 +32,26 @@ def host_squared_norm(tensors: list[Tensor]) -> float:
     return sum(norm * norm for norm in norms)
 
 
+def inner_product(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
+    """``sum <x, y>`` over all pairs, a 0-d tensor on the first tensor's device.
+
+    The host does not read it. Half precision is accumulated in float32.
+    """
+    return _products(xs, ys).sum()
+
+
+def host_inner_product(xs: list[Tensor], ys: list[Tensor]) -> float:
+    """The same as a number, summed over pairs in double precision; the host waits for it."""
+    return sum(cast("list[float]", _products(xs, ys).tolist()))
+
+
+def _products(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
+    """The inner product of each pair, as a vector."""
+    dtype = torch.float64 if any(x.dtype == torch.float64 for x in xs) else torch.float32
+    products = [(x * y).sum(dtype=dtype) for x, y in zip(xs, ys, strict=True)]
+    return torch.stack([product.to(products[0].device) for product in products])
+
+
 def _norms(tensors: list[Tensor]) -> Tensor:
     """The norm of each tensor, as a vector."""
     groups = by_type(tensors)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from numbers import Real
 from typing import Any
 
 import torch
@@ -21,12 +20,7 @@ from alig_deepobs.optimizers._updates import (
     update_fused,
     update_loop,
 )
-
-_NO_LOSS = (
-    "AliG computes its step size from the loss, and was given none. Write\n"
-    "    optimizer.step(loss=loss)          # after loss.backward()\n"
-    "or  optimizer.step(lambda: loss)       # a closure that returns the loss"
-)
+from alig_deepobs.optimizers.loss import loss_value
 
 
 class AliG(Optimizer):
@@ -224,7 +218,7 @@ class AliG(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 returned = closure()
-        value = _checked_loss(returned if loss is None else loss)
+        value = loss_value(returned if loss is None else loss, "AliG")
 
         grads: list[Tensor] = []
         work = [
@@ -336,22 +330,6 @@ class AliG(Optimizer):
         """Where the first parameter lives; a group may be empty."""
         params = (p for group in self.param_groups for p in group["params"])
         return next((p.device for p in params), torch.device("cpu"))
-
-
-def _checked_loss(loss: Any) -> float | Tensor:
-    if loss is None:
-        raise TypeError(_NO_LOSS)
-    if isinstance(loss, Tensor):
-        if loss.numel() != 1:
-            raise ValueError(
-                f"the loss must be one number, not a tensor of shape {tuple(loss.shape)}: "
-                "reduce it as it was for backward(), for example loss.mean()"
-            )
-        value: Tensor = loss.detach()
-        return value if value.dim() == 0 else value.reshape(())
-    if isinstance(loss, Real):
-        return float(loss)
-    raise TypeError(f"the loss must be a number or a tensor, not {type(loss).__name__}")
 
 
 def _checked_cap(cap: float | Tensor) -> float | Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, Protocol
 
 import torch
@@ -134,3 +135,33 @@ def attach_loss(
         return args, {**kwargs, "loss": loss}
 
     return optimizer.register_step_pre_hook(hook)
+
+
+def loss_value(loss: Any, optimizer_name: str) -> float | Tensor:
+    """The loss that was given to ``step``: a number, or a detached 0-d tensor.
+
+    Args:
+        loss: what was given.
+        optimizer_name: for the messages.
+
+    Raises:
+        TypeError: it is None, or neither a number nor a tensor.
+        ValueError: it has more than one element.
+    """
+    if loss is None:
+        raise TypeError(
+            f"{optimizer_name} computes its step size from the loss, and was given none. Write\n"
+            "    optimizer.step(loss=loss)          # after loss.backward()\n"
+            "or  optimizer.step(lambda: loss)       # a closure that returns the loss"
+        )
+    if isinstance(loss, Tensor):
+        if loss.numel() != 1:
+            raise ValueError(
+                f"the loss must be one number, not a tensor of shape {tuple(loss.shape)}: "
+                "reduce it as it was for backward(), for example loss.mean()"
+            )
+        value: Tensor = loss.detach()
+        return value if value.dim() == 0 else value.reshape(())
+    if isinstance(loss, Real):
+        return float(loss)
+    raise TypeError(f"the loss must be a number or a tensor, not {type(loss).__name__}")

@@ -1,0 +1,91 @@
+"""Stochastic gradient descent on a truncated model."""
+
+from __future__ import annotations
+
+import math
+
+from alig_deepobs.optimizers._base import (
+    LossMethod,
+    Params,
+    Work,
+    check_positive,
+    check_range,
+    gradients,
+)
+from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, quotient
+
+
+class Aprox(LossMethod):
+    r"""The truncated model of Asi and Duchi: a Polyak step size under a decreasing cap.
+
+    In step ``k`` (from 1)::
+
+        gamma = min((loss - f_min) / (|g|^2 + eps), lr k^-power)
+        w     = w - gamma g
+
+    It is the proximal point method on the model ``max(loss + <g, w' - w>, f_min)`` of the loss.
+    With ``power = 0`` it is ALI-G without momentum. The step size is 0 where the loss is at or
+    below ``f_min`` and where the denominator is 0.
+
+    Args:
+        params: parameters, or groups of them with their own ``lr``.
+        lr: the cap of the first step, alpha_0, positive; infinity for no cap.
+        power: how fast the cap falls, beta in [0, 1]; the theory wants it in (1/2, 1).
+        f_min: lower bound of the mini-batch loss.
+        eps: added to the squared gradient norm, at least 0.
+        foreach: False: one parameter after the other; else multi-tensor operations.
+
+    Raises:
+        ValueError: an argument is out of its range; the message names it.
+
+    Source:
+        Asi, Duchi: Stochastic (approximate) proximal point methods: convergence, optimality, and
+        adaptivity, SIAM Journal on Optimization, 2019.
+
+    Example:
+        >>> import torch
+        >>> w = torch.tensor([3.0], requires_grad=True)
+        >>> optimizer = Aprox([w], lr=0.1, power=1.0)
+        >>> sizes = []
+        >>> for _ in range(3):
+        ...     loss = w.square().sum()
+        ...     optimizer.zero_grad()
+        ...     loss.backward()
+        ...     _ = optimizer.step(loss=loss)
+        ...     sizes.append(round(optimizer.step_size, 4))
+        >>> sizes
+        [0.1, 0.05, 0.0333]
+    """
+
+    regularization = "none"
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float,
+        power: float = 0.6,
+        f_min: float = 0.0,
+        eps: float = 0.0,
+        *,
+        foreach: bool | None = None,
+    ) -> None:
+        check_positive("lr", lr)
+        if not 0 <= power <= 1:
+            raise ValueError(f"power must be in [0, 1], not {power!r}")
+        if not math.isfinite(f_min):
+            raise ValueError(f"f_min must be a finite number, not {f_min!r}")
+        check_range("eps", eps, 0.0)
+        super().__init__(params, {"lr": lr, "power": power, "f_min": f_min, "eps": eps}, foreach)
+
+    def _update_with(self, loss: Scalar, work: list[Work]) -> None:
+        first = self.param_groups[0]
+        first["steps"] = k = first.get("steps", 0) + 1
+        gap = at_least(loss - first["f_min"], 0.0)
+        unclipped = quotient(gap, self._squared_norm(gradients(work)) + first["eps"])
+
+        def capped(lr: float) -> Scalar:
+            return at_most(unclipped, lr * k ** -first["power"])
+
+        self._sizes = capped(first["lr"]), unclipped
+        for part in work:
+            part.vectors.add_(part.params, part.grads, -capped(part.group["lr"]))

@@ -1,0 +1,63 @@
+"""Polyak's step size for a known optimal value."""
+
+from __future__ import annotations
+
+import math
+
+from alig_deepobs.optimizers._base import LossMethod, Params, Work, gradients
+from alig_deepobs.optimizers._scalars import Scalar, at_least, quotient
+
+
+class Polyak(LossMethod):
+    r"""Gradient descent with Polyak's step size.
+
+    ::
+
+        gamma = (loss - f_star) / |g|^2
+        w     = w - gamma g
+
+    Meant for deterministic objectives whose smallest value is known. The step size is 0 where the
+    loss is at or below ``f_star`` and where the gradient is 0. There is no learning rate, and so
+    nothing for a scheduler to change.
+
+    Args:
+        params: parameters, or groups of them; the step size is one for all.
+        f_star: the smallest value of the objective.
+        foreach: False: one parameter after the other; else multi-tensor operations.
+
+    Raises:
+        ValueError: ``f_star`` is not finite.
+
+    Source:
+        Polyak: Minimization of unsmooth functionals, 1969.
+
+    Example:
+        >>> import torch
+        >>> w = torch.tensor(7.0, requires_grad=True)
+        >>> optimizer = Polyak([w])
+        >>> for _ in range(3):
+        ...     loss = (w - 3) ** 2
+        ...     optimizer.zero_grad()
+        ...     loss.backward()
+        ...     _ = optimizer.step(loss=loss)
+        ...     print(w.item())  # on a parabola, the distance is halved
+        5.0
+        4.0
+        3.5
+    """
+
+    regularization = "none"
+
+    def __init__(
+        self, params: Params, f_star: float = 0.0, *, foreach: bool | None = None
+    ) -> None:  # fmt: skip
+        if not math.isfinite(f_star):
+            raise ValueError(f"f_star must be a finite number, not {f_star!r}")
+        super().__init__(params, {"f_star": f_star}, foreach)
+
+    def _update_with(self, loss: Scalar, work: list[Work]) -> None:
+        gap = at_least(loss - self.param_groups[0]["f_star"], 0.0)
+        size = quotient(gap, self._squared_norm(gradients(work)))
+        self._sizes = size, size
+        for part in work:
+            part.vectors.add_(part.params, part.grads, -size)
