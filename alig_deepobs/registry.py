@@ -181,6 +181,8 @@ class ProblemEntry:
         has_validation: whether a part of the training data can be held out.
         options: what may be changed in the problem itself (a width, a file of word vectors), by
             name; passed to the class as keyword arguments.
+        tensorflow_factory: ``"package.module:Class"`` of the problem for TensorFlow's DeepOBS
+            1.1.2; empty where there is none.
         framework: ``"pytorch"`` or ``"tensorflow"``.
         citation: where the problem comes from.
         description: one line.
@@ -198,6 +200,7 @@ class ProblemEntry:
     interpolates: bool | None = None
     has_validation: bool = True
     options: Mapping[str, HyperParameter] = field(default_factory=dict)
+    tensorflow_factory: str = ""
     framework: str = "pytorch"
     citation: str = ""
     description: str = ""

@@ -26,6 +26,9 @@ def check(spec: RunSpec) -> None:
     entry = find_optimizer(spec.optimizer)
     # The constructor is the only one who knows its arguments; a small parameter will do.
     build_optimizer(entry.load(), entry, [torch.nn.Parameter(torch.zeros(2))], spec.hyperparams)
-    source = SOURCES.get(find_testproblem(spec.testproblem).data_set)
-    if source is not None and source.files and not spec.synthetic:
-        require(source, spec.data_dir, spec.offline)
+    problem = find_testproblem(spec.testproblem)
+    if not spec.synthetic:
+        # Problems that let the user choose among several data sets call that option "corpus".
+        source = SOURCES.get(spec.problem_options.get("corpus", problem.data_set))
+        if source is not None and source.files:
+            require(source, spec.data_dir, spec.offline)

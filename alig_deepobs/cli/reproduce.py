@@ -71,8 +71,8 @@ def reproduce(
 
 def _theory(target: str, folder: Path) -> int:
     """Figures 1 and 2 and the theorems: seconds, whatever the budget."""
-    from alig_deepobs.reproduce.theory.demonstrate import demonstrate
     from alig_deepobs.reproduce.theory.checks import violated
+    from alig_deepobs.reproduce.theory.demonstrate import demonstrate
 
     checks, written = demonstrate(target, folder)
     for check in checks:

@@ -91,7 +91,7 @@ def draw(plan: Plan, summary: Summary, outcomes: Sequence[Outcomes], path: Path)
         _draw_part(axes, [o for o in outcomes if o.row.part is part], "objective")
         axes.set_yscale("log")
         axes.set_title(part.label, fontsize=10)
-        width = min(SMOOTHED_OVER, max((run.num_epochs for o in outcomes for run in o.runs)))
+        width = min(SMOOTHED_OVER, max(run.num_epochs for o in outcomes for run in o.runs))
         axes.set_ylabel(f"training objective (mean of {width} epochs)", fontsize=9)
     if with_accuracy:
         _draw_part(panels[-1], outcomes, "accuracy")

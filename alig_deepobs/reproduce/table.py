@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from alig_deepobs.analysis import mean_interval
 from alig_deepobs.reproduce.carry_out import Outcomes, best_epoch
 from alig_deepobs.reproduce.pictures import BLUE, GREY, VERMILLION, new_figure, save
 from alig_deepobs.reproduce.plan import Plan
 from alig_deepobs.reproduce.summary import Line, Summary, line, setting_text
-from alig_deepobs.analysis import mean_interval
 from alig_deepobs.results import RunResult
 
 

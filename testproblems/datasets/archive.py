@@ -1,4 +1,4 @@
-"""Reading members of a tar archive by name, without unpacking it.
+"""Reading members of a tar or zip archive by name, without unpacking it.
 
 Members are read into memory, each one asked for by name. Nothing is written to the disk, so
 nothing can land outside a folder, and nothing is left half-extracted when a read fails.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
@@ -53,6 +54,39 @@ def read_members(path: Path, names: Collection[str], hint: str) -> dict[str, byt
             path, f"truncated or corrupt; expected a .tar.gz file ({error})", hint
         ) from error
     except OSError as error:
+        raise _bad(path, f"cannot be read ({error})", hint) from error
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise _bad(path, f"{', '.join(missing)} not in it", hint)
+    return found
+
+
+def read_zip_members(path: Path, names: Collection[str], hint: str) -> dict[str, bytes]:
+    """The contents of members of a zip archive.
+
+    Args:
+        path: the archive.
+        names: file names of the members, whatever folder of the archive they are in.
+        hint: how to get a good archive, the end of every error message.
+
+    Raises:
+        DataError: the archive is missing, truncated or corrupt, or lacks a member.
+    """
+    found: dict[str, bytes] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                name = PurePosixPath(member.filename).name
+                if name not in names or member.is_dir():
+                    continue
+                if name in found:
+                    raise _bad(path, f"holds {name} twice; expected one", hint)
+                found[name] = archive.read(member)  # compares the checksum
+    except FileNotFoundError:
+        raise _bad(path, "no such file", hint) from None
+    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError) as error:
+        raise _bad(path, f"truncated or corrupt; expected a .zip file ({error})", hint) from error
+    except (OSError, RuntimeError) as error:  # a RuntimeError where it is encrypted
         raise _bad(path, f"cannot be read ({error})", hint) from error
     missing = [name for name in names if name not in found]
     if missing:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from alig_deepobs.errors import DataError
-from alig_deepobs.testproblems.datasets.archive import read_members
+from alig_deepobs.testproblems.datasets.archive import read_members, read_zip_members
 from alig_deepobs.testproblems.datasets.idx import decompress
 from alig_deepobs.testproblems.datasets.records import read_file
 from alig_deepobs.testproblems.datasets.sources import RemoteFile
@@ -48,10 +48,11 @@ def examine(file: RemoteFile, path: Path) -> FileState:
     """
     if path.is_dir():
         return _examine_parts(file, {part.name: _read(path / part.name) for part in file.parts})
-    if file.name.endswith(".tar.gz"):
+    if file.name.endswith((".tar.gz", ".zip")):
         if hashlib.sha256(_read(path)).hexdigest() == file.sha256:
             return FileState.OK
-        return _examine_parts(file, read_members(path, [part.name for part in file.parts], ""))
+        read = read_zip_members if file.name.endswith(".zip") else read_members
+        return _examine_parts(file, read(path, [part.name for part in file.parts], ""))
     if file.name.endswith(".gz"):
         content, sha256 = decompress(path, hint="")
         if sha256 == file.sha256:

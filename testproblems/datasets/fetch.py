@@ -52,7 +52,7 @@ def find_file(source: Source, file: RemoteFile, data_dir: str | None = None) -> 
     file itself is nowhere, a folder that has all of its parts is as good.
     """
     folders = _folders(source, data_dir)
-    exists = Path.is_dir if source.own else Path.is_file
+    exists = Path.is_dir if file.is_folder else Path.is_file
     for folder in folders:
         if exists(folder / file.name):
             return folder / file.name
@@ -80,10 +80,12 @@ def stamps_of(file: RemoteFile, path: Path) -> tuple[tuple[int, int], ...]:
 def how_to_get(source: Source, data_dir: str | None = None) -> str:
     """The end of an error message: how to come by good files."""
     if source.own:
+        belong = "belongs" if len(source.files) == 1 else "belong"
+        home = f" from {source.home}" if source.home else ""
         return (
-            f"bring your own copy: {' and '.join(file.name for file in source.files)} belong "
-            f"into {folder_of(source, data_dir)}; --data_dir names another place, and --synthetic "
-            "needs no files"
+            f"bring your own copy{home}: {' and '.join(file.name for file in source.files)} "
+            f"{belong} into {folder_of(source, data_dir)}; --data_dir names another place, and "
+            "--synthetic needs no files"
         )
     if data_dir is None:
         return (

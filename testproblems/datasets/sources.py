@@ -20,6 +20,7 @@ class RemoteFile:
         parts: files with the same content, which all together are as good as this one: the
             members of an archive that was unpacked, or the files that a converter made of it.
         unit: its length is a multiple of this many bytes.
+        is_folder: whether it is a folder of files.
     """
 
     name: str
@@ -28,6 +29,7 @@ class RemoteFile:
     content_sha256: str | None = None
     parts: tuple[RemoteFile, ...] = ()
     unit: int = 1
+    is_folder: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Source:
         mirrors: addresses that the name of a file is appended to, tried in this order.
         citation: where the data come from.
         folders: further names that the folder may have.
-        own: whether there is nothing to download or to compare with: the files are folders that
-            the user brings.
+        own: whether there is nothing to download or to compare with: the user brings the files.
+        home: where the user gets them, for data of this kind.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Source:
     citation: str = ""
     folders: tuple[str, ...] = ()
     own: bool = False
+    home: str = ""
 
     @property
     def size(self) -> int:
@@ -265,9 +268,67 @@ TOLSTOI = Source(
 IMAGENET = Source(
     name="imagenet",
     label="ImageNet (bring your own)",
-    files=(RemoteFile("train", 0, None), RemoteFile("val", 0, None)),
+    files=(
+        RemoteFile("train", 0, None, is_folder=True),
+        RemoteFile("val", 0, None, is_folder=True),
+    ),
     citation="Russakovsky et al.: ImageNet large scale visual recognition challenge, IJCV 2015",
     own=True,
+)
+
+SNLI = Source(
+    name="snli",
+    label="SNLI",
+    files=(
+        RemoteFile(
+            "snli_1.0.zip",
+            94_550_081,
+            "afb3d70a5af5d8de0d9d81e2637e0fb8c22d1235c2749d83125ca43dab0dbd3e",
+            parts=(
+                RemoteFile(
+                    "snli_1.0_train.jsonl",
+                    487_457_790,
+                    "ee95dfbc57800f7b1f62b7602ad2b176c2b983210435a49238e660324a01e963",
+                ),
+                RemoteFile(
+                    "snli_1.0_dev.jsonl",
+                    9_745_714,
+                    "9c03faff70182ef086ebfeed2cffbabb5fcc6a84a8b3314decbbb5b01f07f4bf",
+                ),
+                RemoteFile(
+                    "snli_1.0_test.jsonl",
+                    9_730_457,
+                    "1147550151ca8b16ddb31d8dc0e739a670a65f7c3e64aac5951eaeff103fb220",
+                ),
+            ),
+        ),
+    ),
+    mirrors=("https://nlp.stanford.edu/projects/snli/",),
+    citation="Bowman et al.: A large annotated corpus for learning natural language inference, "
+    "EMNLP 2015",
+    folders=("snli_1.0",),
+)
+
+# A smaller corpus in the same format, for computers that take weeks for SNLI itself.
+SNLI_MINI = Source(
+    name="snli_mini",
+    label="SNLI-mini",
+    files=tuple(
+        RemoteFile(f"snli_mini_1.0_{part}.jsonl", 0, None) for part in ("train", "dev", "test")
+    ),
+    citation=SNLI.citation,
+    folders=("snli_mini_1.0",),
+    own=True,
+)
+
+GLOVE = Source(
+    name="glove",
+    label="GloVe (bring your own)",
+    files=(RemoteFile("glove.840B.300d.txt", 0, None),),
+    citation="Pennington, Socher, Manning: GloVe: global vectors for word representation, "
+    "EMNLP 2014",
+    own=True,
+    home="https://nlp.stanford.edu/data/glove.840B.300d.zip",
 )
 
 SOURCES = {
@@ -280,6 +341,9 @@ SOURCES = {
         SVHN,
         TOLSTOI,
         IMAGENET,
+        SNLI,
+        SNLI_MINI,
+        GLOVE,
         Source("digits", "Digits (scikit-learn)", citation="UCI optdigits, in scikit-learn"),
         Source("quadratic", "Quadratic", citation="drawn as in DeepOBS 1.1.2"),
         Source("two_d", "2D noise", citation="drawn as in DeepOBS 1.1.2"),

@@ -1,0 +1,132 @@
+"""The problems on SNLI, sentence pairs in three classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from alig_deepobs.errors import UsageError
+from alig_deepobs.testproblems.base import Phase, TestProblem
+from alig_deepobs.testproblems.datasets.base import Batch, DataSet
+from alig_deepobs.testproblems.datasets.embeddings import DEFAULT
+from alig_deepobs.testproblems.datasets.snli import SentencePairs, snli
+from alig_deepobs.testproblems.datasets.snli_corpus import find_corpus
+from alig_deepobs.testproblems.hinge import MultiClassHinge, hard_hinge
+from alig_deepobs.testproblems.models.bilstm import FC_DIM, HIDDEN_DIM, NLINet, nli_net
+
+
+class snli_bilstm(TestProblem):
+    """A Bi-LSTM with max-pooling, and a linear classifier on two sentences, on SNLI.
+
+    Network: one bidirectional LSTM layer with 2048 units a direction on frozen word vectors, the
+        maximum over time, features ``[u, v, |u - v|, u * v]``, dense layers 16384-512-512-3
+        without activations; PyTorch's default start (47,155,715 parameters with vectors of 300
+        numbers).
+    Loss: cross entropy; at the start about ln 3 = 1.10.
+    Regularizer: none.
+    Data: 549,367 pairs for training, 9,842 for validation, 9,824 for testing; GloVe 840B, 300
+        numbers a word. With ``split="validation"`` the official validation pairs are the validation
+        set; the training pairs are the same with ``"full"``.
+    Defaults: batch size 64, 20 epochs.
+    Interpolation: yes.
+    Source: Berrada, Zisserman and Kumar, ICML 2020; the network is that of Conneau et al.,
+        "Supervised learning of universal sentence representations from natural language inference
+        data", EMNLP 2017.
+
+    Args:
+        batch_size: pairs in a mini-batch.
+        weight_decay: there is no L2 term.
+        corpus: ``"snli"``, or ``"snli_mini"`` for a small corpus in the same format.
+        embeddings: name or path of a table of word vectors.
+        embedding_dim: the length that the vectors must have; None for any.
+        hidden_dim: units of each direction of the LSTM.
+        fc_dim: units of the first two dense layers.
+        mask_padding: leave the zeros behind the end of a sentence out of the maximum; the paper's
+            code has them in.
+        **arguments: those of every problem.
+    """
+
+    reshuffles: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        batch_size: int,
+        weight_decay: float | None = None,
+        *,
+        corpus: str = "snli",
+        embeddings: str = DEFAULT,
+        embedding_dim: int | None = None,
+        hidden_dim: int = HIDDEN_DIM,
+        fc_dim: int = FC_DIM,
+        mask_padding: bool = False,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(batch_size, weight_decay, **arguments)
+        sizes = {"hidden_dim": hidden_dim, "fc_dim": fc_dim, "embedding_dim": embedding_dim}
+        for name, size in sizes.items():
+            if size is not None and size < 1:
+                raise UsageError(f"{type(self).__name__}: {name} must be at least 1, not {size}")
+        self.corpus = find_corpus(corpus).name
+        self.embeddings = embeddings
+        self.embedding_dim = embedding_dim
+        self.hidden_dim = hidden_dim
+        self.fc_dim = fc_dim
+        self.mask_padding = mask_padding
+
+    def load_data(self) -> DataSet:
+        """Loads the pairs and the word vectors."""
+        data = snli(
+            self.corpus, self.embeddings, self.embedding_dim,
+            synthetic=self.synthetic, data_dir=self.data_dir, offline=self.offline,
+        )  # fmt: skip
+        self._input_dim = data.vectors.shape[1]
+        return data
+
+    def build_net(self, generator: torch.Generator) -> nn.Module:
+        """Builds the network."""
+        return nli_net(
+            lambda: NLINet(
+                self._input_dim, self.hidden_dim, self.fc_dim, mask_padding=self.mask_padding
+            ),
+            generator,
+        )
+
+    def batches(self, phase: Phase, number: int = 0) -> Iterator[Batch]:
+        """The mini-batches of a pass over a set, each a `PairBatch`."""
+        if phase in ("valid", "test"):
+            return super().batches(phase, number)
+        order = self.batch_order if phase == "train" else self.train_eval_order
+        # The sentences are on the host, so the order comes there as a whole, not piece by piece.
+        rows = order(number).cpu()
+        data = cast("SentencePairs", self.data)
+        return (data.take("train", index) for index in rows)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The scores of the classes, ``(batch_size, 3)``."""
+        scores: Tensor = self.net(*batch[:-1])
+        return scores
+
+    def losses_of(self, outputs: Any, batch: Batch) -> Tensor:
+        """The cross entropy of each pair, shape ``(batch_size,)``."""
+        return nn.functional.cross_entropy(outputs, batch[-1], reduction="none")
+
+    def correct_of(self, outputs: Any, batch: Batch) -> Tensor | None:
+        """Whether each pair is classified correctly, shape ``(batch_size,)``."""
+        correct: Tensor = outputs.argmax(dim=1) == batch[-1]
+        return correct
+
+
+class snli_bilstm_svm(snli_bilstm):
+    """`snli_bilstm` with the multi-class hinge loss of Crammer and Singer; at the start about 1.
+
+    Everything else is the same.
+    """
+
+    loss_function: ClassVar[type[nn.Module]] = MultiClassHinge
+
+    def losses_of(self, outputs: Any, batch: Batch) -> Tensor:
+        """The hinge loss of each pair, shape ``(batch_size,)``."""
+        return hard_hinge(outputs, batch[-1])
