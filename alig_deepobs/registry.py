@@ -46,12 +46,14 @@ class HyperParameter:
     help: str = ""
     optional: bool = False
     """Whether None is a value (for example: no cap)."""
+    choices: tuple[Any, ...] = ()
+    """The only values that there are; empty: any of the type."""
 
     def check(self, name: str, value: Any, of: str) -> Any:
         """Returns the value in the declared type.
 
         Raises:
-            UsageError: the value has another type; integers pass as floats.
+            UsageError: the value has another type (integers pass as floats), or is no choice.
         """
         if value is None and self.optional:
             return None
@@ -63,6 +65,9 @@ class HyperParameter:
                 f"{of}: {name} must be {_TYPE_NAMES.get(self.type, self.type.__name__)}{none}, "
                 f"not {value!r}"
             )
+        if self.choices and value not in self.choices:
+            known = " or ".join(map(str, self.choices))
+            raise UsageError(f"{of}: {name} must be {known}, not {value!r}")
         return value
 
 
@@ -179,6 +184,7 @@ class ProblemEntry:
         interpolates: whether a network of this size can bring every training loss to 0 (what a
             Polyak step with ``f_min = 0`` assumes); None where it is not known.
         has_validation: whether a part of the training data can be held out.
+        default_split: ``"validation"`` where a part is held out unless the user says otherwise.
         options: what may be changed in the problem itself (a width, a file of word vectors), by
             name; passed to the class as keyword arguments.
         tensorflow_factory: ``"package.module:Class"`` of the problem for TensorFlow's DeepOBS
@@ -199,6 +205,7 @@ class ProblemEntry:
     target: float | None = None
     interpolates: bool | None = None
     has_validation: bool = True
+    default_split: Literal["full", "validation"] = "full"
     options: Mapping[str, HyperParameter] = field(default_factory=dict)
     tensorflow_factory: str = ""
     framework: str = "pytorch"

@@ -43,7 +43,8 @@ class RunResult:
 
     The lists per epoch have one entry before training and one after each finished epoch; a list
     is empty where the quantity does not exist (no accuracy, no validation part). Losses and
-    accuracies are means over the full mini-batches of the set; accuracies are fractions.
+    accuracies are means over the full mini-batches of the set (over all of it, where the problem
+    keeps incomplete ones); accuracies are fractions.
 
     Attributes:
         testproblem: name of the test problem.
@@ -62,8 +63,14 @@ class RunResult:
             optimizers by these.
         train_accuracies, valid_accuracies, test_accuracies: fractions.
         minibatch_train_losses: objective of every ``train_log_interval``-th step.
-        epoch_mean_losses: running mean of the objective over each epoch's steps.
+        epoch_mean_losses: running mean of the objective over each epoch's examples: the training
+            objective as the ALI-G paper plots it, while the weights change.
         train_log_interval: see above.
+        best_valid_epoch: the epoch with the best validation accuracy (or, for problems without
+            accuracy, loss), the first of several; None without a validation set.
+        best_valid_test_loss: data term of the test loss after that epoch.
+        best_valid_test_accuracy: likewise. It is what the ALI-G paper reports.
+        best_weights: path of the weights after that epoch, if they were kept.
         step_sizes: one dictionary per epoch (mean, median, min, max, clipped_fraction), from
             every ``train_log_interval``-th step, for optimizers that compute their step size.
         guarded_steps: name of a guard -> steps in which it set the step size to 0.
@@ -112,6 +119,10 @@ class RunResult:
     minibatch_train_losses: list[float] = field(default_factory=list)
     epoch_mean_losses: list[float] = field(default_factory=list)
     train_log_interval: int = 10
+    best_valid_epoch: int | None = None
+    best_valid_test_loss: float | None = None
+    best_valid_test_accuracy: float | None = None
+    best_weights: str = ""
     step_sizes: list[dict[str, float]] = field(default_factory=list)
     guarded_steps: dict[str, int] = field(default_factory=dict)
     regularization: str = "none"
@@ -219,6 +230,11 @@ def write_result(result: RunResult, output_dir: str | Path) -> Path:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
+    """`write_bytes_atomically` for a text."""
+    write_bytes_atomically(path, text.encode())
+
+
+def write_bytes_atomically(path: Path, content: bytes) -> None:
     """Writes a file in one step: it is there whole, or not at all.
 
     Raises:
@@ -228,8 +244,8 @@ def write_text_atomically(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
             # mkstemp makes files for the owner alone; results are as public as their folder.
             umask = os.umask(0)
             os.umask(umask)

@@ -22,7 +22,8 @@ class RunSpec:
         batch_size, num_epochs: None for the problem's default.
         weight_decay: L2 factor; None for the problem's default.
         random_seed: the base of every seed of the run.
-        split: ``full`` (all training data train) or ``validation`` (a part is held out).
+        split: ``full`` (all training data train) or ``validation`` (a part is held out); None for
+            the problem's default, which is ``full`` for DeepOBS's problems.
         reshuffle: draw a new batch order in every epoch (True), or one for the whole run (False,
             as DeepOBS 1.1.2 does); None for the problem's default.
         synthetic: train on the small synthetic twin of the data set.
@@ -32,6 +33,8 @@ class RunSpec:
         train_log_interval: steps between two logged mini-batch losses.
         problem_options: options of the problem that are not its defaults (`ProblemEntry.options`).
         training_params: further training parameters (schedules).
+        keep_best: folder for the weights of the epoch with the best validation accuracy; None:
+            do not keep them.
         purpose: ``tuning`` for a run that only serves to choose a setting.
         setting_source: who chose the hyper-parameters and how, one line for the record.
     """
@@ -43,7 +46,7 @@ class RunSpec:
     num_epochs: int | None = None
     weight_decay: float | None = None
     random_seed: int = 42
-    split: str = "full"
+    split: str | None = None
     reshuffle: bool | None = None
     synthetic: bool = False
     data_dir: str | None = None
@@ -52,6 +55,7 @@ class RunSpec:
     train_log_interval: int = 10
     problem_options: dict[str, Any] = field(default_factory=dict)
     training_params: dict[str, Any] = field(default_factory=dict)
+    keep_best: str | None = None
     purpose: str = ""
     setting_source: str = ""
 
@@ -76,9 +80,12 @@ class RunSpec:
         for name in ("batch_size", "num_epochs"):
             if values[name] is None:
                 values[name] = getattr(problem, name)
+        split = values["split"] = problem.default_split if self.split is None else self.split
         for name, lowest in (("batch_size", 1), ("num_epochs", 0), ("train_log_interval", 1)):
             if values[name] < lowest:
                 raise UsageError(f"{name} must be at least {lowest}, not {values[name]}")
-        if self.split not in ("full", "validation"):
-            raise UsageError(f"split must be 'full' or 'validation', not {self.split!r}")
+        if split not in ("full", "validation"):
+            raise UsageError(f"split must be 'full' or 'validation', not {split!r}")
+        if self.keep_best is not None and split != "validation":
+            raise UsageError("keep_best needs a validation set: add --split validation")
         return RunSpec(**values)

@@ -66,7 +66,7 @@ class StandardRunner:
         l2_reg: float | None = None,
         learning_rate: float | None = None,
         device: str | None = None,
-        split: str = "full",
+        split: str | None = None,
         synthetic: bool = False,
         watcher: Watcher | None = None,
         **hyperparameters: Any,
@@ -90,7 +90,7 @@ class StandardRunner:
             l2_reg: another name of ``weight_decay``.
             learning_rate: another name of the hyper-parameter ``lr``, as in DeepOBS 1.1.
             device: torch device; None for the GPU if there is one.
-            split: ``full`` or ``validation``.
+            split: ``full`` or ``validation``; None for the problem's default.
             synthetic: use the synthetic twin of the data.
             watcher: hears of the progress.
             **hyperparameters: see ``hyperparams``.

@@ -1,9 +1,9 @@
 """The PyTorch training loop: carries out a `RunSpec` and returns its `RunResult`.
 
 The semantics are DeepOBS's: evaluate on the train-eval, (validation) and test sets before training
-and after each epoch; drop incomplete mini-batches. Beyond DeepOBS, the loss is handed to the step,
-evaluation is kept off the training clock, the device is read once per epoch, and a run that
-diverges ends there and says so.
+and after each epoch; drop incomplete mini-batches (unless the problem keeps them). Beyond DeepOBS,
+the loss is handed to the step, evaluation is kept off the training clock, the device is read once
+per epoch, and a run that diverges ends there and says so.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ from alig_deepobs.runners.objective import (
     regularization_value,
 )
 from alig_deepobs.runners.schedule import ScheduledRates, schedule_of
+from alig_deepobs.runners.selection import record_selection
 from alig_deepobs.runners.spec import RunSpec
 from alig_deepobs.runners.watch import Evaluation, Watcher
+from alig_deepobs.runners.weights import KeptWeights
 from alig_deepobs.seeds import derive_seed
 from alig_deepobs.testproblems import TestProblem
 from alig_deepobs.testproblems.checks import find_device
@@ -128,6 +130,9 @@ class _Run:
         self.device = torch.device(problem.device)
         self.parts = ["train", "valid", "test"] if spec.split == "validation" else ["train", "test"]
         self.result = _blank_result(spec, entry, problem, objective, self.device)
+        self.kept = None
+        if spec.keep_best is not None:
+            self.kept = KeptWeights(spec.keep_best, self.result)
 
     def carry_out(self) -> RunResult:
         """Trains and evaluates until the last epoch, or until the run diverges."""
@@ -175,14 +180,17 @@ class _Run:
         step = make_step(self.problem, self.optimizer, self.objective, self.entry.needs_loss)
         has_step_size = hasattr(self.optimizer, "last_step_sizes")
         total = torch.zeros((), device=self.device)
-        steps = 0
+        steps, full_steps = 0, 0.0
         start = self._clock()
         while True:
             try:
                 loss = step()
             except StopIteration:
                 break
-            total += loss
+            # The weight of an incomplete mini-batch; a multiplication would cost a full one time.
+            share = getattr(self.problem, "batch_share", 1.0)
+            total += loss if share == 1.0 else share * loss
+            full_steps += share
             if steps % interval == 0:
                 self.watcher.ticked(epoch, steps)
                 logged.append(loss)
@@ -197,7 +205,7 @@ class _Run:
             self.watcher.stepped(epoch, index * interval, loss_value)
         finite = next((i for i, x in enumerate(losses) if not math.isfinite(x)), len(losses))
         result.minibatch_train_losses += losses[:finite]
-        mean = float(total) / steps
+        mean = float(total) / full_steps
         if math.isfinite(mean):
             result.epoch_mean_losses.append(mean)
         if sizes:
@@ -218,6 +226,9 @@ class _Run:
             getattr(self.result, f"{part}_data_losses").append(metrics.data_loss)
             if metrics.accuracy is not None:
                 getattr(self.result, f"{part}_accuracies").append(metrics.accuracy)
+        record_selection(self.result)
+        if self.kept is not None and self.result.best_valid_epoch == epoch:
+            self.kept.save(problem=self.problem, epoch=epoch)
         self.watcher.evaluated(epoch, evaluations)
         return True
 
@@ -231,7 +242,7 @@ class _Run:
         }[part]()
         loss: Any = 0.0
         accuracy: Any = 0.0
-        batches = 0
+        batches = 0.0
         while True:
             try:
                 batch_loss, batch_accuracy = problem.get_batch_loss_and_accuracy(
@@ -239,7 +250,10 @@ class _Run:
                 )
             except StopIteration:
                 break
-            loss, accuracy, batches = loss + batch_loss, accuracy + batch_accuracy, batches + 1
+            share = getattr(problem, "batch_share", 1.0)
+            if share != 1.0:
+                batch_loss, batch_accuracy = share * batch_loss, share * batch_accuracy
+            loss, accuracy, batches = loss + batch_loss, accuracy + batch_accuracy, batches + share
         data_loss = float(loss) / batches
         # The weights do not change within an evaluation, so neither does the L2 term.
         penalty = regularization_value(problem) if self.objective.has_l2 else 0.0
@@ -250,8 +264,7 @@ class _Run:
         )
 
     def _steps_per_epoch(self) -> int:
-        assert self.spec.batch_size is not None
-        return self.problem.data.size("train") // self.spec.batch_size
+        return self.problem.steps_per_epoch
 
     def _clock(self) -> float:
         """Seconds; all work given to the device before is done."""
@@ -299,6 +312,7 @@ def _blank_result(
 ) -> RunResult:
     assert spec.batch_size is not None
     assert spec.num_epochs is not None
+    assert spec.split is not None
     return RunResult(
         testproblem=spec.testproblem,
         optimizer_name=entry.label,

@@ -36,7 +36,8 @@ class TestProblem:
     `losses_of`, `correct_of`), so that many runs can be computed at once with `torch.func`.
 
     Args:
-        batch_size: examples in a mini-batch; incomplete mini-batches are dropped.
+        batch_size: examples in a mini-batch; incomplete mini-batches are dropped, unless the
+            problem says otherwise (``drops_incomplete``).
         weight_decay: L2 factor, where the problem has an L2 term (else it is ignored with a
             warning in the log); None for the problem's default.
         synthetic: use the small synthetic twin of the data set, which needs no files.
@@ -53,7 +54,8 @@ class TestProblem:
             evaluation on training data with the same subset). It matters: with momentum 0.99,
             ``quadratic_deep`` ends at 87.0, as published, and at 89.0 if reshuffled.
         split: ``"full"`` (all training data train) or ``"validation"`` (a fixed part, which is
-            the same for every seed, is held out as the validation set).
+            the same for every seed, is held out as the validation set); None for the problem's
+            default, which is ``"full"`` for DeepOBS's problems.
 
     Attributes:
         net: the network, on the device.
@@ -62,6 +64,10 @@ class TestProblem:
         regularization_groups: L2 factor -> parameters that it applies to (0.0: the others).
         phase: the current phase (None before the first ``*_init_op``).
         has_accuracy: whether the problem has an accuracy; where not, it is reported as 0.0.
+        drops_incomplete: whether the rest of a set that fills no mini-batch is left out, as in
+            DeepOBS, or makes a smaller last mini-batch.
+        batch_share: size of the last mini-batch that was drawn as a fraction of ``batch_size``:
+            its weight in a mean over examples. Always 1.0 where incomplete ones are dropped.
         device: where everything lives.
         epochs_started: calls of `train_init_op`; the next one takes `batch_order` of this
             number. A resumed run sets it.
@@ -84,6 +90,8 @@ class TestProblem:
     has_accuracy: ClassVar[bool] = True
     has_weight_decay: ClassVar[bool] = False
     reshuffles: ClassVar[bool] = False
+    default_split: ClassVar[str] = "full"
+    drops_incomplete: ClassVar[bool] = True
     default_weight_decay: ClassVar[float | None] = None
     loss_function: ClassVar[type[nn.Module]] = nn.CrossEntropyLoss
 
@@ -101,9 +109,10 @@ class TestProblem:
         offline: bool = False,
         device: str | torch.device | None = None,
         seed: int | None = None,
-        split: str = "full",
+        split: str | None = None,
         reshuffle: bool | None = None,
     ) -> None:
+        split = self.default_split if split is None else split
         if split not in ("full", "validation"):
             raise UsageError(f"split must be 'full' or 'validation', not {split!r}")
         self.batch_size = check_batch_size(batch_size)
@@ -122,6 +131,7 @@ class TestProblem:
         self.phase: Phase | None = None
         self.epochs_started = 0
         self.evaluations_started = 0
+        self.batch_share = 1.0
         self._batches: Iterator[Batch] | None = None
 
     # What a subclass supplies.
@@ -169,7 +179,7 @@ class TestProblem:
             UsageError: ``batch_size`` does not fit the data, or there is nothing to hold out.
         """
         data = self.load_data().for_split(self.split)
-        check_batch_fits(self.batch_size, data, type(self).__name__)
+        check_batch_fits(self.batch_size, data, type(self).__name__, self.drops_incomplete)
         self.data = data.to(self.device)
         # The weights are drawn on the CPU, so that they are the same on every device.
         self.net = self.build_net(self._generator("weights")).to(self.device)
@@ -179,24 +189,26 @@ class TestProblem:
         self.evaluations_started = 0
         self._batches = None
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of mini-batches in a training epoch."""
+        full, rest = divmod(self.data.size("train"), self.batch_size)
+        return full + (rest > 0 and not self.drops_incomplete)
+
     def batch_order(self, epoch: int) -> Tensor:
-        """The mini-batches of a training epoch: indices of shape ``(steps, batch_size)``.
+        """The full mini-batches of a training epoch: indices of shape ``(steps, batch_size)``.
 
         It is a permutation of the whole training set without its incomplete mini-batch. It
         depends on the seed and, with ``reshuffle``, on the epoch (from 0).
         """
-        size = self.data.size("train")
-        return self._draw(size // self.batch_size, "order", epoch)
+        return self._in_rows(self._drawn("train", epoch))
 
     def train_eval_order(self, evaluation: int) -> Tensor:
         """The mini-batches of an evaluation on training data: ``(steps, batch_size)``.
 
         A random subset of the training set; with ``reshuffle``, another one each time.
         """
-        size = self.data.size("train")
-        if self.data.train_eval_size is not None:
-            size = min(size, self.data.train_eval_size)
-        return self._draw(size // self.batch_size, "train_eval", evaluation)
+        return self._in_rows(self._drawn("train_eval", evaluation))
 
     def batches(self, phase: Phase, number: int = 0) -> Iterator[Batch]:
         """The mini-batches of a pass over a set, ready for the network; starts no phase.
@@ -207,7 +219,10 @@ class TestProblem:
                 number gives the same mini-batches every time.
         """
         if phase in ("valid", "test"):
-            return self.data.slices(phase, self.batch_size)
+            return self.data.slices(phase, self.batch_size, self.drops_incomplete)
+        if not self.drops_incomplete:
+            parts = self._drawn(phase, number).split(self.batch_size)
+            return (self.data.take("train", index) for index in parts)
         order = self.batch_order if phase == "train" else self.train_eval_order
         return (self.data.take("train", index) for index in order(number))
 
@@ -269,6 +284,8 @@ class TestProblem:
         if self._batches is None:
             raise UsageError("start a phase first, for example with train_init_op()")
         batch = next(self._batches)
+        if not self.drops_incomplete:
+            self.batch_share = len(batch[0]) / self.batch_size
         training = self.phase == "train"
 
         def loss_and_accuracy() -> LossAndAccuracy:
@@ -313,11 +330,17 @@ class TestProblem:
     def _generator(self, *name: int | str) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.seed, *name))
 
-    def _draw(self, steps: int, name: str, number: int) -> Tensor:
+    def _drawn(self, phase: Phase, number: int) -> Tensor:
+        """The training examples of a pass in their order, on the device."""
+        name = "order" if phase == "train" else "train_eval"
         generator = self._generator(name, number if self.reshuffle else 0)
         permutation = torch.randperm(self.data.size("train"), generator=generator)
-        order = permutation[: steps * self.batch_size].view(steps, self.batch_size)
-        return order.to(self.device)
+        size = self.data.train_eval_size if phase == "train_eval" else None
+        return permutation[:size].to(self.device)
+
+    def _in_rows(self, indices: Tensor) -> Tensor:
+        steps = len(indices) // self.batch_size
+        return indices[: steps * self.batch_size].view(steps, self.batch_size)
 
     def _start(self, phase: Phase, number: int = 0) -> None:
         self.phase = phase

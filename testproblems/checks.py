@@ -44,14 +44,20 @@ def check_batch_size(batch_size: int) -> int:
         raise UsageError(f"batch_size must be an integer, not {batch_size!r}") from None
 
 
-def check_batch_fits(batch_size: int, data: DataSet, problem: str) -> None:
+def check_batch_fits(
+    batch_size: int, data: DataSet, problem: str, drops_incomplete: bool = True
+) -> None:
     """Checks that every part of the data has at least one mini-batch.
+
+    Where incomplete mini-batches are not dropped, one of any size fits.
 
     Raises:
         UsageError: one has not, or the batch size is not positive.
     """
     for part in data.parts:
         size = data.size(part)
+        if not drops_incomplete and batch_size >= 1:
+            continue
         if not 1 <= batch_size <= size:
             raise UsageError(
                 f"{problem}: batch_size must be from 1 to {size} (all examples of the {part} set "

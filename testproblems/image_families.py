@@ -58,13 +58,15 @@ class ColourImages(Classification):
         They are drawn on the CPU, so that they are the same on every device.
 
         Returns:
-            Tensors of shape ``(steps, batch_size)`` on the problem's device.
+            Tensors of shape ``(steps, batch_size)`` on the problem's device. An incomplete
+            mini-batch has a full row, too.
         """
         size = self.data.size("train")
         if phase == "train_eval" and self.data.train_eval_size is not None:
             size = min(size, self.data.train_eval_size)
         generator = self._generator("augment", phase, number)
-        shape = (size // self.batch_size, self.batch_size)
+        steps, rest = divmod(size, self.batch_size)
+        shape = (steps + (rest > 0 and not self.drops_incomplete), self.batch_size)
         return self.augmentation.draw(shape, generator).to(self.device)
 
     def batches(self, phase: Phase, number: int = 0) -> Iterator[Batch]:
@@ -80,7 +82,7 @@ class ColourImages(Classification):
 
     def _augmented(self, plain: Iterator[Batch], draws: Draws) -> Iterator[Batch]:
         for step, (images, labels) in enumerate(plain):
-            yield self.augmentation.apply(images, draws[step]), labels
+            yield self.augmentation.apply(images, draws[step][: len(images)]), labels
 
 
 class ThreeConvThreeDense(ColourImages):

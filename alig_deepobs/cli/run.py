@@ -17,8 +17,11 @@ from alig_deepobs.cli.options import option, run_options
         help="The learning rate (for ALI-G: the cap max_lr).")  # fmt: skip
 @option("--seeds", type=click.IntRange(min=1), default=1, show_default=True,
         help="Repetitions, with seeds counting up from --random_seed.")  # fmt: skip
-@option("--split", type=click.Choice(["full", "validation"]), default="full", show_default=True,
-        help="validation: hold out a part of the training data.")  # fmt: skip
+@option("--split", type=click.Choice(["full", "validation"]),
+        help="validation: hold out a part of the training data; by default the problem's (DeepOBS: "
+        "full).")  # fmt: skip
+@option("--keep_best", type=click.Path(file_okay=False), metavar="DIR",
+        help="Keep the weights of the epoch with the best validation accuracy there.")  # fmt: skip
 @option("--framework", type=click.Choice(["pytorch"]), default="pytorch", show_default=True,
         help="The framework to run in.")  # fmt: skip
 @option("--print_train_iter", is_flag=True, help="Print every logged mini-batch loss.")

@@ -1,7 +1,7 @@
 """Carries a plan out: what is finished already is not run again; the choice is on validation data.
 
 Results are written one by one, in the tree of all results; those of runs that only serve to choose
-are in the folder ``tuning`` beside it. After an interrupt, the same command goes on where it stopped.
+are in the folder ``tuning`` beside it. After an interrupt, the same command goes on where it ended.
 """
 
 from __future__ import annotations
@@ -137,7 +137,8 @@ def best_epoch(result: RunResult) -> int:
     return max(epochs, key=lambda e: (result.valid_accuracies[e], -result.valid_data_losses[e]))
 
 
-Runner = Callable[[list[RunSpec], Session, str], Iterator[tuple[int, RunResult]]]
+Runner = Callable[[list[RunSpec], "Session", str], Iterator[tuple[int, RunResult]]]
+"""Carries out runs and yields their numbers and results as they end."""
 
 
 def _carry_out(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from alig_deepobs.reproduce.declare import Kind
 from alig_deepobs.reproduce.plan import Plan, Row
 from alig_deepobs.reproduce.speed import Speeds
+from alig_deepobs.runners.spec import RunSpec
 
 HEADER = ("method", "settings", "runs", "epochs", "time", "of which")
 
@@ -78,7 +79,7 @@ def _origin(row: Row) -> str:
         return f"{text}, {extra} more" if extra else text
     if row.tuning:
         knobs = " x ".join(
-            f"{len({spec_value(row, number, name) for number in range(len(row.candidates))})} {name}"
+            f"{len({_knob(spec, name) for spec in row.candidates})} {name}"
             for name in row.method.grid
         )
         seeds = len(row.seeds)
@@ -86,9 +87,7 @@ def _origin(row: Row) -> str:
     return "the authors' choice"
 
 
-def spec_value(row: Row, number: int, knob: str) -> object:
-    """The value of a knob of the candidate with this number."""
-    spec = row.candidates[number]
+def _knob(spec: RunSpec, knob: str) -> object:
     run = {"batch_size": spec.batch_size, "l2": spec.weight_decay}
     return run[knob] if knob in run else spec.hyperparams[knob]
 

@@ -8,6 +8,7 @@ test images get as well. All random numbers of an epoch are drawn beforehand.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -37,8 +38,8 @@ class Draws:
     saturation: Tensor
     contrast: Tensor
 
-    def __getitem__(self, index: int) -> Draws:
-        """The numbers of one mini-batch."""
+    def __getitem__(self, index: int | slice) -> Draws:
+        """The numbers of one mini-batch, or of some images of one."""
         return Draws(*(x[index] for x in vars(self).values()))
 
     def to(self, device: torch.device) -> Draws:
@@ -56,6 +57,7 @@ class Augmentation:
         spare: how many more rows and columns than ``side`` the padded image has.
         flip: whether half of the images are mirrored.
         colours: whether brightness, saturation and contrast change.
+        finish: what is done to the result, and to test images; by default `standardize`.
     """
 
     side: int
@@ -63,6 +65,7 @@ class Augmentation:
     spare: int
     flip: bool = True
     colours: bool = True
+    finish: Callable[[Tensor], Tensor] | None = None
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Draws:
         """Random numbers for images that are numbered in this shape.
@@ -83,7 +86,7 @@ class Augmentation:
         )
 
     def apply(self, images: Tensor, draws: Draws) -> Tensor:
-        """Changes and standardizes a mini-batch.
+        """Changes a mini-batch at random, then standardizes it (or what ``finish`` does).
 
         Args:
             images: shape ``(batch, 3, rows, columns)``. Brightness is added to the values as
@@ -99,7 +102,28 @@ class Augmentation:
             images = images + draws.brightness.view(-1, 1, 1, 1)
             images = adjust_saturation(images, draws.saturation)
             images = adjust_contrast(images, draws.contrast)
-        return standardize(images)
+        return (self.finish or standardize)(images)
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Subtracts a mean from each channel and divides it by a deviation, the same for all images.
+
+    Attributes:
+        mean, deviation: of red, green and blue, for values from 0 to 1.
+
+    Example:
+        >>> Normalization((0.5, 0.5, 0.5), (0.1, 0.2, 0.5))(torch.ones(1, 3, 1, 1)).flatten()
+        tensor([5.0000, 2.5000, 1.0000])
+    """
+
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Normalizes images of shape ``(batch, 3, rows, columns)``."""
+        constants = images.new_tensor([self.mean, self.deviation]).view(2, 3, 1, 1)
+        return (images - constants[0]) / constants[1]
 
 
 def crop(

@@ -58,10 +58,12 @@ class DataSet:
         """
         return tuple(self._decode(x.index_select(0, index)) for x in self.parts[part])
 
-    def slices(self, part: str, batch_size: int) -> Iterator[Batch]:
-        """The full mini-batches of a part in its fixed order."""
+    def slices(
+        self, part: str, batch_size: int, drops_incomplete: bool = True
+    ) -> Iterator[Batch]:  # fmt: skip
+        """The mini-batches of a part in its fixed order; only the full ones, unless asked."""
         tensors = self.parts[part]
-        for start in range(0, self.size(part) - batch_size + 1, batch_size):
+        for start in self._starts(part, batch_size, drops_incomplete):
             yield tuple(self._decode(x[start : start + batch_size]) for x in tensors)
 
     def to(self, device: torch.device) -> DataSet:
@@ -89,6 +91,10 @@ class DataSet:
                 "use split='full'"
             )
         return dataclasses.replace(self, parts=parts, held_out=None)
+
+    def _starts(self, part: str, batch_size: int, drops_incomplete: bool) -> range:
+        end = self.size(part) - (batch_size - 1 if drops_incomplete else 0)
+        return range(0, end, batch_size)
 
     def _decode(self, x: Tensor) -> Tensor:
         if x.dtype != torch.uint8:
@@ -118,5 +124,5 @@ def content_digest(arrays: Iterable[NDArray[np.generic]]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.shape} {array.dtype.str} ".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.ascontiguousarray(array).data)  # not copied: some arrays are large
     return digest.hexdigest()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from alig_deepobs.testproblems.datasets.fetch import how_to_get, require
 from alig_deepobs.testproblems.datasets.sources import IMAGENET
 from alig_deepobs.testproblems.datasets.twins import colour_twin
 from alig_deepobs.testproblems.models.resize import resize_bilinear
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 CLASSES = 1000
 SIDE = 256
@@ -35,10 +39,10 @@ _THREADS = min(16, os.cpu_count() or 1)
 class StreamedImages(DataSet):
     """Images that stay on the disk: a mini-batch is decoded when it is taken.
 
-    ``parts`` has only the labels. Images are floats from 0 to 1 of shape ``(3, 256, 256)``: the
-    shorter side is resized to 256, and the middle of the longer one is taken.
+    ``parts`` has only the labels.
 
     Attributes:
+        read: decodes an image, given its path and the hint; by default `read_image`.
         files: the path of each image of a part.
         device: where mini-batches are put.
         hint: how to get good files, the end of every error message.
@@ -47,15 +51,33 @@ class StreamedImages(DataSet):
     files: Mapping[str, list[str]] = field(default_factory=dict)
     device: torch.device = CPU
     hint: str = ""
+    read: Callable[[Path, str], Tensor] | None = None
 
     def take(self, part: str, index: Tensor) -> Batch:
         """Decodes the images with these indices."""
         return self._decoded(part, index.tolist())
 
-    def slices(self, part: str, batch_size: int) -> Iterator[Batch]:
-        """The full mini-batches of a part in its fixed order."""
-        for start in range(0, self.size(part) - batch_size + 1, batch_size):
-            yield self._decoded(part, list(range(start, start + batch_size)))
+    def slices(
+        self, part: str, batch_size: int, drops_incomplete: bool = True
+    ) -> Iterator[Batch]:  # fmt: skip
+        """The mini-batches of a part in its fixed order; only the full ones, unless asked."""
+        size = self.size(part)
+        for start in self._starts(part, batch_size, drops_incomplete):
+            yield self._decoded(part, list(range(start, min(start + batch_size, size))))
+
+    def for_split(self, split: str) -> StreamedImages:
+        """The data with a validation set (``"validation"``) or without one (``"full"``)."""
+        data = cast("StreamedImages", super().for_split(split))
+        if "valid" not in data.parts or self.held_out is None:
+            return data
+        held_out = set(self.held_out.tolist())
+        names = dict(enumerate(self.files["train"]))
+        files = {
+            **self.files,
+            "train": [name for i, name in names.items() if i not in held_out],
+            "valid": [name for i, name in names.items() if i in held_out],
+        }
+        return replace(data, files=files)
 
     def to(self, device: torch.device) -> StreamedImages:
         """The same data; mini-batches are put on the device."""
@@ -69,7 +91,7 @@ class StreamedImages(DataSet):
         return torch.stack(images).to(self.device), labels.to(self.device)
 
     def _read(self, path: str) -> Tensor:
-        return read_image(Path(path), self.hint)
+        return (self.read or read_image)(Path(path), self.hint)
 
 
 def imagenet(
@@ -133,6 +155,22 @@ def imagenet(
 def read_image(path: Path, hint: str) -> Tensor:
     """Decodes an image: floats from 0 to 1 of shape ``(3, 256, 256)``.
 
+    The shorter side is resized to 256, and the middle of the longer one is taken.
+
+    Raises:
+        DataError: the file is missing, truncated or no image.
+    """
+    with open_image(path, hint) as image:
+        scaled = to_tensor(image)
+    rows, columns = scaled.shape[1:]
+    factor = SIDE / min(rows, columns)
+    resized = resize_bilinear(scaled, round(factor * rows), round(factor * columns))
+    return centre_crop(resized, SIDE).contiguous()
+
+
+def open_image(path: Path, hint: str) -> Image.Image:
+    """The decoded image in red, green and blue.
+
     Raises:
         DataError: the file is missing, truncated or no image.
     """
@@ -140,14 +178,14 @@ def read_image(path: Path, hint: str) -> Tensor:
 
     try:
         with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))
+            return image.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: unreadable image ({error}); {hint}") from error
-    scaled = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255.0
-    rows, columns = scaled.shape[1:]
-    factor = SIDE / min(rows, columns)
-    resized = resize_bilinear(scaled, round(factor * rows), round(factor * columns))
-    return centre_crop(resized, SIDE).contiguous()
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """The pixels as floats from 0 to 1, ``(3, rows, columns)``."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255.0
 
 
 def _require_pillow() -> None:

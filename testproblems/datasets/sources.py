@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alig_deepobs.errors import unknown_name
 
@@ -233,6 +233,25 @@ SVHN = Source(
     ),
     mirrors=("http://ufldl.stanford.edu/housenumbers/",),
     citation="Netzer et al.: Reading digits in natural images, 2011",
+    folders=("svhn_extra",),
+)
+
+# The same two files and the easy images beside them. The files of DeepOBS's converter will not do:
+# they lack training images.
+SVHN_EXTRA = Source(
+    name="svhn_extra",
+    label="SVHN with extra images",
+    files=(
+        *(replace(file, parts=()) for file in SVHN.files),
+        RemoteFile(
+            "extra_32x32.mat",
+            1_329_278_602,
+            "a133a4beb38a00fcdda90c9489e0c04f900b660ce8a316a5e854838379a71eb3",
+        ),
+    ),
+    mirrors=SVHN.mirrors,
+    citation=SVHN.citation,
+    folders=("svhn",),
 )
 
 # The edition of the text that DeepOBS's preparation script downloads.
@@ -339,6 +358,7 @@ SOURCES = {
         CIFAR10,
         CIFAR100,
         SVHN,
+        SVHN_EXTRA,
         TOLSTOI,
         IMAGENET,
         SNLI,

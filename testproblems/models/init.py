@@ -66,6 +66,27 @@ def he_normal(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
     return lambda kernel: nn.init.kaiming_normal_(kernel, nonlinearity="relu", generator=generator)
 
 
+def fan_out_normal(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+    """He's normal distribution by the outputs of a kernel, variance ``2 / fan_out``.
+
+    For a convolution ``fan_out`` is rows x columns x output channels.
+    """
+    return lambda kernel: nn.init.kaiming_normal_(
+        kernel, mode="fan_out", nonlinearity="relu", generator=generator
+    )
+
+
+def torch_uniform(fan_in: int, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+    """What PyTorch's own layers start with: uniform within ``1 / sqrt(fan_in)`` of 0.
+
+    Args:
+        fan_in: inputs of the layer, which its bias does not show.
+        generator: source of the draws.
+    """
+    limit = 1.0 / math.sqrt(fan_in)
+    return lambda x: nn.init.uniform_(x, -limit, limit, generator=generator)
+
+
 def glorot_normal(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
     """Glorot's and Bengio's normal distribution, cut at two standard deviations.
 

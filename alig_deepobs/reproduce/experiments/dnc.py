@@ -102,7 +102,7 @@ FIGURE_3 = Experiment(
     ),
     differences=(
         "PyTorch instead of TensorFlow 1; the random mini-batches are others, and seeded.",
-        "Final objective: mean loss of the last 100 iterations (the paper does not say which mean).",
+        "Final objective: mean loss of the last 100 iterations (the paper does not say which).",
         "The smallest possible objective is 3.35e-8, because logits are clipped at 20.",
     ),
 )

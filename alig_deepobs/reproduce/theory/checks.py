@@ -38,7 +38,7 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Whether the observed number keeps to the bound; a number that is not finite never does."""
+        """Whether the observed number keeps to the bound; one that is not finite never does."""
         if not math.isfinite(self.observed):
             return False
         room = SLACK * max(1.0, abs(self.bound))

@@ -82,7 +82,7 @@ class Quadratics(_Instance):
 
 
 class NonConvex(_Instance):
-    """``l_a(w) = w^2 + a sin(w)^2`` with ``a`` from {0, 0.3, ..., 1.2}; for 1.2 it is not convex."""
+    """``l_a(w) = w^2 + a sin(w)^2`` with ``a`` from {0, 0.3, ..., 1.2}; 1.2 is not convex."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)

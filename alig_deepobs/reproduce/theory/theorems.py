@@ -120,7 +120,7 @@ def _sums(alig: OptimizerFactory) -> list[Check]:
         checks.append(
             Check(
                 "F5",
-                f"losses up to {tolerance:g} at w*, delta {delta:g}: sum of (loss - {tolerance:g})²",
+                f"losses up to {tolerance:g} at w*, delta {delta:g}: sum of (loss - 0.05)²",
                 sum((step.loss - tolerance) ** 2 for step in walk),
                 "<=",
                 (1 + delta) * (noisy.squared_distance(noisy.start) + STEPS * tolerance**2 / delta),
@@ -216,7 +216,8 @@ def _theorem2(alig: OptimizerFactory, seeds: int = 20) -> list[Check]:
                 factor = max(factor, convex.squared_distance(step.after) / before)
         bound = 1 - (2 * convex.mu - eta * convex.beta**2) / (2 * convex.beta)
         checks.append(
-            Check("Theorem 2", f"convex, eta {eta:g}: largest |w+ - w*|² / |w - w*|², {seeds} seeds",
+            Check("Theorem 2",
+                  f"convex, eta {eta:g}: largest |w+ - w*|² / |w - w*|², {seeds} seeds",
                   factor, "<=", bound)
         )  # fmt: skip
     return checks

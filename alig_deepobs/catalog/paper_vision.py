@@ -1,0 +1,57 @@
+"""The image problems of the ALI-G paper."""
+
+from __future__ import annotations
+
+from alig_deepobs.catalog.baselines import ALIG
+from alig_deepobs.registry import HyperParameter, ProblemEntry
+
+LOSSES = HyperParameter(
+    str, "cross_entropy", "the loss to train with",
+    choices=("cross_entropy", "hinge", "smooth_hinge"),
+)  # fmt: skip
+TOP5_LOSSES = HyperParameter(
+    str, "truncated_top5", "the loss to train with",
+    choices=("truncated_top5", "exact_top5", "cross_entropy"),
+)  # fmt: skip
+
+
+def _paper(
+    name: str, label: str, data_set: str, batch_size: int, num_epochs: int, weight_decay: float,
+    interpolates: bool | None, description: str, options: dict[str, HyperParameter],
+) -> ProblemEntry:  # fmt: skip
+    return ProblemEntry(
+        name=name,
+        label=label,
+        factory=f"alig_deepobs.testproblems.paper_vision:{name}",
+        data_set=data_set,
+        batch_size=batch_size,
+        num_epochs=num_epochs,
+        weight_decay=weight_decay,
+        interpolates=interpolates,
+        default_split="validation",
+        options=options,
+        citation=ALIG,
+        description=description,
+    )
+
+
+# Batch sizes and epochs are those of the paper's runs with ALI-G, L2 factors those of its runs with
+# SGD (for ImageNet, where it gives none, the usual one).
+PAPER_VISION_PROBLEMS = (
+    _paper("svhn_wrn164_alig", "SVHN WRN-16-4 (paper)", "svhn_extra", 128, 160, 5e-4, None,
+           "wide residual network with dropout on SVHN with its extra images", {"loss": LOSSES}),
+    _paper("cifar10_wrn404_alig", "CIFAR-10 WRN-40-4 (paper)", "cifar10", 256, 200, 5e-4, True,
+           "wide residual network on CIFAR-10", {"loss": LOSSES}),
+    _paper("cifar100_wrn404_alig", "CIFAR-100 WRN-40-4 (paper)", "cifar100", 128, 200, 5e-4, True,
+           "wide residual network on CIFAR-100", {"loss": LOSSES}),
+    _paper("cifar10_densenet4040_alig", "CIFAR-10 DenseNet-40-40 (paper)", "cifar10", 64, 300,
+           1e-4, True, "densely connected network on CIFAR-10", {"loss": LOSSES}),
+    _paper("cifar100_densenet4040_alig", "CIFAR-100 DenseNet-40-40 (paper)", "cifar100", 256, 300,
+           1e-4, True, "densely connected network on CIFAR-100", {"loss": LOSSES}),
+    _paper("imagenet_resnet18_alig", "ImageNet ResNet-18 (paper, top-5)", "imagenet", 1024, 90,
+           1e-4, True, "ResNet-18 on ImageNet with a top-5 loss; accuracy is the top-5 accuracy",
+           {
+               "loss": TOP5_LOSSES,
+               "accuracy_k": HyperParameter(int, 5, "right is a class among the K best guesses"),
+           }),
+)  # fmt: skip
