@@ -28,7 +28,7 @@ _TARGET_HELP = "\n".join(f"  {name:9s} {text}" for name, text in TARGETS.items()
 @click.argument("target")
 @option("--budget", type=click.Choice(["full", "short", "smoke"]), default="full",
         show_default=True,
-        help="full: the paper's runs; short: cut to less than an hour where a laptop can do that; "
+        help="full: the paper's runs; short: fewer epochs, for a laptop (fig3, table2) or one GPU; "
         "smoke: minutes, on synthetic data.")  # fmt: skip
 @option("--dry_run", is_flag=True, help="Only show the plan and its estimated time.")
 @option("--settings", type=click.Choice(["grid", "released"]),
@@ -102,6 +102,7 @@ def _experiment(
     from alig_deepobs.reproduce.experiments import find_experiment
     from alig_deepobs.reproduce.finish import finish
     from alig_deepobs.reproduce.plan import check_data, make_plan
+    from alig_deepobs.reproduce.report import as_rich, as_text
     from alig_deepobs.reproduce.show import plan_text
     from alig_deepobs.reproduce.speed import Speeds
     from alig_deepobs.runners.spec import RunSpec
@@ -124,8 +125,11 @@ def _experiment(
     with session.shown():
         outcomes = carry_out(plan, session, folder, jobs)
     report = finish(plan, outcomes, folder)
-    click.echo()
-    click.echo(report.text)
+    console.print()
+    if console.is_terminal:
+        console.print(as_rich(plan, outcomes, report.summary))
+    else:
+        click.echo(as_text(plan, outcomes, report.summary))
     click.echo(f"\nResults are in {folder}; written: {', '.join(p.name for p in report.written)}")
     check_failures(session)
     return 0

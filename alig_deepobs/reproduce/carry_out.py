@@ -23,6 +23,7 @@ from alig_deepobs.analysis import load_results
 from alig_deepobs.errors import RunError
 from alig_deepobs.reproduce.plan import Plan, Row
 from alig_deepobs.results import Outcome, RunResult
+from alig_deepobs.runners.selection import select
 from alig_deepobs.runners.spec import RunSpec
 from alig_deepobs.runners.training import execute
 
@@ -113,28 +114,13 @@ def choose(results: Sequence[RunResult]) -> int | None:
     """
     scores = []
     for result in results:
-        if result.outcome is not Outcome.DONE or not result.valid_accuracies:
+        best = select(result)
+        if result.outcome is not Outcome.DONE or best is None or best.valid_accuracy is None:
             scores.append((math.inf, math.inf))
-            continue
-        epoch = best_epoch(result)
-        scores.append((-result.valid_accuracies[epoch], result.valid_data_losses[epoch]))
-    best = min(range(len(scores)), key=scores.__getitem__, default=None)
-    return None if best is None or scores[best][0] == math.inf else best
-
-
-def best_epoch(result: RunResult) -> int:
-    """The epoch with the best validation accuracy; of several, the one with the lowest loss.
-
-    Epoch 0, before training, only counts where there is no other.
-
-    Example:
-        >>> run = RunResult("p", "o", {}, 1, 2, 0, valid_accuracies=[0.9, 0.5, 0.5],
-        ...                 valid_data_losses=[1.0, 0.8, 0.7])
-        >>> best_epoch(run)
-        2
-    """
-    epochs = range(min(1, len(result.valid_accuracies) - 1), len(result.valid_accuracies))
-    return max(epochs, key=lambda e: (result.valid_accuracies[e], -result.valid_data_losses[e]))
+        else:
+            scores.append((-best.valid_accuracy, best.valid_loss))
+    number = min(range(len(scores)), key=scores.__getitem__, default=None)
+    return None if number is None or scores[number][0] == math.inf else number
 
 
 Runner = Callable[[list[RunSpec], "Session", str], Iterator[tuple[int, RunResult]]]

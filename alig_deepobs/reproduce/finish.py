@@ -10,7 +10,7 @@ from alig_deepobs.reproduce import curves, heat_map, table
 from alig_deepobs.reproduce.carry_out import Outcomes
 from alig_deepobs.reproduce.declare import Kind
 from alig_deepobs.reproduce.plan import Plan
-from alig_deepobs.reproduce.report import as_csv, as_markdown, as_text
+from alig_deepobs.reproduce.report import as_csv, as_markdown
 from alig_deepobs.reproduce.summary import Summary
 from alig_deepobs.results import write_text_atomically
 
@@ -23,12 +23,10 @@ class Report:
 
     Attributes:
         summary: what came out.
-        text: the report for a terminal.
         written: the files.
     """
 
     summary: Summary
-    text: str
     written: list[Path]
 
 
@@ -50,4 +48,4 @@ def finish(plan: Plan, outcomes: Sequence[Outcomes], folder: Path) -> Report:
         end.draw(plan, summary, outcomes, written[2])
     else:
         written.pop()
-    return Report(summary, as_text(plan, outcomes, summary), written)
+    return Report(summary, written)

@@ -25,8 +25,8 @@ TRAINING = (
     "lr_sched_epochs",
     "lr_sched_factors",
     "clip_norm",
-    "lr_decay",
-    "plateau_factor",
+    "lr_decay_per_epoch",
+    "lr_plateau_factor",
 )
 """Knobs of a setting that belong to the run's schedule or clipping."""
 
@@ -197,7 +197,10 @@ def _spec(
     knobs = {**setting, **budget.setting}
     batch_size = knobs.pop("batch_size", part.batch_size)
     weight_decay = knobs.pop("l2", None)
+    epochs = part.epochs if budget.epochs is None else budget.epochs
     training = {name: knobs.pop(name) for name in TRAINING if name in knobs}
+    if "lr_sched_epochs" in training and epochs != part.epochs:
+        training |= _shortened(training, epochs, part.epochs)
     options = {
         name: knobs.pop(name)
         for name in list(knobs)
@@ -209,10 +212,23 @@ def _spec(
         optimizer=optimizer.name,
         hyperparams=knobs,
         batch_size=batch_size,
-        num_epochs=part.epochs if budget.epochs is None else budget.epochs,
+        num_epochs=epochs,
         weight_decay=weight_decay,
         split="validation" if problem.has_validation else "full",
         problem_options=options,
         training_params=training,
         setting_source="the authors' choice" if not budget.cells else "a cell of the heat map",
     ).complete()
+
+
+def _shortened(schedule: Mapping[str, Any], epochs: int, of: int) -> dict[str, Any]:
+    """A schedule with its steps at the same fractions of fewer epochs.
+
+    Steps that fall together become one; those that would fall on the end of the run are gone.
+    """
+    factors: dict[int, float] = {}
+    pairs = zip(schedule["lr_sched_epochs"], schedule["lr_sched_factors"], strict=True)
+    for epoch, factor in pairs:
+        factors[max(1, round(epoch * epochs / of))] = factor
+    kept = {epoch: factor for epoch, factor in factors.items() if epoch < epochs}
+    return {"lr_sched_epochs": tuple(kept), "lr_sched_factors": tuple(kept.values())}

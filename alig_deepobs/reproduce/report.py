@@ -6,6 +6,10 @@ import csv
 import io
 from collections.abc import Sequence
 
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
 from alig_deepobs.analysis import Interval
 from alig_deepobs.reproduce.carry_out import Outcomes
 from alig_deepobs.reproduce.declare import PAPER
@@ -76,14 +80,36 @@ def as_text(plan: Plan, outcomes: Sequence[Outcomes], summary: Summary) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+    title = f"{plan.experiment.title}\n(published and measured: {summary.quantity})"
+    return "\n\n".join([title, "\n".join(table), _sentences(plan, outcomes, summary)])
+
+
+def _sentences(plan: Plan, outcomes: Sequence[Outcomes], summary: Summary) -> str:
+    """What came out, what the paper says, and what differs."""
     blocks = [
-        f"{plan.experiment.title}\n(published and measured: {summary.quantity})",
-        "\n".join(table),
         _list("What came out", summary.statements, "", "  "),
         _list("What the paper says", plan.experiment.claims, "", "  "),
         _list("What differs from the paper", differences(plan, outcomes), "", "  "),
     ]
     return "\n\n".join(block for block in blocks if block)
+
+
+def as_rich(plan: Plan, outcomes: Sequence[Outcomes], summary: Summary) -> Group:
+    """The report for a terminal, which wraps what does not fit."""
+    experiment = plan.experiment
+    table = Table(title=f"{experiment.title}\n(published and measured: {summary.quantity})")
+    several = len(experiment.parts) > 1
+    for name in HEADER if several else HEADER[1:]:
+        numeric = name in ("published", "measured", "difference")
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
+    part = ""
+    for row, cells in zip(summary.lines, _cells(summary), strict=True):
+        if part and row.part != part:
+            table.add_section()
+        part = row.part
+        style = "bold" if row.method.startswith("ALI-G") else ""
+        table.add_row(*map(Text, cells if several else cells[1:]), style=style)
+    return Group(table, Text(f"\n{_sentences(plan, outcomes, summary)}"))
 
 
 def as_csv(summary: Summary) -> str:

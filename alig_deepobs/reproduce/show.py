@@ -7,7 +7,7 @@ from alig_deepobs.reproduce.plan import Plan, Row
 from alig_deepobs.reproduce.speed import Speeds
 from alig_deepobs.runners.spec import RunSpec
 
-HEADER = ("method", "settings", "runs", "epochs", "time", "of which")
+HEADER = ("method", "settings", "runs", "epochs", "time", "where the settings come from")
 
 
 def plan_text(plan: Plan, speeds: Speeds, jobs: int = 1, finished: int = 0) -> str:
@@ -78,10 +78,10 @@ def _origin(row: Row) -> str:
         extra = len(values) - released
         return f"{text}, {extra} more" if extra else text
     if row.tuning:
-        knobs = " x ".join(
-            f"{len({_knob(spec, name) for spec in row.candidates})} {name}"
-            for name in row.method.grid
-        )
+        counts = {
+            name: len({_knob(spec, name) for spec in row.candidates}) for name in row.method.grid
+        }
+        knobs = " x ".join(f"{count} {name}" for name, count in counts.items() if count > 1)
         seeds = len(row.seeds)
         return f"search: {knobs}; then the best with {seeds} seed{'s' if seeds > 1 else ''}"
     return "the authors' choice"

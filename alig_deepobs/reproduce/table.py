@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from alig_deepobs.analysis import mean_interval
-from alig_deepobs.reproduce.carry_out import Outcomes, best_epoch
+from alig_deepobs.reproduce.carry_out import Outcomes
 from alig_deepobs.reproduce.pictures import BLUE, GREY, VERMILLION, new_figure, save
 from alig_deepobs.reproduce.plan import Plan
 from alig_deepobs.reproduce.summary import Line, Summary, line, setting_text
 from alig_deepobs.results import RunResult
+from alig_deepobs.runners.selection import select
 
 
 def summarize(plan: Plan, outcomes: Sequence[Outcomes]) -> Summary:
@@ -19,7 +20,8 @@ def summarize(plan: Plan, outcomes: Sequence[Outcomes]) -> Summary:
     for part in plan.experiment.parts:
         rows = [outcome for outcome in outcomes if outcome.row.part is part]
         for outcome in rows:
-            values = [100 * accuracy(run) for run in outcome.runs if run.test_accuracies]
+            found = [accuracy(run) for run in outcome.runs]
+            values = [100 * value for value in found if value is not None]
             lines.append(line(outcome, values, setting_text(outcome)))
         lines += [
             Line(part.label, label, figure, mean_interval([]), note="not run here")
@@ -29,14 +31,13 @@ def summarize(plan: Plan, outcomes: Sequence[Outcomes]) -> Summary:
     return Summary("test accuracy in %", lines, _ranking(plan, lines), in_percent=True)
 
 
-def accuracy(run: RunResult) -> float:
+def accuracy(run: RunResult) -> float | None:
     """Test accuracy after the epoch with the best validation accuracy, as a fraction.
 
-    That is what a checkpoint of the best validation accuracy would give.
+    That is what the weights of that epoch would give. None if no epoch was finished.
     """
-    if not run.valid_accuracies:
-        return run.test_accuracies[-1]
-    return run.test_accuracies[best_epoch(run)]
+    best = select(run)
+    return None if best is None else best.test_accuracy
 
 
 def _ranking(plan: Plan, lines: Sequence[Line]) -> list[str]:

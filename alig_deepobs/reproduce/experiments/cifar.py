@@ -18,6 +18,7 @@ from alig_deepobs.reproduce.declare import (
 EXAMPLES = 45_000
 EVALUATED = 5_000 + 10_000 + 10_000
 FRACTIONS = (0.015, 0.15)
+SCALED = "SGD's schedule scaled to the epochs"
 
 
 @dataclass(frozen=True)
@@ -227,9 +228,9 @@ TABLE_3 = Experiment(
         "full": FULL,
         "short": Budget(
             "short",
-            words=("1 epoch instead of 200 or 300", "1 seed instead of 3",
-                   "the authors' choices, no search"),
-            epochs=1,
+            words=("10 epochs instead of 200 or 300", "1 seed instead of 3",
+                   "the authors' choices, no search", SCALED),
+            epochs=10,
             seeds=1,
             released=True,
         ),
@@ -294,7 +295,7 @@ FIGURE_4 = Experiment(
     ),
     budgets={
         "full": FULL,
-        "short": Budget("short", words=("1 epoch instead of 200 or 300",), epochs=1),
+        "short": Budget("short", words=("20 epochs instead of 200 or 300",), epochs=20),
         "smoke": Budget(
             "smoke",
             words=("2 epochs instead of 200 or 300", "4 of 6 methods"),

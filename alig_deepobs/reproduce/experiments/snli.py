@@ -32,7 +32,7 @@ def _sgd(lr: float) -> Method:
     return Method(
         "SGD",
         "sgd",
-        {**CLIPPED, "lr": lr, "lr_decay": 0.99, "plateau_factor": 0.2},
+        {**CLIPPED, "lr": lr, "lr_decay_per_epoch": 0.99, "lr_plateau_factor": 0.2},
         note=f"schedule of InferSent; {REUSED}",
     )
 
@@ -132,21 +132,22 @@ TABLE_2 = Experiment(
         "full": FULL,
         "short": Budget(
             "short",
-            words=("1 epoch instead of 20", "the authors' choices, no search",
+            words=("1 epoch instead of 20", "5 methods, the authors' choices, no search",
                    "64 hidden units a direction instead of 2,048"),
             epochs=1,
             released=True,
+            methods=("adam", "dfw", "l4adam", "ali-g", "sgd"),
             setting={"hidden_dim": 64},
         ),
         "smoke": Budget(
             "smoke",
             words=("2 epochs instead of 20", "2 values of each grid for 5 methods",
-                   "32 hidden units a direction instead of 2,048"),
+                   "32 hidden units a direction instead of 2,048, 32 in the dense layers"),
             epochs=2,
             synthetic=True,
             values=2,
             methods=("adam", "dfw", "l4adam", "ali-g", "sgd"),
-            setting={"batch_size": 16, "hidden_dim": 32},
+            setting={"batch_size": 16, "hidden_dim": 32, "fc_dim": 32},
         ),
     },
     claims=(
