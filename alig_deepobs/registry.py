@@ -187,6 +187,8 @@ class ProblemEntry:
         default_split: ``"validation"`` where a part is held out unless the user says otherwise.
         options: what may be changed in the problem itself (a width, a file of word vectors), by
             name; passed to the class as keyword arguments.
+        optimizer_defaults: optimizer name -> hyper-parameters whose default is another one on
+            this problem (``{"alig": {"momentum": 0.0}}``); given ones win.
         tensorflow_factory: ``"package.module:Class"`` of the problem for TensorFlow's DeepOBS
             1.1.2; empty where there is none.
         framework: ``"pytorch"`` or ``"tensorflow"``.
@@ -207,6 +209,7 @@ class ProblemEntry:
     has_validation: bool = True
     default_split: Literal["full", "validation"] = "full"
     options: Mapping[str, HyperParameter] = field(default_factory=dict)
+    optimizer_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tensorflow_factory: str = ""
     framework: str = "pytorch"
     citation: str = ""
@@ -227,6 +230,13 @@ class ProblemEntry:
         return {
             key: value for key, value in sorted(given.items()) if value != self.options[key].default
         }
+
+    def with_defaults(self, optimizer: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Hyper-parameters of an optimizer with this problem's defaults; given ones win.
+
+        What neither gives gets the optimizer's own default later.
+        """
+        return {**self.optimizer_defaults.get(optimizer, {}), **params}
 
     def load(self) -> Any:
         """The problem's class."""

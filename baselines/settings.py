@@ -80,6 +80,7 @@ SHIFTS_LIKE = {
 #   quadratic_deep: the largest curvature is 60, so steps above 2/60 blow up.
 #   *_vae: the loss is a sum over pixels, so its gradients are tens of times larger; DeepOBS's
 #     best rate for SGD is 0.004.
+#   dnc_copy: the paper finds every cap of ALI-G from 0.1 to a million good there.
 GRID_SHIFTS: dict[str, dict[str, int]] = {
     "two_d_rosenbrock": {"alig": -2, "sgd": -2, "momentum": -2},
     "two_d_branin": {"alig": -2, "sgd": -2, "momentum": -2},
@@ -87,6 +88,7 @@ GRID_SHIFTS: dict[str, dict[str, int]] = {
     "quadratic_deep": {"alig": -1, "sgd": -1, "momentum": -1},
     "mnist_vae": {"alig": -2, "sgd": -2, "momentum": -2},
     "fmnist_vae": {"alig": -2, "sgd": -2, "momentum": -2},
+    "dnc_copy": {"alig": 3},
 }
 
 

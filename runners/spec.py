@@ -18,7 +18,8 @@ class RunSpec:
     Attributes:
         testproblem: name in the registry.
         optimizer: name in the registry, or ``package.module:Class``.
-        hyperparams: hyper-parameters of the optimizer; those left out get their default.
+        hyperparams: hyper-parameters of the optimizer; those left out get the problem's default
+            for this optimizer (`ProblemEntry.optimizer_defaults`), else the optimizer's.
         batch_size, num_epochs: None for the problem's default.
         weight_decay: L2 factor; None for the problem's default.
         random_seed: the base of every seed of the run.
@@ -74,8 +75,8 @@ class RunSpec:
         values = {name: plain_scalar(value) for name, value in self.__dict__.items()}
         values["hyperparams"] = {k: plain_scalar(v) for k, v in self.hyperparams.items()}
         if check_optimizer:
-            _, hyperparams = resolve_optimizer(Setting(self.optimizer, values["hyperparams"]))
-            values["hyperparams"] = hyperparams
+            given = problem.with_defaults(self.optimizer, values["hyperparams"])
+            _, values["hyperparams"] = resolve_optimizer(Setting(self.optimizer, given))
         values["problem_options"] = problem.changed_options(self.problem_options)
         for name in ("batch_size", "num_epochs"):
             if values[name] is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import operator
+from collections.abc import Mapping
 
 import torch
 
@@ -42,6 +43,17 @@ def check_batch_size(batch_size: int) -> int:
         return operator.index(batch_size)
     except TypeError:
         raise UsageError(f"batch_size must be an integer, not {batch_size!r}") from None
+
+
+def check_sizes(sizes: Mapping[str, int], problem: str) -> None:
+    """Checks that the sizes of a network are positive.
+
+    Raises:
+        UsageError: one is not.
+    """
+    for name, size in sizes.items():
+        if size < 1:
+            raise UsageError(f"{problem}: {name} must be at least 1, not {size}")
 
 
 def check_batch_fits(

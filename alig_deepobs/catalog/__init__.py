@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alig_deepobs.catalog.baselines import BASELINES
 from alig_deepobs.catalog.deepobs_problems import DEEPOBS_PROBLEMS
+from alig_deepobs.catalog.dnc import DNC_PROBLEMS
 from alig_deepobs.catalog.paper_vision import PAPER_VISION_PROBLEMS
 from alig_deepobs.catalog.rivals import RIVALS
 from alig_deepobs.catalog.snli import SNLI_PROBLEMS
@@ -13,6 +14,7 @@ OPTIMIZERS: tuple[OptimizerEntry, ...] = (*BASELINES, *RIVALS)
 
 TESTPROBLEMS: tuple[ProblemEntry, ...] = (
     *DEEPOBS_PROBLEMS,
+    *DNC_PROBLEMS,
     *PAPER_VISION_PROBLEMS,
     *SNLI_PROBLEMS,
 )

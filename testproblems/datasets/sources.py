@@ -367,6 +367,7 @@ SOURCES = {
         Source("digits", "Digits (scikit-learn)", citation="UCI optdigits, in scikit-learn"),
         Source("quadratic", "Quadratic", citation="drawn as in DeepOBS 1.1.2"),
         Source("two_d", "2D noise", citation="drawn as in DeepOBS 1.1.2"),
+        Source("repeat_copy", "Repeat copy", citation="Graves et al., Nature 2016"),
     )
 }
 
