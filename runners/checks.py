@@ -32,3 +32,9 @@ def check(spec: RunSpec) -> None:
         source = SOURCES.get(spec.problem_options.get("corpus", problem.data_set))
         if source is not None and source.files:
             require(source, spec.data_dir, spec.offline)
+    if problem.options:
+        # The problem's constructor, too, is the only one who knows what its options may be.
+        problem.load()(
+            spec.batch_size, synthetic=spec.synthetic, data_dir=spec.data_dir,
+            offline=spec.offline, device=spec.device, split=spec.split, **spec.problem_options,
+        ).check_files()  # fmt: skip

@@ -140,6 +140,13 @@ class TestProblem:
         """Loads the data set (all of the training data, on the CPU)."""
         raise NotImplementedError
 
+    def check_files(self) -> None:
+        """Makes sure that files which only options name are there, before the first of many runs.
+
+        Raises:
+            DataError: one is not.
+        """
+
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network on the CPU; the generator is the only source of randomness."""
         raise NotImplementedError

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from alig_deepobs.errors import UsageError
 from alig_deepobs.testproblems.base import Phase, TestProblem
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet
-from alig_deepobs.testproblems.datasets.embeddings import DEFAULT
+from alig_deepobs.testproblems.datasets.embeddings import DEFAULT, find_table
 from alig_deepobs.testproblems.datasets.snli import SentencePairs, snli
 from alig_deepobs.testproblems.datasets.snli_corpus import find_corpus
 from alig_deepobs.testproblems.hinge import MultiClassHinge, hard_hinge
@@ -75,6 +75,11 @@ class snli_bilstm(TestProblem):
         self.hidden_dim = hidden_dim
         self.fc_dim = fc_dim
         self.mask_padding = mask_padding
+
+    def check_files(self) -> None:
+        """Makes sure that the word vectors are there."""
+        if not self.synthetic:
+            find_table(self.embeddings, self.data_dir)
 
     def load_data(self) -> DataSet:
         """Loads the pairs and the word vectors."""

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,7 +123,7 @@ def _find_package() -> VectorTable:
     )
 
 
-def _opened(path: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a binary stream
+def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:
@@ -145,11 +146,13 @@ def _read_text(path: Path, words: Collection[str]) -> Vectors:
             lines += 1
             # Splitting millions of lines would take minutes; counting the spaces takes seconds.
             width = width or line.count(b" ")
+            if not width:
+                raise DataError(f"{path}, line {number}: no numbers behind a word; {HINT}")
             word = _word(line, width, f"{path}, line {number}")
             cased = cased or word != word.lower()
             if word in wanted:
                 found[wanted[word]] = _numbers(line[len(word) + 1 :], f"{path}, line {number}")
-    if not lines or not width:
+    if not lines:
         raise DataError(f"{path}: no vectors in it; {HINT}")
     if announced is not None and announced != lines:
         raise DataError(f"{path}: {lines} vectors; its first line announces {announced}; {HINT}")

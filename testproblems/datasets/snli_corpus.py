@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alig_deepobs.errors import DataError, unknown_name
+from alig_deepobs.errors import DataError, UsageError
 from alig_deepobs.testproblems.datasets.base import content_digest
 from alig_deepobs.testproblems.datasets.embeddings import HINT, VectorTable, find_table
 from alig_deepobs.testproblems.datasets.fetch import cache_dir, how_to_get, require
@@ -58,7 +58,7 @@ def find_corpus(name: str) -> Source:
         UsageError: there is none.
     """
     if name not in CORPORA:
-        raise unknown_name("corpus", name, CORPORA)
+        raise UsageError(f"corpus must be {' or '.join(CORPORA)}, not {name!r}")
     return CORPORA[name]
 
 

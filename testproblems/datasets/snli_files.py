@@ -110,8 +110,11 @@ def read_pairs(content: bytes, where: str, hint: str, vocabulary: dict[str, int]
 def _record(line: bytes, where: str, hint: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
-    except ValueError as error:  # the text is no JSON, or no UTF-8
-        raise DataError(f"{where}: no JSON ({error}); {hint}") from error
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg} at character {error.pos}"
+        raise DataError(f"{where}: no JSON ({reason}); {hint}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: no UTF-8 ({error.reason}); {hint}") from error
     if not isinstance(record, dict):
         raise DataError(f"{where}: no JSON object; {hint}")
     for name in ("gold_label", "sentence1", "sentence2"):
