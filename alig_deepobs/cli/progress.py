@@ -180,7 +180,16 @@ def _summary(result: RunResult) -> str:
     epochs = f"{result.num_epochs} epoch{'' if result.num_epochs == 1 else 's'}"
     guarded = sum(result.guarded_steps.values())
     skipped = f", {guarded} of {result.steps} steps had step size 0" if guarded else ""
-    return f"{text} after {epochs}, {seconds:.1f} s{skipped}"
+    return f"{text} after {epochs}{_best(result)}, {seconds:.1f} s{skipped}"
+
+
+def _best(result: RunResult) -> str:
+    """The test result of the epoch that was best on the validation set, if there is one."""
+    if result.best_valid_epoch is None:
+        return ""
+    loss, accuracy = result.best_valid_test_loss, result.best_valid_test_accuracy
+    value = f"{loss:.4g}" if accuracy is None else f"{accuracy:.2%}"
+    return f" ({value} after epoch {result.best_valid_epoch}, the best in validation)"
 
 
 def _short(hyperparams: dict[str, object]) -> dict[str, object]:

@@ -49,6 +49,18 @@ def test_several_problems_optimizers_and_seeds(call, tmp_path):
     assert {result.random_seed for result in results} == {42, 43}
 
 
+def test_the_papers_checkpoint(call, tmp_path):
+    called = call("run", "digits_mlp", "--split", "validation", "--keep_best", "best", *QUICK)
+    assert called.code == 0
+    assert " after epoch 1, the best in validation), " in called.out
+    (path,) = (tmp_path / "results").rglob("*.json")
+    (weights,) = (tmp_path / "best").iterdir()
+    assert read_result(path).best_weights == f"best/{weights.name}"
+    called = call("run", "digits_mlp", "--keep_best", "best", *QUICK)
+    assert called.code == 2
+    assert "keep_best needs a validation set: add --split validation" in called.err
+
+
 def test_no_logs(call, tmp_path):
     assert call("run", "digits_mlp", "--no_logs", *QUICK).code == 0
     assert list(tmp_path.iterdir()) == []
