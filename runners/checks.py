@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import find_optimizer, find_testproblem
 from alig_deepobs.runners.objective import build_optimizer
+from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
 from alig_deepobs.runners.spec import RunSpec
 from alig_deepobs.testproblems.checks import find_device
 from alig_deepobs.testproblems.datasets.fetch import require
@@ -25,7 +27,15 @@ def check(spec: RunSpec) -> None:
     find_device(spec.device)
     entry = find_optimizer(spec.optimizer)
     # The constructor is the only one who knows its arguments; a small parameter will do.
-    build_optimizer(entry.load(), entry, [torch.nn.Parameter(torch.zeros(2))], spec.hyperparams)
+    parameters = [torch.nn.Parameter(torch.zeros(2))]
+    optimizer, _ = build_optimizer(entry.load(), entry, parameters, spec.hyperparams)
+    try:
+        ScheduledRates(
+            optimizer, schedule_of(spec.training_params), decay_of(spec.training_params, spec.split)
+        )
+        clip_norm_of(spec.training_params, entry.needs_loss)
+    except UsageError as error:
+        raise UsageError(f"{spec.optimizer}: {error}") from error
     problem = find_testproblem(spec.testproblem)
     if not spec.synthetic:
         # Problems that let the user choose among several data sets call that option "corpus".

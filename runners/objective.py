@@ -9,6 +9,7 @@ the term as ``weight_decay`` and regularizes by itself.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -111,14 +112,43 @@ def _groups(
 
 
 def make_step(
-    problem: TestProblem, optimizer: Any, objective: Objective, needs: NeedsLoss
+    problem: TestProblem,
+    optimizer: Any,
+    objective: Objective,
+    needs: NeedsLoss,
+    clip_norm: float | None = None,
 ) -> Callable[[], Tensor]:
     """A function that draws the next mini-batch, takes one step and returns the objective.
 
     The returned loss is a detached tensor of shape ``()`` on the device; the host reads nothing.
     The function raises StopIteration at the end of the epoch.
+
+    Args:
+        problem: draws the mini-batches.
+        optimizer: takes the steps.
+        objective: what is minimized.
+        needs: what ``step`` wants.
+        clip_norm: gradients with a larger norm (of all parameters together) are scaled down to
+            this one.
     """
-    return _STEPS[needs](problem, optimizer, objective.has_l2)
+    if needs is NeedsLoss.CLOSURE:
+        return _step_with_closure(problem, optimizer, objective.has_l2)
+    reduction = "none" if needs is NeedsLoss.PER_EXAMPLE else "mean"
+    arguments = _arguments_of_step(problem, optimizer, needs)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+
+    def step() -> Tensor:
+        losses = _draw(problem, objective.has_l2, reduction)()
+        loss = losses.mean() if reduction == "none" else losses
+        optimizer.zero_grad()
+        loss.backward()
+        if clip_norm is not None:
+            nn.utils.clip_grad_norm_(parameters, clip_norm)
+        value = loss.detach()
+        optimizer.step(**arguments(value, losses.detach()))
+        return value
+
+    return step
 
 
 def _draw(problem: TestProblem, has_l2: bool, reduction: str = "mean") -> Callable[[], Tensor]:
@@ -131,65 +161,39 @@ def _draw(problem: TestProblem, has_l2: bool, reduction: str = "mean") -> Callab
     return lambda: evaluate()[0]
 
 
-def _step_after_backward(
-    problem: TestProblem,
-    optimizer: Any,
-    has_l2: bool,
-    reduction: str,
-    arguments: Callable[[Tensor, Tensor], dict[str, Tensor]],
-) -> Callable[[], Tensor]:
-    """Computes the gradient, then calls ``step`` with what it wants.
-
-    Args:
-        problem: draws the mini-batches.
-        optimizer: takes the steps.
-        has_l2: whether the L2 term belongs to the objective.
-        reduction: ``"none"`` if one loss per example is wanted.
-        arguments: detached (mean loss, losses as drawn) -> arguments of ``step``.
-    """
-
-    def step() -> Tensor:
-        losses = _draw(problem, has_l2, reduction)()
-        loss = losses.mean() if reduction == "none" else losses
-        optimizer.zero_grad()
-        loss.backward()
-        value = loss.detach()
-        optimizer.step(**arguments(value, losses.detach()))
-        return value
-
-    return step
-
-
-def _step_without_loss(
-    problem: TestProblem, optimizer: Any, has_l2: bool
-) -> Callable[[], Tensor]:  # fmt: skip
-    return _step_after_backward(problem, optimizer, has_l2, "mean", lambda loss, losses: {})
-
-
-def _step_with_value(
-    problem: TestProblem, optimizer: Any, has_l2: bool
-) -> Callable[[], Tensor]:  # fmt: skip
-    return _step_after_backward(
-        problem, optimizer, has_l2, "mean", lambda loss, losses: {"loss": loss}
-    )
-
-
-def _step_with_losses(
-    problem: TestProblem, optimizer: Any, has_l2: bool
-) -> Callable[[], Tensor]:  # fmt: skip
-    return _step_after_backward(
-        problem, optimizer, has_l2, "none", lambda loss, losses: {"loss": loss, "losses": losses}
-    )
+def _arguments_of_step(
+    problem: TestProblem, optimizer: Any, needs: NeedsLoss
+) -> Callable[[Tensor, Tensor], dict[str, Any]]:
+    """(mean loss, losses as drawn), both detached -> arguments of ``step``."""
+    if needs is NeedsLoss.NOTHING:
+        return lambda loss, losses: {}
+    if needs is NeedsLoss.VALUE:
+        return lambda loss, losses: {"loss": loss}
+    if "indices" not in inspect.signature(optimizer.step).parameters:
+        return lambda loss, losses: {"loss": loss, "losses": losses}
+    return lambda loss, losses: {
+        "loss": loss, "losses": losses, "indices": problem.batch_indices,
+    }  # fmt: skip
 
 
 def _step_with_closure(
     problem: TestProblem, optimizer: Any, has_l2: bool
 ) -> Callable[[], Tensor]:  # fmt: skip
+    device = torch.device(problem.device)
+
     def step() -> Tensor:
         evaluate = _draw(problem, has_l2)
+        # Within one step the objective is one function: every evaluation has the same mini-batch
+        # and draws the same dropout masks.
+        noise = _noise_state(device)
         first: list[Tensor] = []
 
-        def closure() -> Tensor:
+        def closure(backward: bool = True) -> Tensor:
+            if first:
+                _restore_noise(device, noise)
+            if not backward:
+                with torch.no_grad():
+                    return evaluate().detach()
             optimizer.zero_grad()
             loss = evaluate()
             loss.backward()
@@ -205,12 +209,16 @@ def _step_with_closure(
     return step
 
 
-_STEPS = {
-    NeedsLoss.NOTHING: _step_without_loss,
-    NeedsLoss.VALUE: _step_with_value,
-    NeedsLoss.PER_EXAMPLE: _step_with_losses,
-    NeedsLoss.CLOSURE: _step_with_closure,
-}
+def _noise_state(device: torch.device) -> Tensor:
+    """The state of the generator that dropout on this device draws from."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _restore_noise(device: torch.device, state: Tensor) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)
 
 
 @torch.no_grad()

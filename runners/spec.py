@@ -33,7 +33,8 @@ class RunSpec:
         device: torch device, None for the GPU if there is one.
         train_log_interval: steps between two logged mini-batch losses.
         problem_options: options of the problem that are not its defaults (`ProblemEntry.options`).
-        training_params: further training parameters (schedules).
+        training_params: further training parameters: ``lr_sched_epochs`` and ``lr_sched_factors``
+            (a schedule), ``lr_decay_per_epoch`` and ``lr_plateau_factor`` (a decay), ``clip_norm``.
         keep_best: folder for the weights of the epoch with the best validation accuracy; None:
             do not keep them.
         purpose: ``tuning`` for a run that only serves to choose a setting.

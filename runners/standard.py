@@ -68,6 +68,7 @@ class StandardRunner:
         device: str | None = None,
         split: str | None = None,
         synthetic: bool = False,
+        training_params: Mapping[str, Any] | None = None,
         watcher: Watcher | None = None,
         **hyperparameters: Any,
     ) -> dict[str, Any]:
@@ -92,6 +93,7 @@ class StandardRunner:
             device: torch device; None for the GPU if there is one.
             split: ``full`` or ``validation``; None for the problem's default.
             synthetic: use the synthetic twin of the data.
+            training_params: schedules and clipping, see `RunSpec`.
             watcher: hears of the progress.
             **hyperparameters: see ``hyperparams``.
 
@@ -115,6 +117,7 @@ class StandardRunner:
             data_dir=data_dir,
             device=device,
             train_log_interval=train_log_interval,
+            training_params=dict(training_params or {}),
         )
         if not no_logs:
             check_writable(output_dir)

@@ -33,7 +33,7 @@ from alig_deepobs.runners.objective import (
     make_step,
     regularization_value,
 )
-from alig_deepobs.runners.schedule import ScheduledRates, schedule_of
+from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
 from alig_deepobs.runners.selection import record_selection
 from alig_deepobs.runners.spec import RunSpec
 from alig_deepobs.runners.watch import Evaluation, Watcher
@@ -126,7 +126,9 @@ class _Run:
         self.optimizer = optimizer
         self.objective = objective
         self.watcher = watcher
-        self.rates = ScheduledRates(optimizer, schedule_of(spec.training_params))
+        params = spec.training_params
+        self.rates = ScheduledRates(optimizer, schedule_of(params), decay_of(params, spec.split))
+        self.clip_norm = clip_norm_of(params, entry.needs_loss)
         self.device = torch.device(problem.device)
         self.parts = ["train", "valid", "test"] if spec.split == "validation" else ["train", "test"]
         self.result = _blank_result(spec, entry, problem, objective, self.device)
@@ -149,6 +151,8 @@ class _Run:
                 self.rates.set(epoch - 1)
                 self._train(epoch)
                 finite = self._evaluate(epoch)
+                if finite and self.spec.split == "validation":
+                    self.rates.note(self._validation_metric())
         except KeyboardInterrupt:
             result.outcome = Outcome.INTERRUPTED
             finished = max(0, len(result.test_losses) - 1)
@@ -177,7 +181,10 @@ class _Run:
         sizes: list[tuple[float | Tensor, float | Tensor]] = []
         _seed_noise(self.spec.random_seed, "train", epoch)
         self.problem.train_init_op()
-        step = make_step(self.problem, self.optimizer, self.objective, self.entry.needs_loss)
+        self._switch("train")
+        step = make_step(
+            self.problem, self.optimizer, self.objective, self.entry.needs_loss, self.clip_norm
+        )
         has_step_size = hasattr(self.optimizer, "last_step_sizes")
         total = torch.zeros((), device=self.device)
         steps, full_steps = 0, 0.0
@@ -198,6 +205,7 @@ class _Run:
                     sizes.append(self.optimizer.last_step_sizes)
             steps += 1
             result.steps += 1
+        self._switch("end_epoch")
         result.training_seconds.append(self._clock() - start)
 
         losses = torch.stack(logged).tolist() if logged else []
@@ -214,6 +222,7 @@ class _Run:
     def _evaluate(self, epoch: int) -> bool:
         """Evaluates every set and appends to the result, unless something is not finite."""
         start = self._clock()
+        self._switch("eval")
         evaluations = {part: self._evaluate_part(part, epoch) for part in self.parts}
         self.result.evaluation_seconds.append(self._clock() - start)
         for part, metrics in evaluations.items():
@@ -262,6 +271,22 @@ class _Run:
             data_loss=data_loss,
             accuracy=float(accuracy) / batches if problem.has_accuracy else None,
         )
+
+    def _validation_metric(self) -> float:
+        """Of the last evaluation; higher is better."""
+        result = self.result
+        if result.valid_accuracies:
+            return result.valid_accuracies[-1]
+        return -result.valid_data_losses[-1]
+
+    def _switch(self, mode: str) -> None:
+        """Calls ``train``, ``eval`` or ``end_epoch`` of an optimizer that has such a method.
+
+        Schedule-free optimizers train at other weights than those that they evaluate.
+        """
+        method = getattr(self.optimizer, mode, None)
+        if callable(method):
+            method()
 
     def _steps_per_epoch(self) -> int:
         return self.problem.steps_per_epoch

@@ -133,6 +133,8 @@ class TestProblem:
         self.evaluations_started = 0
         self.batch_share = 1.0
         self._batches: Iterator[Batch] | None = None
+        self._batches_drawn = 0
+        self._order: tuple[Tensor, ...] | None = None
 
     # What a subclass supplies.
 
@@ -233,6 +235,24 @@ class TestProblem:
         order = self.batch_order if phase == "train" else self.train_eval_order
         return (self.data.take("train", index) for index in order(number))
 
+    @property
+    def batch_indices(self) -> Tensor:
+        """The numbers of the last drawn examples in the training set, shape ``(batch_size,)``.
+
+        Raises:
+            UsageError: no mini-batch was drawn in a train phase.
+        """
+        if self.phase != "train" or not self._batches_drawn:
+            raise UsageError("batch_indices are those of a mini-batch drawn in the train phase")
+        if self._order is None:
+            number = self.epochs_started - 1
+            self._order = (
+                tuple(self.batch_order(number))
+                if self.drops_incomplete
+                else self._drawn("train", number).split(self.batch_size)
+            )
+        return self._order[self._batches_drawn - 1]
+
     def train_init_op(self) -> None:
         """Starts the next training epoch, with its own batch order."""
         self.epochs_started += 1
@@ -270,7 +290,8 @@ class TestProblem:
         """Draws the next mini-batch now and returns a function that evaluates the net on it.
 
         The function may be called again, for example by a line search: each call computes the
-        loss anew, with fresh dropout masks. Outside the train phase it builds no graph.
+        loss anew, with fresh dropout masks unless the caller restores torch's random state.
+        Outside the train phase it builds no graph.
 
         Args:
             reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss per example).
@@ -293,6 +314,7 @@ class TestProblem:
         batch = next(self._batches)
         if not self.drops_incomplete:
             self.batch_share = len(batch[0]) / self.batch_size
+        self._batches_drawn += 1
         training = self.phase == "train"
 
         def loss_and_accuracy() -> LossAndAccuracy:
@@ -352,4 +374,6 @@ class TestProblem:
     def _start(self, phase: Phase, number: int = 0) -> None:
         self.phase = phase
         self._batches = self.batches(phase, number)
+        self._batches_drawn = 0
+        self._order = None
         self.net.train(phase == "train")

@@ -1,161 +1,18 @@
-"""The other optimizers of ALI-G's paper, and their modern rivals."""
+"""ALI-G's modern rivals: other Polyak step sizes, line search, methods without a schedule."""
 
 from __future__ import annotations
 
-from alig_deepobs.catalog.baselines import ALIG
 from alig_deepobs.registry import HyperParameter, NeedsLoss, OptimizerEntry
-
-# torch's fastest implementations, so that times compare methods.
-_FUSED = {"fused": True}
-_FOREACH = {"foreach": True}
 
 _MOMENTUM = HyperParameter(float, 0.9, "Nesterov momentum, 0 to turn it off")
 _BETAS = HyperParameter(tuple, (0.9, 0.999), "decay of the two moments")
 _ADAM_EPS = HyperParameter(float, 1e-8, "added to the root of the second moment")
-_EPS = HyperParameter(float, 1e-5, "added to the denominator of the step size")
 _F_MIN = HyperParameter(float, 0.0, "lower bound of the mini-batch loss")
 
 
 def _lr(default: float, meaning: str = "learning rate") -> HyperParameter:
     return HyperParameter(float, default, meaning)
 
-
-_TORCH = (
-    OptimizerEntry(
-        name="nesterov",
-        label="Nesterov",
-        factory="torch.optim:SGD",
-        hyperparameters={
-            "lr": _lr(1e-3),
-            "momentum": HyperParameter(float, 0.9, "momentum"),
-            "nesterov": HyperParameter(bool, True, "False: heavy ball"),
-        },
-        options=_FUSED,
-        citation="Nesterov: A method of solving a convex programming problem with convergence "
-        "rate O(1/k^2), 1983; Sutskever et al., ICML 2013",
-        description="SGD with Nesterov momentum, constant learning rate",
-    ),
-    OptimizerEntry(
-        name="adagrad",
-        label="Adagrad",
-        factory="torch.optim:Adagrad",
-        hyperparameters={
-            "lr": _lr(1e-2),
-            "initial_accumulator_value": HyperParameter(float, 0.0, "TensorFlow 1 has 0.1"),
-            "eps": HyperParameter(float, 1e-10, "added to the root; TensorFlow 1 has 0"),
-        },
-        options=_FOREACH,
-        citation="Duchi, Hazan, Singer: Adaptive Subgradient Methods, JMLR 2011",
-        description="learning rates that fall with the sum of squared gradients",
-    ),
-    OptimizerEntry(
-        name="amsgrad",
-        label="AMSGrad",
-        factory="torch.optim:Adam",
-        hyperparameters={
-            "lr": _lr(1e-3),
-            "betas": _BETAS,
-            "eps": _ADAM_EPS,
-            "amsgrad": HyperParameter(bool, True, "False: Adam"),
-        },
-        options=_FUSED,
-        citation="Reddi, Kale, Kumar: On the Convergence of Adam and Beyond, ICLR 2018",
-        description="Adam with the largest second moment so far",
-    ),
-    OptimizerEntry(
-        name="adamw",
-        label="AdamW",
-        factory="torch.optim:AdamW",
-        hyperparameters={
-            "lr": _lr(1e-3),
-            "betas": _BETAS,
-            "eps": _ADAM_EPS,
-            "weight_decay": HyperParameter(
-                float, 1e-2, "decoupled decay of all weights; None: the problem's L2 factor", True
-            ),
-        },
-        regularization="own",
-        options=_FUSED,
-        citation="Loshchilov, Hutter: Decoupled Weight Decay Regularization, ICLR 2019",
-        description="Adam with decoupled weight decay in place of the problem's L2 term",
-    ),
-    OptimizerEntry(
-        name="rmsprop",
-        label="RMSprop",
-        factory="torch.optim:RMSprop",
-        hyperparameters={
-            "lr": _lr(1e-3),
-            "alpha": HyperParameter(float, 0.99, "decay of the second moment"),
-            "eps": HyperParameter(float, 1e-8, "added to the root of the second moment"),
-            "momentum": HyperParameter(float, 0.0, "momentum"),
-        },
-        options=_FOREACH,
-        citation="Tieleman, Hinton: Lecture 6.5, COURSERA, 2012",
-        description="gradients over the root of their averaged square; torch's form",
-    ),
-)
-
-_L4 = {
-    "fraction": HyperParameter(float, 0.15, "part of the gap that a step is meant to close"),
-    "minloss_factor": HyperParameter(float, 0.9, "how far below the smallest loss so far to aim"),
-    "init_factor": HyperParameter(float, 0.75, "smallest loss so far over the first loss"),
-    "minloss_forget_time": HyperParameter(float, 1000.0, "steps in which it is forgotten"),
-}
-_L4_PAPER = (
-    "Rolinek, Martius: L4: Practical loss-based stepsize adaptation for deep learning, NeurIPS 2018"
-)
-
-_PAPER = (
-    OptimizerEntry(
-        name="alig_inf",
-        label="AliGInf",
-        factory="alig_deepobs.optimizers.alig:AliG",
-        needs_loss=NeedsLoss.VALUE,
-        hyperparameters={
-            "momentum": HyperParameter(float, 0.0, "Nesterov momentum"),
-            "eps": HyperParameter(float, 1e-5, "added to the squared gradient norm"),
-            "adjusted_momentum": HyperParameter(bool, False, "step size outside the velocity"),
-            "f_min": _F_MIN,
-            "max_norm": HyperParameter(float, None, "radius of the ball; None: no ball", True),
-        },
-        regularization="ball",
-        citation=ALIG,
-        description="ALI-G without the cap: nothing to tune",
-    ),
-    OptimizerEntry(
-        name="dfw",
-        label="DFW",
-        factory="alig_deepobs.optimizers.dfw:DFW",
-        needs_loss=NeedsLoss.VALUE,
-        hyperparameters={
-            "lr": _lr(0.1, "proximal coefficient, the cap of the step size"),
-            "momentum": _MOMENTUM,
-            "eps": _EPS,
-        },
-        regularization="own",
-        citation="Berrada, Zisserman, Kumar: Deep Frank-Wolfe for Neural Network Optimization, "
-        "ICLR 2019",
-        description="step size by a dual line search; made for the multi-class hinge loss",
-    ),
-    OptimizerEntry(
-        name="l4adam",
-        label="L4Adam",
-        factory="alig_deepobs.optimizers.l4:L4Adam",
-        needs_loss=NeedsLoss.VALUE,
-        hyperparameters=_L4,
-        citation=_L4_PAPER,
-        description="Adam's direction, step size from the gap to the smallest loss so far",
-    ),
-    OptimizerEntry(
-        name="l4mom",
-        label="L4Mom",
-        factory="alig_deepobs.optimizers.l4:L4Mom",
-        needs_loss=NeedsLoss.VALUE,
-        hyperparameters=_L4,
-        citation=_L4_PAPER,
-        description="averaged gradient, step size from the gap to the smallest loss so far",
-    ),
-)
 
 _POLYAK = (
     OptimizerEntry(
@@ -240,4 +97,88 @@ _POLYAK = (
     ),
 )
 
-RIVALS: tuple[OptimizerEntry, ...] = (*_TORCH, *_PAPER, *_POLYAK)
+_OTHERS = (
+    OptimizerEntry(
+        name="alig_plus",
+        label="AliGPlus",
+        factory="alig_deepobs.optimizers.alig_plus:AligPlus",
+        needs_loss=NeedsLoss.PER_EXAMPLE,
+        hyperparameters={
+            "lr": _lr(0.1, "cap of the step size"),
+            "momentum": _MOMENTUM,
+            "num_updates": HyperParameter(int, 5, "revisions of the approximate optimal values"),
+            "alias_losses": HyperParameter(bool, False, "do as the authors' code"),
+        },
+        regularization="own",
+        run_arguments={"data_size": "data_size", "epochs": "num_epochs"},
+        citation="Paren, Poudel, Kumar: Faking Interpolation Until You Make It, TMLR 2022",
+        description="ALI-G with an approximate optimal value for every training example",
+    ),
+    OptimizerEntry(
+        name="sls",
+        label="SLS",
+        factory="alig_deepobs.optimizers.sls:SLS",
+        needs_loss=NeedsLoss.CLOSURE,
+        hyperparameters={
+            "c": HyperParameter(float, 0.1, "Armijo's constant"),
+            "init_step_size": HyperParameter(float, 1.0, "step size at the start"),
+            "beta_b": HyperParameter(float, 0.9, "factor of a backtracking step"),
+            "gamma": HyperParameter(float, 2.0, "growth of the step size per epoch"),
+            "eta_max": HyperParameter(float, 10.0, "largest step size"),
+        },
+        run_arguments={"n_batches_per_epoch": "batches_per_epoch"},
+        citation="Vaswani, Mishkin, Laradji, Schmidt, Gidel, Lacoste-Julien: Painless Stochastic "
+        "Gradient, NeurIPS 2019",
+        description="line search on the mini-batch; evaluates it several times in a step",
+    ),
+)
+
+# Of packages that are well kept by others.
+_OPTIONAL = (
+    OptimizerEntry(
+        name="schedulefree_sgd",
+        label="ScheduleFreeSGD",
+        factory="schedulefree:SGDScheduleFree",
+        hyperparameters={
+            "lr": _lr(1.0),
+            "momentum": HyperParameter(float, 0.9, "weight of the average in the gradient's point"),
+            "warmup_steps": HyperParameter(int, 0, "steps of linear warm-up"),
+        },
+        package="schedulefree",
+        citation="Defazio, Yang, Mehta, Mishchenko, Khaled, Cutkosky: The Road Less Scheduled, "
+        "NeurIPS 2024",
+        description="SGD with averaging in place of a schedule",
+    ),
+    OptimizerEntry(
+        name="schedulefree_adamw",
+        label="ScheduleFreeAdamW",
+        factory="schedulefree:AdamWScheduleFree",
+        hyperparameters={
+            "lr": _lr(2.5e-3),
+            "betas": _BETAS,
+            "warmup_steps": HyperParameter(int, 0, "steps of linear warm-up"),
+        },
+        package="schedulefree",
+        citation="Defazio, Yang, Mehta, Mishchenko, Khaled, Cutkosky: The Road Less Scheduled, "
+        "NeurIPS 2024",
+        description="Adam with averaging in place of a schedule",
+    ),
+    OptimizerEntry(
+        name="prodigy",
+        label="Prodigy",
+        factory="prodigyopt:Prodigy",
+        hyperparameters={
+            "d_coef": HyperParameter(float, 1.0, "factor of the estimated step size"),
+            "lr": _lr(1.0, "factor of the step size; meant to stay 1"),
+            "betas": _BETAS,
+            "use_bias_correction": HyperParameter(bool, False, "Adam's bias correction"),
+            "safeguard_warmup": HyperParameter(bool, False, "for runs that warm up"),
+        },
+        package="prodigyopt",
+        citation="Mishchenko, Defazio: Prodigy: An Expeditiously Adaptive Parameter-Free Learner, "
+        "ICML 2024",
+        description="Adam that estimates its step size from the distance covered",
+    ),
+)
+
+RIVALS: tuple[OptimizerEntry, ...] = (*_POLYAK, *_OTHERS, *_OPTIONAL)

@@ -49,8 +49,14 @@ def _problem_row(entry: ProblemEntry) -> tuple[str, ...]:
 
 def _optimizer_row(entry: OptimizerEntry) -> tuple[str, ...]:
     params = ", ".join(f"{name}={p.default}" for name, p in entry.hyperparameters.items())
-    needs = "the loss" if entry.needs_loss.value != "nothing" else "gradients"
-    return entry.name, needs, params, entry.description
+    needs = {
+        "nothing": "gradients",
+        "value": "the loss",
+        "per_example": "all losses",
+        "closure": "a closure",
+    }[entry.needs_loss.value]
+    missing = "" if entry.is_installed else f" (needs: pip install {entry.package})"
+    return entry.name, needs, params, entry.description + missing
 
 
 def _plain(entry: OptimizerEntry | ProblemEntry, parameters: str) -> dict[str, Any]:

@@ -49,7 +49,56 @@ def run_options(function: Function) -> Function:
         )
     ):  # fmt: skip
         function = decorate(function)
-    return problem_options(function)
+    return problem_options(training_options(function))
+
+
+def _numbers(kind: type[int] | type[float]) -> Callable[..., list[float] | None]:
+    """Reads a list of numbers: ``60,120,160``, or with blanks, in quotes."""
+
+    def read(_: click.Context, __: click.Parameter, value: str | None) -> list[float] | None:
+        try:
+            return None if value is None else [kind(w) for w in value.replace(",", " ").split()]
+        except ValueError:
+            raise click.BadParameter(f"{value!r} is not a list of numbers such as 60,120") from None
+
+    return read
+
+
+TRAINING_OPTIONS: dict[str, dict[str, Any]] = {
+    "lr_sched_epochs": {
+        "callback": _numbers(int), "metavar": "LIST",
+        "help": "Change the learning rate after so many epochs, for example 60,120.",
+    },
+    "lr_sched_factors": {
+        "callback": _numbers(float), "metavar": "LIST",
+        "help": "Factors of the base learning rate from these epochs on, for example 0.2,0.04.",
+    },
+    "lr_decay_per_epoch": {
+        "type": float, "help": "Multiply the learning rate by this in every epoch but the first.",
+    },
+    "lr_plateau_factor": {
+        "type": float,
+        "help": "And by this after each epoch in which the validation metric did not improve.",
+    },
+    "clip_norm": {
+        "type": float, "help": "Scale gradients down to this norm where it is larger.",
+    },
+}  # fmt: skip
+
+
+def training_options(function: Function) -> Function:
+    """Schedules and clipping; the function gets those that were given as ``training_params``."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        given = {name: kwargs.pop(name) for name in TRAINING_OPTIONS}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return function(*args, training_params=chosen, **kwargs)
+
+    decorated: Any = wrapper
+    for name, settings in reversed(TRAINING_OPTIONS.items()):
+        decorated = option(f"--{name}", **settings)(decorated)
+    return decorated  # type: ignore[no-any-return]
 
 
 def problem_options(function: Function) -> Function:

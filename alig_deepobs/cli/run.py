@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from alig_deepobs.cli.options import option, run_options
+
+if TYPE_CHECKING:
+    from alig_deepobs.registry import OptimizerEntry
 
 
 @click.command()
@@ -87,6 +90,18 @@ def run(
     return 0
 
 
+def _rate(entry: OptimizerEntry) -> str:
+    """The hyper-parameter that ``--learning_rate`` sets."""
+    from alig_deepobs.errors import UsageError
+
+    if entry.rate is None and entry.hyperparameters:
+        known = ", ".join(entry.hyperparameters)
+        raise UsageError(
+            f"{entry.name} has no learning rate, but {known}: leave --learning_rate out"
+        )
+    return entry.rate or "lr"
+
+
 def _setting(text: str, learning_rate: float | None) -> Any:
     """A setting of the command line, checked; ``--learning_rate`` sets its main rate."""
     from alig_deepobs.errors import UsageError
@@ -96,7 +111,7 @@ def _setting(text: str, learning_rate: float | None) -> Any:
     setting = parse_setting(text)
     if learning_rate is not None:
         entry, _ = resolve_optimizer(setting)
-        name = entry.main_hyperparameter or "lr"
+        name = _rate(entry)
         if name in setting.params:
             raise UsageError(f"{text!r} already gives {name}: leave --learning_rate out")
         setting = Setting(setting.name, {name: learning_rate, **setting.params})

@@ -107,6 +107,15 @@ class Method(Optimizer):
             buffers.append(state[name])
         return buffers
 
+    def _count(self, work: Work) -> list[int]:
+        """The number of steps of each parameter, this one included."""
+        counts: list[int] = []
+        for p in work.params:
+            state = self.state[p]
+            state["step"] = state.get("step", 0) + 1
+            counts.append(state["step"])
+        return counts
+
 
 class LossMethod(Method):
     """A method whose step size depends on the value of the loss.

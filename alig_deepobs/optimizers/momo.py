@@ -260,12 +260,3 @@ class MomoAdam(_Momo):
             part.vectors.add_(part.params, direction, -tau)
             if decay and part.group["divide"]:
                 part.vectors.mul_(part.params, 1 / (1 + lr * decay))
-
-    def _count(self, part: Work) -> list[int]:
-        """The number of steps of each parameter, this one included."""
-        counts = []
-        for p in part.params:
-            state = self.state[p]
-            state["step"] = state.get("step", 0) + 1
-            counts.append(state["step"])
-        return counts
