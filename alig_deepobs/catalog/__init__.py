@@ -5,8 +5,8 @@ from __future__ import annotations
 from alig_deepobs.catalog.baselines import BASELINES
 from alig_deepobs.catalog.deepobs_problems import DEEPOBS_PROBLEMS
 from alig_deepobs.catalog.dnc import DNC_PROBLEMS
-from alig_deepobs.catalog.paper_vision import PAPER_VISION_PROBLEMS
 from alig_deepobs.catalog.paper_optimizers import PAPER_OPTIMIZERS
+from alig_deepobs.catalog.paper_vision import PAPER_VISION_PROBLEMS
 from alig_deepobs.catalog.rivals import RIVALS
 from alig_deepobs.catalog.snli import SNLI_PROBLEMS
 from alig_deepobs.registry import OptimizerEntry, ProblemEntry

@@ -36,7 +36,7 @@ METHODS = (
         extra={"max_lr": CAPS_OF_TEXT},
         note="cap inf is ALI-G without a cap",
     ),
-    _baseline("RMSProp", "rmsprop"),
+    _baseline("RMSProp", "rmsprop_tf1"),
     Method("L4Adam", "l4adam", {}, grid={"fraction": FRACTIONS}),
     Method("L4Mom", "l4mom", {}, grid={"fraction": FRACTIONS}),
     _baseline("Adam", "adam"),
