@@ -85,11 +85,14 @@ class GoodRange:
         values: the good values of that row, sorted; infinity stands for no cap.
         good: number of good values anywhere.
         tried: number of values that were tried.
+        open_ends: at how many ends the row reaches the last value that was tried, so that the
+            range may be wider than it shows.
     """
 
     values: tuple[float, ...]
     good: int
     tried: int
+    open_ends: int = 0
 
     @property
     def decades(self) -> float:
@@ -110,7 +113,11 @@ class GoodRange:
             return f"only without a cap ({self.good} of {self.tried} values)"
         text = f"{finite[0]:g}" if len(finite) == 1 else f"{finite[0]:g} to {finite[-1]:g}"
         without = " and without a cap" if math.inf in self.values else ""
-        return f"{text}{without} ({self.decades:.2g} decades, {self.good} of {self.tried} values)"
+        ends = ("", ", at one end of what was tried", ", at both ends of what was tried")
+        decades = f"{self.decades:.2g} decade{'' if self.decades == 1 else 's'}"
+        return (
+            f"{text}{without} ({decades}, {self.good} of {self.tried} values{ends[self.open_ends]})"
+        )
 
 
 def good_range(cells: Sequence[tuple[float, float]], limit: float) -> GoodRange:
@@ -123,13 +130,16 @@ def good_range(cells: Sequence[tuple[float, float]], limit: float) -> GoodRange:
     Example:
         >>> found = good_range([(0.1, 9.0), (1.0, 0.2), (10.0, 0.3), (100.0, math.inf)], 1.0)
         >>> str(found)
-        '1 to 10 (1 decades, 2 of 4 values)'
+        '1 to 10 (1 decade, 2 of 4 values)'
     """
     rows: list[GoodRange] = []
-    good = sum(value <= limit and math.isfinite(value) for _, value in cells)
+    good = sum(value <= limit < math.inf for _, value in cells)
     for is_good, group in groupby(cells, key=lambda cell: cell[1] <= limit < math.inf):
         if is_good:
-            rows.append(GoodRange(tuple(value for value, _ in group), good, len(cells)))
+            values = tuple(value for value, _ in group)
+            # No cap is the end of all caps: nothing lies beyond it.
+            ends = (values[0] == cells[0][0]) + (values[-1] == cells[-1][0] < math.inf)
+            rows.append(GoodRange(values, good, len(cells), ends))
     return max(rows, key=lambda row: row.rank, default=GoodRange((), good, len(cells)))
 
 

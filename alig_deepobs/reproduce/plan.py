@@ -74,6 +74,11 @@ class Row:
         return [replace(spec, random_seed=seed) for seed in self.seeds for spec in chosen_ones]
 
     @property
+    def synthetic(self) -> bool:
+        """Whether it is run on synthetic data."""
+        return any(spec.synthetic for spec in self.candidates)
+
+    @property
     def runs(self) -> int:
         """Number of runs, those that serve to choose included."""
         return len(self.tuning) + len(self.reported())
@@ -127,7 +132,9 @@ def make_plan(
     Raises:
         UsageError: a method is unknown, the test problem is, or nothing is left to run.
     """
-    known = {method.key for part in experiment.parts for method in part.methods}
+    known = list(
+        dict.fromkeys(method.key for part in experiment.parts for method in part.methods)
+    )  # fmt: skip
     for key in methods:
         if key not in known:
             raise unknown_choice(f"method of {experiment.name}", key, known)

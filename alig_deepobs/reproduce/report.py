@@ -16,13 +16,16 @@ from alig_deepobs.reproduce.declare import PAPER
 from alig_deepobs.reproduce.plan import Plan
 from alig_deepobs.reproduce.summary import Line, Summary
 
+SYNTHETIC = "The data are synthetic twins: the figures show that everything runs, and nothing else."
+
 HEADER = ("part", "method", "published", "measured", "difference", "setting", "notes")
 
 
 def differences(plan: Plan, outcomes: Sequence[Outcomes]) -> list[str]:
     """What is not as in the paper: the budget, the data, the seeds, and what was declared."""
     budget = plan.budget
-    texts = [f"Budget {budget.name}: {'; '.join(budget.words)}."] if budget.words else []
+    texts = [SYNTHETIC] if any(row.synthetic for row in plan.rows) else []
+    texts += [f"Budget {budget.name}: {'; '.join(budget.words)}."] if budget.words else []
     if plan.rows and len({row.part.label for row in plan.rows}) < len(plan.experiment.parts):
         texts.append("Not all parts were run.")
     runs = [run for outcome in outcomes for run in outcome.runs]

@@ -20,6 +20,7 @@ class Line:
         measured: the same quantity as measured here; its n is 0 where there is nothing.
         setting: what was run.
         note: what is to be known about this row.
+        synthetic: whether it was measured on synthetic data, which nothing compares with.
     """
 
     part: str
@@ -28,11 +29,12 @@ class Line:
     measured: Interval
     setting: str = ""
     note: str = ""
+    synthetic: bool = False
 
     @property
     def difference(self) -> float | None:
-        """Measured minus published, None where one of them is missing."""
-        if self.published is None or self.measured.n == 0:
+        """Measured minus published, None where they cannot be compared."""
+        if self.published is None or self.measured.n == 0 or self.synthetic:
             return None
         return self.measured.mean - self.published
 
@@ -80,6 +82,7 @@ def line(outcome: Outcomes, values: Sequence[float], setting: str, *notes: str) 
         measured=mean_interval(values),
         setting=setting,
         note="; ".join(text for text in texts if text),
+        synthetic=row.synthetic,
     )
 
 
