@@ -90,7 +90,7 @@ class Decay:
                 raise UsageError(f"{name} must be in (0, 1], not {value}")
 
 
-def decay_of(training_params: Mapping[str, Any], split: str) -> Decay | None:
+def decay_of(training_params: Mapping[str, Any], split: str | None) -> Decay | None:
     """The decay among training parameters, None if there is none.
 
     Args:

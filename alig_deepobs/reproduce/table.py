@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.artist import Artist
+
 from alig_deepobs.analysis import mean_interval
 from alig_deepobs.reproduce.carry_out import Outcomes
 from alig_deepobs.reproduce.pictures import BLUE, GREY, VERMILLION, new_figure, save
@@ -87,12 +89,12 @@ def draw(plan: Plan, summary: Summary, outcomes: Sequence[Outcomes], path: Path)
         axes.set_ylim(-0.6, len(shown) - 0.4)
         axes.set_title(part.label, fontsize=10)
         axes.set_xlabel(summary.quantity, fontsize=9)
-    named = {}
+    named: dict[str, Artist] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             named.setdefault(label, handle)
-    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=2, fontsize=9,
-                  frameon=False)  # fmt: skip
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=2,
+                  fontsize=9, frameon=False)  # fmt: skip
     figure.suptitle(f"{plan.experiment.title}\n({_data(outcomes)})", fontsize=10.5)
     return save(figure, path)
 

@@ -115,7 +115,8 @@ def cycling_share(cap: float) -> float:
 
     The measured share is larger: other starts jump into that interval.
     """
-    return (min(4.0, max(1.0, (cap / THRESHOLD) ** (2 / 3))) - 1) / 3
+    highest = math.pow(cap / THRESHOLD, 2 / 3)
+    return (min(4.0, max(1.0, highest)) - 1) / 3
 
 
 def _premises() -> list[Check]:
