@@ -21,19 +21,22 @@ from alig_deepobs.reproduce.summary import Line, Summary, line
 from alig_deepobs.results import Outcome, RunResult
 
 FACTOR = 10.0
-"""A value is good if its objective is at most so many times the best one of all methods."""
+"""A value is good if its objective is at most so many times the best one of all methods, and if it
+is so many times lower than before training: where nothing has learned, nothing is good."""
 
 
 def summarize(plan: Plan, outcomes: Sequence[Outcomes]) -> Summary:
     """The best final objective of each method, and its range of good values."""
-    best = min((objective(run) for outcome in outcomes for run in outcome.runs), default=math.inf)
+    runs = [run for outcome in outcomes for run in outcome.runs]
+    best = min(map(objective, runs), default=math.inf)
+    learned = max((run.train_losses[0] for run in runs if run.train_losses), default=0.0) / FACTOR
     lines: list[Line] = []
     ranges: list[tuple[str, GoodRange]] = []
     for outcome in outcomes:
         cells = cells_of(outcome)
-        found = good_range(cells, FACTOR * best)
+        found = good_range(cells, min(FACTOR * best, learned))
         value, lowest = min(cells, key=lambda cell: cell[1], default=(math.nan, math.inf))
-        own = good_range(cells, FACTOR * lowest)
+        own = good_range(cells, min(FACTOR * lowest, learned))
         knob = next(iter(outcome.row.method.grid))
         lines.append(
             line(
@@ -41,26 +44,40 @@ def summarize(plan: Plan, outcomes: Sequence[Outcomes]) -> Summary:
                 [lowest] if math.isfinite(lowest) else [],
                 f"{knob} {value:g}, best of {len(cells)}" if cells else "",
                 f"good: {found}" if cells else "",
-                f"within a factor {FACTOR:g} of its own best: {own}" if cells else "",
+                f"within a factor {FACTOR:g} of its own best: {own}" if own != found else "",
             )
         )
         if cells:
             ranges.append((outcome.row.method.label, found))
-    return Summary("best final objective", lines, _statements(ranges, best))
+    return Summary("best final objective", lines, _statements(ranges, best, learned))
 
 
-def _statements(ranges: Sequence[tuple[str, GoodRange]], best: float) -> list[str]:
+def _statements(ranges: Sequence[tuple[str, GoodRange]], best: float, learned: float) -> list[str]:
     if not math.isfinite(best):
         return ["Every run diverged."]
+    if best > learned:
+        return [
+            f"The best objective, {best:.3g}, is more than a tenth of the loss before training, "
+            f"{FACTOR * learned:.3g}: no value counts as good."
+        ]
     ordered = sorted(ranges, key=lambda pair: pair[1].rank, reverse=True)
     (first, widest), rest = ordered[0], ordered[1:]
-    good = f"Good values end within a factor {FACTOR:g} of the best objective, {best:.3g}."
     text = f"The widest range of good values has {first}: {widest}"
     equals = [label for label, found in rest if found.rank == widest.rank]
     if equals:
         text += f" (as wide: {', '.join(equals)})"
     others = "; ".join(f"{label} {found}" for label, found in rest if label not in equals)
-    return [good, f"{text}.", *([f"The others: {others}."] if others else [])]
+    limit = min(FACTOR * best, learned)
+    statements = [
+        f"A value is good if its objective is at most {limit:.3g}: a factor {FACTOR:g} from the "
+        f"best objective of all, {best:.3g}, and from the loss before training.",
+        f"{text}.",
+    ]
+    if others:
+        statements.append(f"The others: {others}.")
+    if any(found.open_ends for _, found in ranges):
+        statements.append("A range is open where the last value that was tried is good.")
+    return statements
 
 
 def objective(run: RunResult) -> float:
@@ -113,7 +130,7 @@ class GoodRange:
             return f"only without a cap ({self.good} of {self.tried} values)"
         text = f"{finite[0]:g}" if len(finite) == 1 else f"{finite[0]:g} to {finite[-1]:g}"
         without = " and without a cap" if math.inf in self.values else ""
-        ends = ("", ", at one end of what was tried", ", at both ends of what was tried")
+        ends = ("", ", open at one end", ", open at both ends")
         decades = f"{self.decades:.2g} decade{'' if self.decades == 1 else 's'}"
         return (
             f"{text}{without} ({decades}, {self.good} of {self.tried} values{ends[self.open_ends]})"

@@ -21,7 +21,7 @@ from .conftest import BASE, experiment, result
         ([(0.1, 5.0), (1.0, 0.5), (10.0, 0.6), (100.0, 9.0)], 1.0,
          "1 to 10 (1 decade, 2 of 4 values)"),
         ([(0.1, 0.5), (1.0, 0.5), (10.0, 9.0)], 1.0,
-         "0.1 to 1 (1 decade, 2 of 3 values, at one end of what was tried)"),
+         "0.1 to 1 (1 decade, 2 of 3 values, open at one end)"),
         ([(0.1, 0.5), (1.0, 9.0), (10.0, 0.5), (100.0, 0.5), (1e3, 9.0)], 1.0,
          "10 to 100 (1 decade, 3 of 5 values)"),
         ([(1.0, 9.0), (10.0, 0.5), (1e3, 0.5), (math.inf, 0.5)], 1.0,
@@ -74,10 +74,11 @@ def test_summary(outcomes):
     assert alig.measured.mean == 1e-7
     assert alig.setting == "max_lr 1, best of 5"
     assert "1 of 3 runs diverged" in sgd.note
-    good, widest, others = summary.statements
-    assert "within a factor 10 of the best objective, 1e-07" in good
+    good, widest, others, opened = summary.statements
+    assert "at most 1e-06: a factor 10 from the best objective of all, 1e-07" in good
     assert widest.startswith("The widest range of good values has ALI-G: 0.1 to 100 and without")
     assert others == "The others: SGD 0.1 (0 decades, 1 of 3 values)."
+    assert opened.startswith("A range is open")
 
 
 def test_the_statement_says_whatever_came_out(outcomes):
@@ -87,6 +88,17 @@ def test_the_statement_says_whatever_came_out(outcomes):
     sgd.runs[0].epoch_mean_losses[-1] = 9e-7
     summary = summarize(plan, [alig, sgd])
     assert summary.statements[1].startswith("The widest range of good values has SGD: 0.01 to 0.1")
+
+
+def test_where_nothing_has_learned_nothing_is_good(outcomes):
+    plan, rows = outcomes
+    for outcome in rows:
+        for run in outcome.runs:
+            run.epoch_mean_losses[-1] *= 1e7
+    summary = summarize(plan, rows)
+    (sentence,) = summary.statements
+    assert "is more than a tenth of the loss before training, 2.3: no value" in sentence
+    assert "good: none of 5 values" in summary.lines[0].note
 
 
 def test_everything_diverged(outcomes):
