@@ -164,8 +164,10 @@ def draw(plan: Plan, summary: Summary, outcomes: Sequence[Outcomes], path: Path)
     """One row of cells for each method, shaded by the logarithm of the final objective."""
     shown = [outcome for outcome in outcomes if outcome.runs]
     finite = [x for outcome in shown for _, x in cells_of(outcome) if math.isfinite(x)]
-    norm = LogNorm(min(finite, default=0.1), max(finite, default=1.0))
-    norm.clip = True
+    untrained = max((o.runs[0].train_losses[0] for o in shown if o.runs[0].train_losses), default=1)
+    # Far above the loss before training, all is equally bad; and one run must not eat the scale.
+    highest = min(max(finite, default=untrained), 10 * untrained)
+    norm = LogNorm(min([*finite, highest / 10]), highest, clip=True)
     columns = max(len(outcome.runs) for outcome in shown)
     figure = new_figure(max(7.5, 2.4 + 0.62 * columns), 1.7 + 0.62 * len(shown))
     axes = figure.subplots()

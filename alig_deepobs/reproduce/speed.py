@@ -8,6 +8,7 @@ network or a method, not for each of the plan's runs, and kept in a file beside 
 from __future__ import annotations
 
 import json
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -30,7 +31,7 @@ CPU_BATCH = 16
 """Examples of a measured step on a CPU, where the time grows with their number; a GPU gets all."""
 
 SECONDS = 0.5
-"""How long each measurement is repeated, unless a single step takes longer."""
+"""How long each measurement is repeated; three times at least."""
 
 
 @dataclass(frozen=True)
@@ -173,15 +174,17 @@ def _optimizer_step(problem: TestProblem, spec: RunSpec) -> float:
 
 
 def _time(action: Callable[[], Any], device: str | torch.device) -> float:
-    """Mean seconds of an action, after one run to warm up."""
+    """Median seconds of an action, after one run to warm up.
+
+    The median, so that another program's burst of work does not count.
+    """
     action()
-    count, start = 0, _clock(device)
-    while True:
+    seconds: list[float] = []
+    while len(seconds) < 3 or (sum(seconds) < SECONDS and len(seconds) < 200):
+        start = _clock(device)
         action()
-        count += 1
-        seconds = _clock(device) - start
-        if seconds > SECONDS or count >= 200:
-            return seconds / count
+        seconds.append(_clock(device) - start)
+    return statistics.median(seconds)
 
 
 def _clock(device: str | torch.device) -> float:

@@ -103,7 +103,7 @@ FIGURE_3 = Experiment(
     differences=(
         "PyTorch instead of TensorFlow 1; the random mini-batches are others, and seeded.",
         "Final objective: mean loss of the last 100 iterations (the paper does not say which).",
-        "L4's fraction lies between 0 and 1, so its ranges cannot span many decades; their share of "
+        "L4's fraction lies between 0 and 1, so its ranges cannot span many decades; the share of "
         "good values says more.",
         "The smallest possible objective is 3.35e-8, because logits are clipped at 20.",
     ),
