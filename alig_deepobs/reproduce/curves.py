@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator
 
 from alig_deepobs.reproduce.carry_out import Outcomes
 from alig_deepobs.reproduce.declare import Part
@@ -17,8 +18,9 @@ from alig_deepobs.results import Outcome, RunResult
 SMOOTHED_OVER = 5
 """Epochs of the moving average that is drawn, as in the paper."""
 
+TOP_5_PROBLEM = "imagenet_resnet18_alig"
 TOP_5 = 0.99
-"""The training accuracy of the paper's claim about ImageNet."""
+"""The training accuracy of the paper's claim about ImageNet, whose accuracy is the top-5 one."""
 
 
 def summarize(plan: Plan, outcomes: Sequence[Outcomes]) -> Summary:
@@ -58,14 +60,14 @@ def _epochs_to_accuracy(outcomes: Sequence[Outcomes]) -> list[str]:
     """When 99 % of the training examples are right, where the experiment is about that."""
     sentences = []
     for outcome in outcomes:
-        if outcome.row.part.problem != "imagenet_resnet18_alig":
+        if outcome.row.part.problem != TOP_5_PROBLEM:
             continue
         for run in outcome.runs:
             reached = [e for e, value in enumerate(run.train_accuracies) if value >= TOP_5]
             last = f"{run.train_accuracies[-1]:.1%}" if run.train_accuracies else "unknown"
             text = f"after {reached[0]} epochs" if reached else f"never (at the end {last})"
             sentences.append(
-                f"{outcome.row.method.label}: {TOP_5:.0%} training accuracy {text}."
+                f"{outcome.row.method.label}: a top-5 training accuracy of {TOP_5:.0%} {text}."
             )  # fmt: skip
     return sentences
 
@@ -84,21 +86,25 @@ def smoothed(curve: Sequence[float], width: int = SMOOTHED_OVER) -> list[float]:
 def draw(plan: Plan, summary: Summary, outcomes: Sequence[Outcomes], path: Path) -> Path:
     """The objective on a log scale, one panel for each part; for ImageNet the accuracy, too."""
     parts = [part for part in plan.experiment.parts if plan.of(part)]
-    with_accuracy = len(parts) == 1
+    with_accuracy = any(part.problem == TOP_5_PROBLEM for part in parts)
     figure = new_figure(11.0, 4.4)
     panels = figure.subplots(1, len(parts) + with_accuracy, squeeze=False)[0]
     for axes, part in zip(panels, parts, strict=False):
         _draw_part(axes, [o for o in outcomes if o.row.part is part], "objective")
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
         axes.set_title(part.label, fontsize=10)
         width = min(SMOOTHED_OVER, max(run.num_epochs for o in outcomes for run in o.runs))
         axes.set_ylabel(f"training objective (mean of {width} epochs)", fontsize=9)
     if with_accuracy:
         _draw_part(panels[-1], outcomes, "accuracy")
         panels[-1].axhline(100 * TOP_5, color="0.4", linestyle=":", linewidth=1.0)
-        panels[-1].set_ylabel("training accuracy in % (dotted: 99 %)", fontsize=9)
+        panels[-1].set_title("dotted: 99 %", fontsize=10)
+        panels[-1].set_ylabel("top-5 training accuracy in %", fontsize=9)
     for axes in panels:
         axes.set_xlabel("epoch", fontsize=9)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(visible=True, which="major", color="0.9", linewidth=0.7)
         axes.set_axisbelow(True)
     labels = {run.data_label for outcome in outcomes for run in outcome.runs}
