@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from alig_deepobs.cli.options import option
 from alig_deepobs.reproduce.targets import TARGETS, THEORY
+
+if TYPE_CHECKING:
+    from alig_deepobs.reproduce.plan import Plan
 
 _TARGET_HELP = "\n".join(f"  {name:9s} {text}" for name, text in TARGETS.items())
 
@@ -36,6 +39,14 @@ _TARGET_HELP = "\n".join(f"  {name:9s} {text}" for name, text in TARGETS.items()
         "budget says.")  # fmt: skip
 @option("--methods", default="", metavar="LIST",
         help="Only these methods, with commas, for example ali-g,sgd.")  # fmt: skip
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a knob or an option of the test problem for all methods, for example "
+    "hidden_dim=512; the report says so. Repeatable.",
+)
 @option("--jobs", type=click.IntRange(min=1), default=1, show_default=True,
         help="Runs at the same time, each on one thread.")  # fmt: skip
 @option("--output_dir", type=click.Path(file_okay=False), default="results/reproduce",
@@ -52,21 +63,33 @@ def reproduce(
     dry_run: bool,
     settings: str | None,
     methods: str,
+    changes: tuple[str, ...],
     jobs: int,
     output_dir: str,
     **options: Any,
 ) -> int:
     """See the help text above."""
     from alig_deepobs.errors import unknown_choice
+    from alig_deepobs.reproduce.experiments import find_experiment
+    from alig_deepobs.reproduce.plan import change_budget, make_plan
     from alig_deepobs.results import check_writable
+    from alig_deepobs.runners.spec import RunSpec
 
     if target not in TARGETS:
         raise unknown_choice("target", target, TARGETS)
     folder = Path(output_dir) / target
     check_writable(folder)
     if target in THEORY:
+        if dry_run:
+            click.echo(f"{target} trains nothing: it takes seconds, whatever the budget")
+            return 0
         return _theory(target, folder)
-    return _experiment(target, budget, dry_run, settings, methods, jobs, folder / budget, options)
+    experiment = find_experiment(target)
+    chosen = change_budget(experiment.budgets[budget], settings, changes)
+    keys = [word.strip() for word in methods.split(",") if word.strip()]
+    base = RunSpec(testproblem="", optimizer="", **options)
+    plan = make_plan(experiment, chosen, base, keys)
+    return _experiment(plan, dry_run, jobs, folder / budget)
 
 
 def _theory(target: str, folder: Path) -> int:
@@ -83,37 +106,18 @@ def _theory(target: str, folder: Path) -> int:
     return 1 if bad else 0
 
 
-def _experiment(
-    target: str,
-    budget_name: str,
-    dry_run: bool,
-    settings: str | None,
-    methods: str,
-    jobs: int,
-    folder: Path,
-    options: dict[str, Any],
-) -> int:
-    from dataclasses import replace
-
+def _experiment(plan: Plan, dry_run: bool, jobs: int, folder: Path) -> int:
+    """Shows a plan, carries it out and reports."""
     from rich.console import Console
 
     from alig_deepobs.cli.progress import Session, check_failures
     from alig_deepobs.reproduce.carry_out import carry_out, unfinished
-    from alig_deepobs.reproduce.experiments import find_experiment
     from alig_deepobs.reproduce.finish import finish
-    from alig_deepobs.reproduce.plan import check_data, make_plan
+    from alig_deepobs.reproduce.plan import check_data
     from alig_deepobs.reproduce.report import as_rich, as_text
     from alig_deepobs.reproduce.show import plan_text
     from alig_deepobs.reproduce.speed import Speeds
-    from alig_deepobs.runners.spec import RunSpec
 
-    experiment = find_experiment(target)
-    budget = experiment.budgets[budget_name]
-    if settings is not None:
-        budget = replace(budget, released=settings == "released")
-    keys = [word.strip() for word in methods.split(",") if word.strip()]
-    base = RunSpec(testproblem="", optimizer="", **options)
-    plan = make_plan(experiment, budget, base, keys)
     if not dry_run:
         check_data(plan)
     left, done = unfinished(plan, folder)

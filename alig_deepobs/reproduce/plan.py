@@ -20,6 +20,7 @@ from alig_deepobs.reproduce.declare import (
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.spec import RunSpec
 from alig_deepobs.runners.tuning import TUNING_SEED
+from alig_deepobs.settings import parse_setting
 
 TRAINING = (
     "lr_sched_epochs",
@@ -149,6 +150,34 @@ def make_plan(
     if all(row.refused for row in rows):
         raise UsageError(f"{experiment.name}: nothing can be run; {rows[0].refused}")
     return Plan(experiment, budget, rows)
+
+
+def change_budget(
+    budget: Budget, settings: str | None = None, changes: Sequence[str] = ()
+) -> Budget:
+    """A budget with other choices; what they are is added to its words.
+
+    Args:
+        budget: the declared one.
+        settings: ``grid`` or ``released``; None leaves it as it is.
+        changes: knobs of every method, as ``name=value``.
+
+    Raises:
+        UsageError: a change is malformed.
+
+    Example:
+        >>> changed = change_budget(Budget("short"), "released", ["hidden_dim=64"])
+        >>> changed.released, dict(changed.setting), changed.words
+        (True, {'hidden_dim': 64}, ('changed: hidden_dim=64',))
+    """
+    knobs: dict[str, Any] = {}
+    for change in changes:
+        knobs |= parse_setting(f"change[{change}]").params
+    words = budget.words
+    if knobs:
+        words = (*words, f"changed: {', '.join(f'{name}={knobs[name]}' for name in knobs)}")
+    released = budget.released if settings is None else settings == "released"
+    return replace(budget, released=released, setting={**budget.setting, **knobs}, words=words)
 
 
 def check_data(plan: Plan) -> None:

@@ -45,6 +45,25 @@ def test_fig1(call, tmp_path):
     assert (tmp_path / "results/reproduce/fig1/fig1.png").exists()
 
 
+def test_theory_has_no_plan(call, tmp_path):
+    called = call("reproduce", "theorems", "--dry-run")
+    assert (called.code, called.out) == (
+        0, "theorems trains nothing: it takes seconds, whatever the budget\n"
+    )  # fmt: skip
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_knobs_can_be_changed_for_all_methods(call):
+    options = ("--dry-run", "--device", "cpu", "--methods", "ali-g")
+    called = call("reproduce", "fig3", *options, "--set", "hidden_dim=8", "--set", "batch_size=4")
+    assert called.code == 0, called.err
+    assert "budget full: changed: hidden_dim=8, batch_size=4" in called.out
+    wrong = call("reproduce", "fig3", *options, "--set", "hiden_dim=8")
+    assert wrong.code == 2
+    assert "hiden_dim" in wrong.err
+    assert call("reproduce", "fig3", *options, "--set", "8").code == 2
+
+
 def test_a_violated_bound_is_an_error(call, monkeypatch):
     from alig_deepobs.reproduce.theory import figure1, pictures
 

@@ -85,6 +85,7 @@ def test_figure_2(tmp_path):
 def test_figure_2_notices_an_optimizer_without_the_cap(monkeypatch):
     monkeypatch.setattr(second, "CAPS_BELOW", (5.0,))
     monkeypatch.setattr(second, "STARTS", (2.0,))
+    monkeypatch.setattr(second, "CAPS_AROUND", (9.9, 80.0))
 
     def uncapped(params, max_lr=None, eps=0.0):
         return AliG(params, max_lr=None, eps=eps)
