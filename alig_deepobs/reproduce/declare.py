@@ -1,8 +1,8 @@
 """How an experiment of the paper is written down: parts, methods, settings, grids, budgets.
 
-A declaration is plain data. A setting is a flat dictionary: ``batch_size`` and ``l2`` (the factor
-of the L2 term) belong to the run, names of `TRAINING` to its schedule or clipping, and every other
-name is a hyper-parameter of the optimizer or an option of the test problem.
+A declaration is plain data. A setting is a flat dictionary: ``batch_size``, ``num_epochs`` and
+``l2`` (the factor of the L2 term) belong to the run, names of `TRAINING` to its schedule or its
+clipping, and every other name is a hyper-parameter of the optimizer or an option of the problem.
 """
 
 from __future__ import annotations

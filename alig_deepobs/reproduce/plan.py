@@ -233,7 +233,7 @@ def _spec(
     knobs = {**setting, **budget.setting}
     batch_size = knobs.pop("batch_size", part.batch_size)
     weight_decay = knobs.pop("l2", None)
-    epochs = part.epochs if budget.epochs is None else budget.epochs
+    epochs = knobs.pop("num_epochs", part.epochs if budget.epochs is None else budget.epochs)
     training = {name: knobs.pop(name) for name in TRAINING if name in knobs}
     if "lr_sched_epochs" in training and epochs != part.epochs:
         training |= _shortened(training, epochs, part.epochs)
