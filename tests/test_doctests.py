@@ -10,6 +10,9 @@ import pkgutil
 import pytest
 
 ROOMS = ("analysis", "baselines", "runners", "testproblems")
+# The modules of this package import TensorFlow, which may be missing, and which this process is
+# kept free of.
+NEEDS_TENSORFLOW = "alig_deepobs.testproblems.tensorflow."
 
 
 def _modules():
@@ -19,7 +22,7 @@ def _modules():
         module = importlib.import_module(package)
         names.append(package)
         names += [m.name for m in pkgutil.walk_packages(module.__path__, f"{package}.")]
-    return sorted(set(names))
+    return sorted(name for name in set(names) if not name.startswith(NEEDS_TENSORFLOW))
 
 
 MODULES = _modules()

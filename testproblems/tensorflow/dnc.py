@@ -10,12 +10,15 @@ TensorFlow objects are typed as Any, because TensorFlow is an optional dependenc
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import dataclass
 from typing import Any
 
-import tensorflow as tf
+from alig_deepobs.tensorflow import enable
 
+enable()  # says so in one line if TensorFlow is missing
+tf: Any = importlib.import_module("tensorflow")
 v1: Any = tf.compat.v1
 EPSILON = 1e-6
 

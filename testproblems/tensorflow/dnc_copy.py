@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from alig_deepobs.tensorflow import enable
 from alig_deepobs.testproblems.datasets.copy_task import (
     INPUTS,
     OUTPUTS,
@@ -20,10 +18,9 @@ from alig_deepobs.testproblems.datasets.copy_task import (
     draw,
     table,
 )
-from alig_deepobs.testproblems.tensorflow.dnc import DNC, Sizes
+from alig_deepobs.testproblems.tensorflow.dnc import DNC, Sizes, tf, v1
 
-v1: Any = tf.compat.v1
-enable()  # the base classes cannot be imported before
+# The network's module has enabled DeepOBS; the base classes cannot be imported before.
 _TestProblem: Any = importlib.import_module("deepobs.tensorflow.testproblems.testproblem")
 _DataSet: Any = importlib.import_module("deepobs.tensorflow.datasets.dataset")
 

@@ -113,10 +113,10 @@ def compare_network(write_heads):
     sizes = {"hidden_dim": 5, "memory_slots": 4, "word_size": 3, "read_heads": 2}
     net = dnc_for_pytorch.DNC(4, 3, write_heads=write_heads, **sizes)
     net = dnc_for_pytorch.fill_dnc(net, torch.Generator().manual_seed(0)).double()
-    inputs = torch.rand(3, 6, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    inputs = torch.rand(3, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     with tf.Graph().as_default(), v1.Session() as session:
         theirs = dnc.DNC(dnc.Sizes(4, 3, write_heads=write_heads, **sizes), tf.float64)
-        outputs, state = theirs.unroll(tf.constant(inputs.numpy()), 6)
+        outputs, state = theirs.unroll(tf.constant(inputs.numpy()), 4)
         variables = by_name()
         loss = v1.reduce_sum(v1.square(outputs))
         gradients = v1.gradients(loss, list(variables.values()))

@@ -263,3 +263,9 @@ def test_one_graph_for_a_compiler():
     found = torch.autograd.grad(outputs.square().sum(), net.output.weight)
     expected = torch.autograd.grad(net(inputs).square().sum(), net.output.weight)
     torch.testing.assert_close(found, expected)
+
+
+def test_everything_lives_on_the_device_of_the_weights():
+    outputs = paper_net().to("meta")(torch.empty(3, 9, 6, device="meta"))
+    assert outputs.shape == (3, 9, 5)
+    assert outputs.device.type == "meta"
