@@ -1,5 +1,6 @@
 """CIFAR-10, Tolstoi and SNLI-mini, where their files are at hand."""
 
+import math
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from alig_deepobs import AliG, L2Ball, registry, testproblems
 from alig_deepobs.runners import RunSpec, execute
 from alig_deepobs.testproblems import cifar10_3c3d, tolstoi_char_rnn
 from alig_deepobs.testproblems.datasets.fetch import find_file
@@ -39,6 +41,33 @@ def test_cifar10():
     assert problem.train_eval_order(0).shape == (78, 128)
     # The published baselines start at 3.591 on the test set, with another draw of the weights.
     assert mean_loss(problem, 8) == pytest.approx(3.591, abs=0.06)
+
+
+@needs(CIFAR10)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cifar10_wrn404_alig", "cifar10_densenet4040_alig"])
+def test_twenty_steps_of_the_papers_networks(name):
+    """ALI-G's loss falls within 20 steps on the paper's 45,000 training images.
+
+    With 32 images a step, which takes a few seconds on one core, and a cap of 0.1.
+    """
+    problem = getattr(testproblems, name)(32, data_dir=DATA, seed=42, device="cpu")
+    problem.set_up()
+    sizes = [problem.data.size(part) for part in ("train", "valid", "test")]
+    assert sizes == [45_000, 5_000, 10_000]
+    parameters = list(problem.net.parameters())
+    radius = registry.find_testproblem(name).optimizer_defaults["alig"]["max_norm"]
+    optimizer = AliG(parameters, 0.1, momentum=0.9, projection_fn=L2Ball(parameters, radius))
+    problem.train_init_op()
+    losses = []
+    for _ in range(20):
+        loss, _ = problem.get_batch_loss_and_accuracy(add_regularization_if_available=False)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step(loss=loss)
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(math.log(10), abs=0.1)
+    assert np.mean(losses[-10:]) < np.mean(losses[:5]) - 0.03
 
 
 @needs(TOLSTOI)
