@@ -108,7 +108,7 @@ class snli_bilstm(TestProblem):
         if phase in ("valid", "test"):
             return super().batches(phase, number)
         # The sentences are on the host, so the order comes there as a whole, not piece by piece.
-        rows = self._drawn(phase, number).cpu().split(self.batch_size)
+        rows = self._pass_order(phase, number).cpu().split(self.batch_size)
         return (self.data.take("train", index) for index in rows)
 
     def forward(self, batch: Batch) -> Tensor:
