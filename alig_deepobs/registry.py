@@ -286,8 +286,13 @@ def testproblems() -> dict[str, ProblemEntry]:
 PROBLEM_SETS = {
     "small": ("quadratic_deep", "mnist_vae", "fmnist_2c2d", "cifar10_3c3d"),
     "large": ("fmnist_vae", "cifar100_allcnnc", "svhn_wrn164", "tolstoi_char_rnn"),
-}
-"""DeepOBS's benchmark sets: its problems P1 to P4 and P5 to P8."""
+    "paper": (
+        "dnc_copy",
+        "svhn_wrn164_alig", "cifar10_wrn404_alig", "cifar10_densenet4040_alig",
+        "cifar100_wrn404_alig", "cifar100_densenet4040_alig", "imagenet_resnet18_alig",
+    ),
+}  # fmt: skip
+"""DeepOBS's benchmark sets, its problems P1 to P4 and P5 to P8, and those of the ALI-G paper."""
 
 
 def expand_names(names: Iterable[str]) -> list[str]:

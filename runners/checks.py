@@ -37,14 +37,13 @@ def check(spec: RunSpec) -> None:
     except UsageError as error:
         raise UsageError(f"{spec.optimizer}: {error}") from error
     problem = find_testproblem(spec.testproblem)
-    if not spec.synthetic:
-        # Problems that let the user choose among several data sets call that option "corpus".
-        source = SOURCES.get(spec.problem_options.get("corpus", problem.data_set))
-        if source is not None and source.files:
-            require(source, spec.data_dir, spec.offline)
     if problem.options:
         # The problem's constructor, too, is the only one who knows what its options may be.
         problem.load()(
             spec.batch_size, synthetic=spec.synthetic, data_dir=spec.data_dir,
             offline=spec.offline, device=spec.device, split=spec.split, **spec.problem_options,
         ).check_files()  # fmt: skip
+    # Problems that let the user choose among several data sets call that option "corpus".
+    source = SOURCES.get(spec.problem_options.get("corpus", problem.data_set))
+    if source is not None and source.files and not spec.synthetic:
+        require(source, spec.data_dir, spec.offline)

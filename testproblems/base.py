@@ -210,14 +210,14 @@ class TestProblem:
         It is a permutation of the whole training set without its incomplete mini-batch. It
         depends on the seed and, with ``reshuffle``, on the epoch (from 0).
         """
-        return self._in_rows(self._drawn("train", epoch))
+        return self._in_rows(self._pass_order("train", epoch))
 
     def train_eval_order(self, evaluation: int) -> Tensor:
         """The mini-batches of an evaluation on training data: ``(steps, batch_size)``.
 
         A random subset of the training set; with ``reshuffle``, another one each time.
         """
-        return self._in_rows(self._drawn("train_eval", evaluation))
+        return self._in_rows(self._pass_order("train_eval", evaluation))
 
     def batches(self, phase: Phase, number: int = 0) -> Iterator[Batch]:
         """The mini-batches of a pass over a set, ready for the network; starts no phase.
@@ -230,7 +230,7 @@ class TestProblem:
         if phase in ("valid", "test"):
             return self.data.slices(phase, self.batch_size, self.drops_incomplete)
         if not self.drops_incomplete:
-            parts = self._drawn(phase, number).split(self.batch_size)
+            parts = self._pass_order(phase, number).split(self.batch_size)
             return (self.data.take("train", index) for index in parts)
         order = self.batch_order if phase == "train" else self.train_eval_order
         return (self.data.take("train", index) for index in order(number))
@@ -359,7 +359,7 @@ class TestProblem:
     def _generator(self, *name: int | str) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.seed, *name))
 
-    def _drawn(self, phase: Phase, number: int) -> Tensor:
+    def _pass_order(self, phase: Phase, number: int) -> Tensor:
         """The training examples of a pass in their order, on the device."""
         name = "order" if phase == "train" else "train_eval"
         generator = self._generator(name, number if self.reshuffle else 0)

@@ -34,6 +34,8 @@ from alig_deepobs.testproblems.paper_images import (
 from alig_deepobs.testproblems.top5 import ExactTop5, K, TruncatedTop5, top_k_correct
 
 CIFAR_VALID_SIZE = 5_000
+DEEP_TWIN = (64, 32)
+"""Training and test images of the twins of the deepest networks, which take long on a CPU."""
 
 
 class svhn_wrn164_alig(PlainPaperImages):
@@ -75,7 +77,7 @@ class _Cifar(PaperImages):
     augmentation = Augmentation(
         side=32, pad=4, spare=8, colours=False, finish=CIFAR_NORMALIZATION
     )  # fmt: skip
-    twin_sizes = LARGE_TWIN
+    twin_sizes = DEEP_TWIN
 
     def load_data(self) -> DataSet:
         """Loads the images, with the paper's validation set."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from alig_deepobs.errors import UsageError
 from alig_deepobs.testproblems.base import Phase, TestProblem
+from alig_deepobs.testproblems.checks import check_sizes
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet
 from alig_deepobs.testproblems.datasets.embeddings import DEFAULT, find_table
-from alig_deepobs.testproblems.datasets.snli import SentencePairs, snli
-from alig_deepobs.testproblems.datasets.snli_corpus import find_corpus
+from alig_deepobs.testproblems.datasets.snli import snli
+from alig_deepobs.testproblems.datasets.snli_corpus import find_corpus, find_files
 from alig_deepobs.testproblems.hinge import MultiClassHinge, hard_hinge
 from alig_deepobs.testproblems.models.bilstm import FC_DIM, HIDDEN_DIM, NLINet, nli_net
 
@@ -28,8 +28,9 @@ class snli_bilstm(TestProblem):
     Loss: cross entropy; at the start about ln 3 = 1.10.
     Regularizer: none.
     Data: 549,367 pairs for training, 9,842 for validation, 9,824 for testing; GloVe 840B, 300
-        numbers a word. With ``split="validation"`` the official validation pairs are the validation
-        set; the training pairs are the same with ``"full"``.
+        numbers a word. The validation set is the official one; with ``split="full"`` it is left
+        out, and the training pairs are the same. Every epoch has a new order and keeps its
+        incomplete mini-batch, as the paper's code does (8,584 iterations).
     Defaults: batch size 64, 20 epochs.
     Interpolation: yes.
     Source: Berrada, Zisserman and Kumar, ICML 2020; the network is that of Conneau et al.,
@@ -50,6 +51,8 @@ class snli_bilstm(TestProblem):
     """
 
     reshuffles: ClassVar[bool] = True
+    drops_incomplete: ClassVar[bool] = False
+    default_split: ClassVar[str] = "validation"
 
     def __init__(
         self,
@@ -65,10 +68,10 @@ class snli_bilstm(TestProblem):
         **arguments: Any,
     ) -> None:
         super().__init__(batch_size, weight_decay, **arguments)
-        sizes = {"hidden_dim": hidden_dim, "fc_dim": fc_dim, "embedding_dim": embedding_dim}
-        for name, size in sizes.items():
-            if size is not None and size < 1:
-                raise UsageError(f"{type(self).__name__}: {name} must be at least 1, not {size}")
+        sizes = {"hidden_dim": hidden_dim, "fc_dim": fc_dim}
+        if embedding_dim is not None:
+            sizes["embedding_dim"] = embedding_dim
+        check_sizes(sizes, type(self).__name__)
         self.corpus = find_corpus(corpus).name
         self.embeddings = embeddings
         self.embedding_dim = embedding_dim
@@ -77,8 +80,9 @@ class snli_bilstm(TestProblem):
         self.mask_padding = mask_padding
 
     def check_files(self) -> None:
-        """Makes sure that the word vectors are there."""
+        """Makes sure that the pairs and the word vectors are there."""
         if not self.synthetic:
+            find_files(self.corpus, self.data_dir, self.offline)
             find_table(self.embeddings, self.data_dir)
 
     def load_data(self) -> DataSet:
@@ -103,11 +107,9 @@ class snli_bilstm(TestProblem):
         """The mini-batches of a pass over a set, each a `PairBatch`."""
         if phase in ("valid", "test"):
             return super().batches(phase, number)
-        order = self.batch_order if phase == "train" else self.train_eval_order
         # The sentences are on the host, so the order comes there as a whole, not piece by piece.
-        rows = order(number).cpu()
-        data = cast("SentencePairs", self.data)
-        return (data.take("train", index) for index in rows)
+        rows = self._pass_order(phase, number).cpu().split(self.batch_size)
+        return (self.data.take("train", index) for index in rows)
 
     def forward(self, batch: Batch) -> Tensor:
         """The scores of the classes, ``(batch_size, 3)``."""

@@ -6,7 +6,7 @@ from alig_deepobs.catalog.baselines import ALIG
 from alig_deepobs.registry import HyperParameter, ProblemEntry
 
 _OPTIONS = {
-    "corpus": HyperParameter(str, "snli", "sentence pairs: snli or snli_mini"),
+    "corpus": HyperParameter(str, "snli", "pairs of sentences", choices=("snli", "snli_mini")),
     "embeddings": HyperParameter(
         str, "glove.840B.300d",
         "word vectors: a file of GloVe or word2vec, an .npz file, or glove-6b-50d",
@@ -30,7 +30,9 @@ SNLI_PROBLEMS = tuple(
         batch_size=64,
         num_epochs=20,
         interpolates=True,
+        default_split="validation",
         options=_OPTIONS,
+        optimizer_defaults={"alig": {"max_lr": 1.0, "momentum": 0.0}},
         tensorflow_factory=f"alig_deepobs.testproblems.tensorflow.snli_bilstm:{name}",
         citation=ALIG,
         description=f"Bi-LSTM on pairs of sentences, {loss}",

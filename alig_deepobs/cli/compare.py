@@ -151,7 +151,9 @@ def _choose(
         return replace(spec, hyperparams=dict(known.params), setting_source=known.source), []
     grid = [] if no_tuning else grid_for(problem.name, entry)
     if len(grid) < 2:  # nothing to choose from
-        return replace(spec, setting_source="defaults, not tuned on this problem"), []
+        own = entry.name in problem.optimizer_defaults
+        source = "the problem's defaults" if own else "defaults, not tuned on this problem"
+        return replace(spec, setting_source=source), []
     return spec, grid
 
 

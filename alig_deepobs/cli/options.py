@@ -107,9 +107,11 @@ def problem_options(function: Function) -> Function:
     Only the flags that were given are in that dictionary.
     """
     declared: dict[str, tuple[HyperParameter, list[str]]] = {}
+    choices: dict[str, dict[Any, None]] = {}
     for entry in TESTPROBLEMS:
         for name, parameter in entry.options.items():
             declared.setdefault(name, (parameter, []))[1].append(entry.name)
+            choices.setdefault(name, {}).update(dict.fromkeys(parameter.choices))
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -126,5 +128,8 @@ def problem_options(function: Function) -> Function:
                 f"--{name}/--no-{dashed}", name, default=None, help=text
             )(decorated)  # fmt: skip
         else:
-            decorated = option(f"--{name}", type=parameter.type, help=text)(decorated)
+            words = "|".join(map(str, choices[name])) or None
+            decorated = option(
+                f"--{name}", type=parameter.type, metavar=words, help=text
+            )(decorated)  # fmt: skip
     return decorated  # type: ignore[no-any-return]

@@ -237,14 +237,17 @@ class PTRunner(abc.ABC):
         if phase not in starts:
             raise UsageError(f"phase must be TRAIN, VALID or TEST, not {phase!r}")
         starts[phase]()
-        loss, accuracy, batches = 0.0, 0.0, 0
+        loss, accuracy, batches = 0.0, 0.0, 0.0
         while True:
             try:
                 batch_loss, batch_accuracy = tproblem.get_batch_loss_and_accuracy()
             except StopIteration:
                 return loss / batches, accuracy / batches
-            loss, accuracy = loss + float(batch_loss), accuracy + float(batch_accuracy)
-            batches += 1
+            share = getattr(tproblem, "batch_share", 1.0)  # less for an incomplete mini-batch
+            loss, accuracy = (
+                loss + share * float(batch_loss), accuracy + share * float(batch_accuracy)
+            )  # fmt: skip
+            batches += share
 
     def evaluate_all(
         self,

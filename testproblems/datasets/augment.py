@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -122,8 +123,16 @@ class Normalization:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Normalizes images of shape ``(batch, 3, rows, columns)``."""
-        constants = images.new_tensor([self.mean, self.deviation]).view(2, 3, 1, 1)
+        constants: Tensor = _by_channel((self.mean, self.deviation), images.device)
         return (images - constants[0]) / constants[1]
+
+
+@lru_cache(maxsize=16)
+def _by_channel(
+    constants: tuple[tuple[float, ...], ...], device: torch.device
+) -> Tensor:  # fmt: skip
+    # Kept, because the copy to a GPU would make the host wait in every step.
+    return torch.tensor(constants, device=device).view(len(constants), -1, 1, 1)
 
 
 def crop(

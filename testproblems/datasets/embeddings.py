@@ -11,8 +11,8 @@ import itertools
 import zipfile
 from collections.abc import Collection
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ HINT = (
     "--embeddings names a text file like GloVe's or word2vec's, an .npz file with the arrays words "
     f"and vectors, or {PACKAGED[0]}"
 )
+
+_COMPRESSED = (b"PK\x03\x04", b"\x1f\x8b")  # how .zip and .gz files start
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def _find_package() -> VectorTable:
     )
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> BufferedReader:
     try:
         return path.open("rb")
     except OSError as error:
@@ -140,6 +142,8 @@ def _read_text(path: Path, words: Collection[str]) -> Vectors:
     with _opened(path) as stream:
         for number, raw in enumerate(stream, 1):
             line = raw.rstrip(b" \r\n")
+            if number == 1 and line.startswith(_COMPRESSED):
+                raise DataError(f"{path}: compressed; unpack it first; {HINT}")
             if number == 1 and (header := _header(line)):
                 announced, width = header
                 continue

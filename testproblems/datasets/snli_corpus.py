@@ -85,11 +85,8 @@ def load_corpus(
             corpus has one.
     """
     source = find_corpus(corpus)
+    paths = find_files(corpus, data_dir, offline)
     table = find_table(embeddings, data_dir)
-    try:
-        paths = tuple(require(source, data_dir, offline))
-    except DataError as error:
-        raise DataError(f"{error}{_other_corpus(source, data_dir)}") from None
     files = [
         f for path in paths for f in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])
     ]
@@ -105,6 +102,19 @@ def load_corpus(
         )
     label = source.label if facts["official"] else f"{source.label} (unverified files)"
     return Corpus(f"{label} with {table.name}", facts["version"], arrays["vectors"], _parts(arrays))
+
+
+def find_files(corpus: str, data_dir: str | None, offline: bool) -> tuple[Path, ...]:
+    """The files of a corpus; what is missing in the cache is downloaded.
+
+    Raises:
+        DataError: one is missing; the message names the other corpus if that is there.
+    """
+    source = find_corpus(corpus)
+    try:
+        return tuple(require(source, data_dir, offline))
+    except DataError as error:
+        raise DataError(f"{error}{_other_corpus(source, data_dir)}") from None
 
 
 def _other_corpus(source: Source, data_dir: str | None) -> str:
@@ -128,34 +138,36 @@ def _prepared(
     folder = cache_dir() / "prepared" / source.name
     stamp = hashlib.sha256(repr((FORMAT, stamps)).encode()).hexdigest()
     index = folder / f"{stamp[:32]}.json"
-    prepared = None
-    try:
-        prepared = _load(folder / f"{json.loads(index.read_text())['key']}.npz")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        logger.info("%s is prepared: %s", source.label, error)
+    prepared = _load(folder, index)
     if prepared is None:
         contents = read_contents(source, list(paths), hint)
         digest = hashlib.sha256(f"{FORMAT} {table.digest()} ".encode())
         for _, content in contents.values():
             digest.update(hashlib.sha256(content).digest())
-        prepared = _prepare(source, contents, table, hint)
-        key = digest.hexdigest()[:32]
-        arrays, facts = prepared
-        _write(folder / f"{key}.npz", lambda stream: np.savez(
+        key = json.dumps({"key": digest.hexdigest()[:32]})
+        _write(index, lambda stream: stream.write(key.encode()))
+        prepared = _load(folder, index)  # the same content may have come from other paths
+    if prepared is None:
+        prepared = arrays, facts = _prepare(source, contents, table, hint)
+        _write(folder / f"{json.loads(key)['key']}.npz", lambda stream: np.savez(
             stream, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays
         ))  # fmt: skip
-        _write(index, lambda stream: stream.write(json.dumps({"key": key}).encode()))
     _report(source, table, prepared[1])
     return prepared
 
 
-def _load(path: Path) -> Prepared:
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    facts = json.loads(str(arrays.pop("facts")))
-    if facts["version"] != content_digest(arrays[name] for name in sorted(arrays)):
-        raise ValueError(f"{path} is damaged")
-    return arrays, facts
+def _load(folder: Path, index: Path) -> Prepared | None:
+    """What an index file points to; None if it is not there, or damaged."""
+    try:
+        path = folder / f"{json.loads(index.read_text())['key']}.npz"
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        facts = json.loads(str(arrays.pop("facts")))
+        if facts["version"] == content_digest(arrays[name] for name in sorted(arrays)):
+            return arrays, facts
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        logger.info("%s is not used: %s", index, error)
+    return None
 
 
 def _write(path: Path, fill: Callable[[IO[bytes]], Any]) -> None:

