@@ -12,6 +12,7 @@ import importlib
 import inspect
 import logging
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -150,7 +151,7 @@ class OptimizerEntry:
     @property
     def is_installed(self) -> bool:
         """Whether the package that the optimizer comes from is there."""
-        return not self.package or find_spec(self.factory.partition(":")[0]) is not None
+        return not self.package or find_spec(re.split("[.:]", self.factory)[0]) is not None
 
     def load(self) -> Any:
         """The optimizer's class.

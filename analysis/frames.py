@@ -146,8 +146,10 @@ def loss_kind(result: RunResult) -> str:
 
 def setting_params(result: RunResult) -> dict[str, Any]:
     """What was set by hand: hyper-parameters, weight decay if one was passed, schedules."""
-    decay = {} if result.weight_decay is None else {"weight_decay": result.weight_decay}
-    params = {**result.optimizer_hyperparams, **decay, **result.training_params}
+    params = {**result.optimizer_hyperparams, **result.training_params}
+    # An optimizer with a weight decay of its own, such as AdamW, does not use the problem's.
+    if result.weight_decay is not None and params.get("weight_decay") is None:
+        params["weight_decay"] = result.weight_decay
     # A file holds lists where a run in memory holds tuples; both are the same setting.
     return {key: tuple(v) if isinstance(v, list) else v for key, v in params.items()}
 

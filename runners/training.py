@@ -216,8 +216,9 @@ class _Run:
         mean = float(total) / full_steps
         if math.isfinite(mean):
             result.epoch_mean_losses.append(mean)
-        if sizes:
-            result.step_sizes.append(_step_size_summary(sizes))
+        summary = _step_size_summary(sizes)
+        if summary:
+            result.step_sizes.append(summary)
 
     def _evaluate(self, epoch: int) -> bool:
         """Evaluates every set and appends to the result, unless something is not finite."""
@@ -366,12 +367,19 @@ def _blank_result(
 
 
 def _step_size_summary(sizes: list[tuple[float | Tensor, float | Tensor]]) -> dict[str, float]:
-    """Mean, median, extremes and the clipped share of an epoch's logged steps."""
-    if isinstance(sizes[0][0], Tensor):
+    """Mean, median, extremes and the clipped share of an epoch's logged steps.
+
+    Steps of a size that is not finite, with which a run diverges, are left out; empty if there are
+    no others.
+    """
+    if sizes and isinstance(sizes[0][0], Tensor):
         pairs = torch.stack([torch.stack([torch.as_tensor(x) for x in pair]) for pair in sizes])
         rows = [(clipped, unclipped) for clipped, unclipped in pairs.tolist()]
     else:
         rows = [(float(clipped), float(unclipped)) for clipped, unclipped in sizes]
+    rows = [row for row in rows if math.isfinite(row[0])]
+    if not rows:
+        return {}
     clipped = [row[0] for row in rows]
     return {
         "mean": statistics.fmean(clipped),

@@ -12,7 +12,11 @@ from importlib import metadata
 import click
 
 PACKAGES = ("torch", "numpy", "deepobs", "pandas", "scipy", "matplotlib", "scikit-learn")
-EXTRAS = {"tensorflow": "the TensorFlow side of DeepOBS"}
+EXTRAS = {
+    "tensorflow": "the TensorFlow side of DeepOBS",
+    "schedulefree": "the optimizers schedulefree_sgd and schedulefree_adamw",
+    "prodigyopt": "the optimizer prodigy",
+}
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ def main(args: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 a run failed, 2 wrong usage, 130 interrupted."""
     words = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in words  # wherever it stands, also behind the verb
+    if "" not in sys.path:  # so that --optimizer finds a file of the current folder
+        sys.path.append("")
     sys.exit(_exit_code([word for word in words if word != "--debug"], debug))
 
 

@@ -23,6 +23,7 @@ def option(*names: str, **settings: Any) -> Callable[[Function], Function]:
 
 def run_options(function: Function) -> Function:
     """What shapes a run, beside the problem and the optimizer."""
+    function = training_options(function)
     for decorate in reversed(
         (
             option("-N", "--num_epochs", type=click.IntRange(min=0),
@@ -49,7 +50,7 @@ def run_options(function: Function) -> Function:
         )
     ):  # fmt: skip
         function = decorate(function)
-    return problem_options(training_options(function))
+    return problem_options(function)
 
 
 def _numbers(kind: type[int] | type[float]) -> Callable[..., list[float] | None]:
@@ -78,7 +79,8 @@ TRAINING_OPTIONS: dict[str, dict[str, Any]] = {
     },
     "lr_plateau_factor": {
         "type": float,
-        "help": "And by this after each epoch in which the validation metric did not improve.",
+        "help": "Multiply the learning rate by this after each epoch without a new best validation "
+        "metric.",
     },
     "clip_norm": {
         "type": float, "help": "Scale gradients down to this norm where it is larger.",

@@ -46,7 +46,8 @@ class _Momo(LossMethod):
     ) -> Scalar:
         """A group's step size; updates the estimate of the lower bound."""
         first = self.param_groups[0]
-        scale = 1 + group["lr"] * group["weight_decay"]
+        # Not 1 + lr * 0, which is nan where there is no cap.
+        scale = 1 + group["lr"] * group["weight_decay"] if group["weight_decay"] else 1.0
         bound = self._scalar(first.get("bound", first["lb"]))
         if first["use_fstar"]:
             cap = scale * f + a - scale * q
@@ -77,7 +78,7 @@ class Momo(_Momo):
 
     Args:
         params: parameters, or groups of them with their own ``lr`` and ``weight_decay``.
-        lr: cap of the step size, positive.
+        lr: cap of the step size, positive; infinity for no cap.
         weight_decay: factor of the (decoupled) weight decay.
         beta: decay of the averages, in [0, 1).
         lb: lower bound of the loss.
@@ -174,7 +175,7 @@ class MomoAdam(_Momo):
     Args:
         params: parameters, or groups of them with their own ``lr``, ``betas``, ``eps`` and
             ``weight_decay``; the average of the loss has the first group's ``betas``.
-        lr: cap of the step size, positive.
+        lr: cap of the step size, positive; infinity for no cap.
         betas: decay of the averages of gradient and loss, and of the squared gradient.
         eps: added to the root of the second moment.
         weight_decay: factor of the (decoupled) weight decay.

@@ -10,6 +10,7 @@ import torch
 
 from alig_deepobs.optimizers._base import Method, Params, Work, check_positive, check_range
 from alig_deepobs.optimizers._norm import host_squared_norm
+from alig_deepobs.optimizers.loss import loss_value
 
 _TINY_NORM = 1e-8
 _MAX_TRIES = 100
@@ -58,8 +59,7 @@ class SLS(Method):
         ...         optimizer.zero_grad()
         ...         loss.backward()
         ...     return loss
-        >>> float(optimizer.step(closure))
-        9.0
+        >>> _ = optimizer.step(closure)
         >>> round(optimizer.step_size, 2)  # 1 does not decrease the loss, 0.9 does enough
         0.9
     """
@@ -109,7 +109,7 @@ class SLS(Method):
             What the closure returned first.
 
         Raises:
-            TypeError: there is no closure.
+            TypeError: there is no closure, or it returns no loss.
             RuntimeError: a gradient is sparse.
         """
         if closure is None:
@@ -124,7 +124,7 @@ class SLS(Method):
         if not cheap:  # the next call of the closure will overwrite the gradients
             for part in work:
                 part.grads = [grad.clone() for grad in part.grads]
-        self._search(float(returned), work, closure, cheap)
+        self._search(float(loss_value(returned, "SLS")), work, closure, cheap)
         return returned
 
     def _search(
@@ -159,9 +159,11 @@ class SLS(Method):
 
     def _loss(self, closure: Callable[..., Any], cheap: bool) -> float:
         if cheap:
-            return float(closure(backward=False))
-        with torch.enable_grad():
-            return float(closure())
+            loss = closure(backward=False)
+        else:
+            with torch.enable_grad():
+                loss = closure()
+        return float(loss_value(loss, "SLS"))
 
     @property
     def step_size(self) -> float:

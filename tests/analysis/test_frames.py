@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from alig_deepobs.analysis import epochs_frame, load_results, runs_frame, write_csv
+from alig_deepobs.analysis.frames import setting_params
 from alig_deepobs.errors import UsageError
-from alig_deepobs.results import Outcome, write_result
+from alig_deepobs.results import Outcome, RunResult, write_result
 
 
 @pytest.fixture
@@ -138,3 +139,13 @@ def test_zero_evaluation_seconds_are_not_missing(make_run):
     timed = make_run(evaluation_seconds=[0.0, 0.0, 0.0])
     assert runs_frame([timed])["evaluation_seconds"][0] == 0.0
     assert math.isnan(runs_frame([make_run(evaluation_seconds=[])])["evaluation_seconds"][0])
+
+
+def test_weight_decay_of_the_optimizer_comes_before_the_problems():
+    """Two settings of AdamW under one --wd are two settings."""
+
+    def params(own):
+        hyperparams = {"lr": 0.1, "weight_decay": own}
+        return setting_params(RunResult("digits_mlp", "AdamW", hyperparams, 32, 1, 42, 0.5))
+
+    assert [params(own)["weight_decay"] for own in (0.01, 0.1, None)] == [0.01, 0.1, 0.5]

@@ -8,7 +8,7 @@ from alig_deepobs.baselines import (
     published_problems,
     published_result,
 )
-from alig_deepobs.baselines.settings import GRID_SHIFTS
+from alig_deepobs.baselines.settings import GRID_SHIFTS, GRIDS, SHIFTS_LIKE
 from alig_deepobs.registry import (
     HyperParameter,
     OptimizerEntry,
@@ -109,7 +109,29 @@ def test_settings_and_grids_are_usable(problem, optimizer):
         resolve_optimizer(Setting(optimizer, params))
 
 
+def test_every_optimizer_has_a_grid_of_the_same_size():
+    """Except those with nothing to tune."""
+    for name, entry in registry.optimizers().items():
+        grid = grid_for("digits_mlp", entry)
+        if name in ("alig_inf", "polyak"):
+            assert len(grid) == 1
+            continue
+        assert len(grid) == 5
+        main = entry.main_hyperparameter
+        for params in grid:
+            resolve_optimizer(Setting(name, params))
+        values = [params[main] for params in grid]
+        assert values == sorted(set(values))
+        assert values[0] <= entry.hyperparameters[main].default <= values[-1] or name in (
+            "sgd", "momentum",
+        )  # fmt: skip
+    assert set(GRIDS) | {"alig_inf", "polyak"} == set(registry.optimizers())
+    assert set(SHIFTS_LIKE) <= set(GRIDS)
+
+
 def test_grids_are_shifted_where_declared():
+    values = [setting["lr"] for setting in grid_for("two_d_rosenbrock", find_optimizer("dfw"))]
+    assert values == [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
     values = [setting["lr"] for setting in grid_for("two_d_rosenbrock", find_optimizer("sgd"))]
     assert values == [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
     assert set(GRID_SHIFTS) <= set(registry.testproblems())

@@ -166,3 +166,61 @@ def test_reshuffle(call, tmp_path):
     drawn = sorted((result.testproblem, result.reshuffle) for result in results)
     assert drawn == [("digits_mlp", False), *[("digits_mlp", True)] * 2,
                      *[("quadratic_deep", False)] * 2, ("quadratic_deep", True)]  # fmt: skip
+
+
+def test_schedules_and_clipping(call, tmp_path):
+    words = (
+        "--lr_sched_epochs",
+        "1,3",
+        "--lr-sched-factors",
+        "0.5 0.1",
+        "--clip_norm",
+        5,
+        "--lr-decay-per-epoch",
+        0.99,
+        "--lr_plateau_factor",
+        0.2,
+        "--split",
+        "validation",
+    )
+    called = call("run", "digits_mlp", "--optimizer", "momentum", "--lr", 0.1, *words, *QUICK)
+    assert called.code == 0
+    (path,) = (tmp_path / "results").rglob("*.json")
+    record = json.loads(path.read_text())
+    assert record["training_params"] == {
+        "lr_sched_epochs": [1, 3],
+        "lr_sched_factors": [0.5, 0.1],
+        "lr_decay_per_epoch": 0.99,
+        "lr_plateau_factor": 0.2,
+        "clip_norm": 5.0,
+    }
+    assert record["lr_sched_epochs"] == [1, 3]  # where DeepOBS 1.1 looks
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["alig", "--clip_norm", "1"], "alig: clip_norm cannot be used with an optimizer whose"),
+        (
+            ["l4adam", "--lr_sched_epochs", "1", "--lr_sched_factors", "0.1"],
+            "l4adam: L4Adam has no learning rate",
+        ),
+        (["sgd", "--lr_sched_epochs", "1"], "sgd: lr_sched_epochs and lr_sched_factors go togeth"),
+        (["sgd", "--lr_sched_epochs", "one"], "'one' is not a list of numbers such as 60,120"),
+        (["sgd", "--lr_plateau_factor", "0.2"], "run it with split 'validation'"),
+        (["alig_inf", "--lr", "1"], "alig_inf has no learning rate, but momentum, eps"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(call, tmp_path, words, message):
+    called = call("run", "digits_mlp", "--optimizer", *words, *QUICK)
+    assert called.code == 2
+    assert message in called.err
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_the_rate_is_set_under_its_own_name(call, tmp_path):
+    for name in ("alig", "l4mom", "prodigy"):
+        if call("run", "digits_mlp", "--optimizer", name, "--lr", 0.25, *QUICK).code:
+            pytest.importorskip("prodigyopt")
+    found = [read_result(path).optimizer_hyperparams for path in tmp_path.rglob("*.json")]
+    assert {0.25} == {p.get("max_lr", p.get("fraction", p.get("lr"))) for p in found}
