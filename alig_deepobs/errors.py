@@ -56,6 +56,21 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
         "unknown optimizer 'adm'; did you mean adam? (`alig-deepobs list` shows all)"
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ";"
+    hint = _near(name, names) or ";"
     return UsageError(f"unknown {kind} {name!r}{hint} (`alig-deepobs list` shows all)")
+
+
+def unknown_choice(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """A `UsageError` for a name that is not in a short list, with the nearest names and the list.
+
+    Example:
+        >>> str(unknown_choice("target", "fig6", ["fig1", "fig2", "table1"]))
+        "unknown target 'fig6'; did you mean fig2 or fig1? (all: fig1, fig2, table1)"
+    """
+    names = list(known)
+    return UsageError(f"unknown {kind} {name!r}{_near(name, names)} (all: {', '.join(names)})")
+
+
+def _near(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

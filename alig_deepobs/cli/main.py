@@ -22,6 +22,10 @@ VERBS = {
     "compare": ("alig_deepobs.cli.compare:compare", "Compare optimizers on test problems."),
     "deepobs": ("alig_deepobs.cli.deepobs:deepobs", "Run DeepOBS's own scripts on results."),
     "report": ("alig_deepobs.cli.report:report", "Say what results folders show; write a page."),
+    "reproduce": (
+        "alig_deepobs.cli.reproduce:reproduce",
+        "Reproduce a figure or a table of ALI-G's paper.",
+    ),
     "data": ("alig_deepobs.cli.data:data", "List, fetch and verify the data sets."),
     "baselines": ("alig_deepobs.cli.baselines:baselines", "Show, fetch and import baselines."),
     "doctor": ("alig_deepobs.cli.doctor:doctor", "Check this installation."),

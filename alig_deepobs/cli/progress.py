@@ -49,10 +49,7 @@ class Session:
         Raises:
             KeyboardInterrupt: the run was interrupted; what it had is written.
         """
-        label = f"{spec.testproblem} {Setting(spec.optimizer, _short(spec.hyperparams))}"
-        label += f" seed {spec.random_seed}" + (f" ({purpose})" if purpose else "")
-        label += "" if spec.framework == "pytorch" else f" in {spec.framework}"
-        watcher = _Line(self, label, print_steps)
+        watcher = _Line(self, _label(spec, purpose), print_steps)
         try:
             result = execute(spec, watcher)
         except RunError as error:
@@ -60,7 +57,22 @@ class Session:
                 raise
             # One optimizer that breaks must not cost the others their results.
             result = error.result
-            self.failures.append(str(error))
+        return self.record(spec, result, purpose)
+
+    def record(self, spec: RunSpec, result: RunResult, purpose: str = "") -> RunResult:
+        """Shows and writes the result of a run, which may have been carried out elsewhere.
+
+        Args:
+            spec: the run.
+            result: what came out.
+            purpose: a word for the line of the run.
+
+        Raises:
+            KeyboardInterrupt: the run was interrupted; what it had is written.
+        """
+        label = _label(spec, purpose)
+        if result.outcome is Outcome.FAILED:
+            self.failures.append(f"{label}: {result.outcome_reason}")
         self.finished += 1
         width = len(str(self.total))
         head = f"[{self.finished:{width}d}/{self.total}]"
@@ -111,6 +123,7 @@ class _Line(Watcher):
     def started(self, result: RunResult, steps_per_epoch: int) -> None:
         self.steps_per_epoch = steps_per_epoch
         self.num_epochs = result.num_epochs
+        self.metric = find_testproblem(result.testproblem).metric
         display = self.session.display
         if display is not None:
             done = f"{self.session.finished + 1}/{self.session.total}"
@@ -129,7 +142,7 @@ class _Line(Watcher):
             self.session.say(f"{self.label}: epoch {epoch - 1}, step {step}, loss {loss:g}")
 
     def evaluated(self, epoch: int, evaluations: dict[str, Evaluation]) -> None:
-        state = f"epoch {epoch}/{self.num_epochs}, {_metric(evaluations['test'])}"
+        state = f"epoch {epoch}/{self.num_epochs}, {_metric(evaluations['test'], self.metric)}"
         if self.task is not None and self.session.display is not None:
             self.session.display.update(
                 self.task, completed=epoch * self.steps_per_epoch, state=state
@@ -143,8 +156,15 @@ class _Line(Watcher):
             self.session.display.remove_task(self.task)
 
 
-def _metric(test: Evaluation) -> str:
-    if test.accuracy is None:
+def _label(spec: RunSpec, purpose: str) -> str:
+    setting = Setting(spec.optimizer, _short(spec.hyperparams))
+    of = f"{spec.testproblem} {setting} seed {spec.random_seed}"
+    of = f"{of} ({purpose})" if purpose else of
+    return of if spec.framework == "pytorch" else f"{of} in {spec.framework}"
+
+
+def _metric(test: Evaluation, metric: str) -> str:
+    if test.accuracy is None or metric == "loss":
         return f"test loss {test.data_loss:.4g}"
     return f"test accuracy {test.accuracy:.2%}"
 

@@ -1,0 +1,1 @@
+"""What the paper proves or draws about ALI-G's step, carried out with the optimizers themselves."""

@@ -1,0 +1,117 @@
+"""Figure 3's end: shades, ranges of good values, and the statement of who has the widest."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from alig_deepobs.reproduce.carry_out import Outcomes
+from alig_deepobs.reproduce.declare import FULL, Kind, Method
+from alig_deepobs.reproduce.heat_map import draw, good_range, objective, summarize
+from alig_deepobs.reproduce.plan import make_plan
+from alig_deepobs.results import Outcome
+
+from .conftest import BASE, experiment, result
+
+
+@pytest.mark.parametrize(
+    ("cells", "limit", "text"),
+    [
+        ([(0.1, 5.0), (1.0, 0.5), (10.0, 0.6), (100.0, 9.0)], 1.0,
+         "1 to 10 (1 decade, 2 of 4 values)"),
+        ([(0.1, 0.5), (1.0, 0.5), (10.0, 9.0)], 1.0,
+         "0.1 to 1 (1 decade, 2 of 3 values, open at one end)"),
+        ([(0.1, 0.5), (1.0, 9.0), (10.0, 0.5), (100.0, 0.5), (1e3, 9.0)], 1.0,
+         "10 to 100 (1 decade, 3 of 5 values)"),
+        ([(1.0, 9.0), (10.0, 0.5), (1e3, 0.5), (math.inf, 0.5)], 1.0,
+         "10 to 1000 and without a cap (2 decades, 3 of 4 values)"),
+        ([(1.0, 9.0), (math.inf, 0.5)], 1.0, "only without a cap (1 of 2 values)"),
+        ([(1.0, 9.0), (10.0, math.inf)], 1.0, "none of 2 values"),
+        ([(1.0, math.inf)], math.inf, "none of 1 values"),
+    ],
+)  # fmt: skip
+def test_good_ranges(cells, limit, text):
+    assert str(good_range(cells, limit)) == text
+
+
+def test_objective():
+    assert objective(result(epoch_mean_losses=[1.0, 0.25])) == 0.25
+    assert objective(result(epoch_mean_losses=[1.0], outcome=Outcome.DIVERGED)) == math.inf
+    assert objective(result(epoch_mean_losses=[])) == math.inf
+
+
+@pytest.fixture
+def outcomes():
+    """ALI-G is good over three decades and without a cap, SGD at one value."""
+    declared = experiment(
+        Kind.HEAT_MAP,
+        (
+            Method("ALI-G", "alig", {}, grid={"max_lr": (0.1, 1.0, 10.0, 100.0, math.inf)}),
+            Method("SGD", "sgd", {}, grid={"lr": (0.01, 0.1, 1.0)}),
+        ),
+    )
+    plan = make_plan(declared, FULL, BASE)
+
+    def runs(row, knob, losses):
+        return [
+            result(
+                optimizer_hyperparams={knob: spec.hyperparams[knob]},
+                epoch_mean_losses=[1.0, loss],
+                outcome=Outcome.DONE if math.isfinite(loss) else Outcome.DIVERGED,
+            )
+            for spec, loss in zip(row.candidates, losses, strict=True)
+        ]
+
+    alig = Outcomes(plan.rows[0], runs=runs(plan.rows[0], "max_lr", (5e-7, 1e-7, 2e-7, 4e-7, 3e-7)))
+    sgd = Outcomes(plan.rows[1], runs=runs(plan.rows[1], "lr", (1e-3, 8e-7, math.inf)))
+    return plan, [alig, sgd]
+
+
+def test_summary(outcomes):
+    summary = summarize(*outcomes)
+    alig, sgd = summary.lines
+    assert alig.measured.mean == 1e-7
+    assert alig.setting == "max_lr 1, best of 5"
+    assert "1 of 3 runs diverged" in sgd.note
+    good, widest, others, opened = summary.statements
+    assert "at most 1e-06: a factor 10 from the best objective of all, 1e-07" in good
+    assert widest.startswith("The widest range of good values has ALI-G: 0.1 to 100 and without")
+    assert others == "The others: SGD 0.1 (0 decades, 1 of 3 values)."
+    assert opened.startswith("A range is open")
+
+
+def test_the_statement_says_whatever_came_out(outcomes):
+    plan, (alig, sgd) = outcomes
+    for run in alig.runs[1:]:
+        run.epoch_mean_losses[-1] = 1.0
+    sgd.runs[0].epoch_mean_losses[-1] = 9e-7
+    summary = summarize(plan, [alig, sgd])
+    assert summary.statements[1].startswith("The widest range of good values has SGD: 0.01 to 0.1")
+
+
+def test_where_nothing_has_learned_nothing_is_good(outcomes):
+    plan, rows = outcomes
+    for outcome in rows:
+        for run in outcome.runs:
+            run.epoch_mean_losses[-1] *= 1e7
+    summary = summarize(plan, rows)
+    (sentence,) = summary.statements
+    assert "is more than a tenth of the loss before training, 2.3: no value" in sentence
+    assert "good: none of 5 values" in summary.lines[0].note
+
+
+def test_everything_diverged(outcomes):
+    plan, rows = outcomes
+    for outcome in rows:
+        for run in outcome.runs:
+            run.outcome = Outcome.DIVERGED
+    summary = summarize(plan, rows)
+    assert summary.statements == ["Every run diverged."]
+    assert {line.measured.n for line in summary.lines} == {0}
+
+
+def test_picture(outcomes, tmp_path):
+    plan, rows = outcomes
+    path = draw(plan, summarize(plan, rows), rows, tmp_path / "map.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
