@@ -249,7 +249,7 @@ class TestProblem:
             self._order = (
                 tuple(self.batch_order(number))
                 if self.drops_incomplete
-                else self._drawn("train", number).split(self.batch_size)
+                else self._pass_order("train", number).split(self.batch_size)
             )
         return self._order[self._batches_drawn - 1]
 
