@@ -20,64 +20,75 @@ from alig_deepobs.reproduce.plan import Plan
 from alig_deepobs.reproduce.summary import Line, Summary, line
 from alig_deepobs.results import Outcome, RunResult
 
-FACTOR = 10.0
-"""A value is good if its objective is at most so many times the best one of all methods, and if it
-is so many times lower than before training: where nothing has learned, nothing is good."""
+LEARNED = 0.01
+"""A value has learned the task if its objective is at most this part of that before training."""
+
+NEAR = 10.0
+"""A value is near the best if, beyond that, it is within this factor of the best of all methods."""
 
 
 def summarize(plan: Plan, outcomes: Sequence[Outcomes]) -> Summary:
-    """The best final objective of each method, and its range of good values."""
+    """The best final objective of each method, and its ranges of good values."""
     runs = [run for outcome in outcomes for run in outcome.runs]
     best = min(map(objective, runs), default=math.inf)
-    learned = max((run.train_losses[0] for run in runs if run.train_losses), default=0.0) / FACTOR
+    untrained = max((run.train_losses[0] for run in runs if run.train_losses), default=0.0)
+    limits = {
+        "learned": LEARNED * untrained,
+        "near the best": min(NEAR * best, LEARNED * untrained),
+    }
     lines: list[Line] = []
-    ranges: list[tuple[str, GoodRange]] = []
+    ranges: dict[str, dict[str, GoodRange]] = {name: {} for name in limits}
     for outcome in outcomes:
         cells = cells_of(outcome)
-        found = good_range(cells, min(FACTOR * best, learned))
-        value, lowest = min(cells, key=lambda cell: cell[1], default=(math.nan, math.inf))
-        own = good_range(cells, min(FACTOR * lowest, learned))
-        knob = next(iter(outcome.row.method.grid))
+        if not cells:
+            lines.append(line(outcome, [], ""))
+            continue
+        value, lowest = min(cells, key=lambda cell: cell[1])
+        for name, limit in limits.items():
+            ranges[name][outcome.row.method.label] = good_range(cells, limit)
         lines.append(
             line(
                 outcome,
                 [lowest] if math.isfinite(lowest) else [],
-                f"{knob} {value:g}, best of {len(cells)}" if cells else "",
-                f"good: {found}" if cells else "",
-                f"within a factor {FACTOR:g} of its own best: {own}" if own != found else "",
+                f"{next(iter(outcome.row.method.grid))} {value:g}, best of {len(cells)}",
+                *(f"{name}: {found[outcome.row.method.label]}" for name, found in ranges.items()),
             )
         )
-        if cells:
-            ranges.append((outcome.row.method.label, found))
-    return Summary("best final objective", lines, _statements(ranges, best, learned))
+    return Summary("best final objective", lines, _statements(ranges, limits, best, untrained))
 
 
-def _statements(ranges: Sequence[tuple[str, GoodRange]], best: float, learned: float) -> list[str]:
+def _statements(
+    ranges: dict[str, dict[str, GoodRange]],
+    limits: dict[str, float],
+    best: float,
+    untrained: float,
+) -> list[str]:
     if not math.isfinite(best):
         return ["Every run diverged."]
-    if best > learned:
+    if best > limits["learned"]:
         return [
-            f"The best objective, {best:.3g}, is more than a tenth of the loss before training, "
-            f"{FACTOR * learned:.3g}: no value counts as good."
+            f"No value has learned the task: the best objective is {best:.3g}, and the loss before "
+            f"training {untrained:.3g}."
         ]
-    ordered = sorted(ranges, key=lambda pair: pair[1].rank, reverse=True)
-    (first, widest), rest = ordered[0], ordered[1:]
-    text = f"The widest range of good values has {first}: {widest}"
-    equals = [label for label, found in rest if found.rank == widest.rank]
-    if equals:
-        text += f" (as wide: {', '.join(equals)})"
-    others = "; ".join(f"{label} {found}" for label, found in rest if label not in equals)
-    limit = min(FACTOR * best, learned)
     statements = [
-        f"A value is good if its objective is at most {limit:.3g}: a factor {FACTOR:g} from the "
-        f"best objective of all, {best:.3g}, and from the loss before training.",
-        f"{text}.",
+        f"Learned the task (objective at most {limits['learned']:.3g}, {LEARNED:.0%} of the loss "
+        f"before training): {_widest(ranges['learned'])}",
+        f"Near the best (at most {limits['near the best']:.3g}, a factor {NEAR:g} from the best "
+        f"objective {best:.3g}): {_widest(ranges['near the best'])}",
     ]
-    if others:
-        statements.append(f"The others: {others}.")
-    if any(found.open_ends for _, found in ranges):
+    if any(found.open_ends for of in ranges.values() for found in of.values()):
         statements.append("A range is open where the last value that was tried is good.")
     return statements
+
+
+def _widest(ranges: dict[str, GoodRange]) -> str:
+    """Who has the widest range, and the ranges of the others in their order."""
+    ordered = sorted(ranges.items(), key=lambda pair: pair[1].rank, reverse=True)
+    widest = ordered[0][1]
+    first = [label for label, found in ordered if found.rank == widest.rank]
+    others = [f"{label} {found}" for label, found in ordered if label not in first]
+    text = f"the widest range has {' and '.join(first)}, {widest}."
+    return f"{text} The others: {'; '.join(others)}." if others else text
 
 
 def objective(run: RunResult) -> float:

@@ -92,7 +92,7 @@ def test_fig3_smoke(call, tmp_path):
     called = call("reproduce", "fig3", "--budget", "smoke", "--device", "cpu", "--jobs", 2)
     assert called.code == 0, called.err
     assert "[11/11]" in called.out
-    assert "no value counts as good" in called.out  # 100 iterations teach nothing
+    assert "No value has learned the task" in called.out  # 100 iterations teach nothing
     folder = tmp_path / "results/reproduce/fig3/smoke"
     assert {"fig3.md", "fig3.csv", "fig3.png"} <= {path.name for path in folder.iterdir()}
     again = call("reproduce", "fig3", "--budget", "smoke", "--device", "cpu")

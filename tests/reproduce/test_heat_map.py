@@ -74,10 +74,13 @@ def test_summary(outcomes):
     assert alig.measured.mean == 1e-7
     assert alig.setting == "max_lr 1, best of 5"
     assert "1 of 3 runs diverged" in sgd.note
-    good, widest, others, opened = summary.statements
-    assert "at most 1e-06: a factor 10 from the best objective of all, 1e-07" in good
-    assert widest.startswith("The widest range of good values has ALI-G: 0.1 to 100 and without")
-    assert others == "The others: SGD 0.1 (0 decades, 1 of 3 values)."
+    assert "learned: 0.01 to 0.1 (1 decade, 2 of 3 values, open at one end)" in sgd.note
+    learned, near, opened = summary.statements
+    # The loss before training is 2.3.
+    assert learned.startswith("Learned the task (objective at most 0.023, 1% of the loss")
+    assert "the widest range has ALI-G, 0.1 to 100 and without a cap (3 decades" in learned
+    assert "at most 1e-06, a factor 10 from the best objective 1e-07" in near
+    assert near.endswith("The others: SGD 0.1 (0 decades, 1 of 3 values).")
     assert opened.startswith("A range is open")
 
 
@@ -87,7 +90,10 @@ def test_the_statement_says_whatever_came_out(outcomes):
         run.epoch_mean_losses[-1] = 1.0
     sgd.runs[0].epoch_mean_losses[-1] = 9e-7
     summary = summarize(plan, [alig, sgd])
-    assert summary.statements[1].startswith("The widest range of good values has SGD: 0.01 to 0.1")
+    assert all("the widest range has SGD, 0.01 to 0.1" in text for text in summary.statements[:2])
+    alig.runs[1].epoch_mean_losses[-1] = 9e-7
+    equal = summarize(plan, [alig, sgd]).statements[0]
+    assert "the widest range has ALI-G and SGD, 0.1 to 1 (1 decade" in equal
 
 
 def test_where_nothing_has_learned_nothing_is_good(outcomes):
@@ -97,8 +103,8 @@ def test_where_nothing_has_learned_nothing_is_good(outcomes):
             run.epoch_mean_losses[-1] *= 1e7
     summary = summarize(plan, rows)
     (sentence,) = summary.statements
-    assert "is more than a tenth of the loss before training, 2.3: no value" in sentence
-    assert "good: none of 5 values" in summary.lines[0].note
+    assert sentence.startswith("No value has learned the task: the best objective is 1, and")
+    assert "learned: none of 5 values; near the best: none of 5 values" in summary.lines[0].note
 
 
 def test_everything_diverged(outcomes):

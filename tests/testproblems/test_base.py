@@ -249,3 +249,22 @@ def test_a_loss_of_ones_own_is_used_for_every_reduction():
             problem.test_init_op()
             losses.append(problem.get_batch_loss_and_accuracy(reduction)[0])
         assert torch.allclose(2 * losses[0], losses[1])
+
+
+def test_batch_indices_of_an_incomplete_mini_batch():
+    """Problems that keep the last, smaller mini-batch say whose examples it has, too."""
+    from alig_deepobs.testproblems import digits_logreg
+
+    class keeps_all(digits_logreg):
+        drops_incomplete = False
+
+    problem = keeps_all(100, seed=1, device="cpu", synthetic=True)
+    problem.set_up()
+    problem.train_init_op()
+    seen = []
+    for _ in range(problem.steps_per_epoch):
+        problem.get_batch_loss_and_accuracy_func()
+        seen.append(problem.batch_indices)
+    size = problem.data.size("train")
+    assert len(seen[-1]) == size % 100 > 0
+    assert sorted(torch.cat(seen).tolist()) == list(range(size))
