@@ -21,6 +21,7 @@ class ComparisonKey(NamedTuple):
     split: str
     num_epochs: int
     problem_options: str = ""
+    framework: str = "pytorch"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def group_runs(results: Sequence[RunResult], entry: ProblemEntry) -> list[Group]
         UsageError: there is no run, or the runs cannot be compared.
     """
     _check_comparable(results, entry)
-    members: dict[tuple[str, str, str, int, str], list[RunResult]] = {}
+    members: dict[tuple[str, str, str, int], list[RunResult]] = {}
     for result in results:
         # The label is no identity: somebody's own class may be called SGD too.
         key = (
@@ -76,7 +77,6 @@ def group_runs(results: Sequence[RunResult], entry: ProblemEntry) -> list[Group]
             result.optimizer,
             params_text(setting_params(result)),
             result.batch_size,
-            result.framework,
         )
         members.setdefault(key, []).append(result)
     params = {key: _params_and_batch_size(runs[0]) for key, runs in members.items()}
@@ -137,6 +137,7 @@ def _comparison_key(result: RunResult) -> ComparisonKey:
         result.split,
         result.num_epochs,
         params_text(result.problem_options),
+        result.framework,
     )
 
 
@@ -148,7 +149,7 @@ def _check_comparable(results: Sequence[RunResult], entry: ProblemEntry) -> None
             raise UsageError(f"a run of {result.testproblem} cannot be compared on {entry.name}")
     keys = list(comparable_groups(results))
     if len(keys) > 1:
-        names = ("problem", "data", "split", "number of epochs", "problem's options")
+        names = ("problem", "data", "split", "number of epochs", "problem's options", "framework")
         differing = [
             f"{name} ({' / '.join(str(value) or 'not recorded' for value in sorted(values))})"
             for name, values in zip(names, map(set, zip(*keys, strict=True)), strict=True)
@@ -160,9 +161,7 @@ def _check_comparable(results: Sequence[RunResult], entry: ProblemEntry) -> None
 
 
 def _params_and_batch_size(result: RunResult) -> dict[str, Any]:
-    own: dict[str, Any] = {"optimizer": result.optimizer, "batch_size": result.batch_size}
-    if result.optimizer and result.framework != "pytorch":  # files of DeepOBS have no such name
-        own["framework"] = result.framework
+    own = {"optimizer": result.optimizer, "batch_size": result.batch_size}
     return {**setting_params(result), **own}
 
 

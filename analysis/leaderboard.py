@@ -99,6 +99,7 @@ class Leaderboard:
         num_epochs: of all runs.
         batch_sizes, seeds, devices: those that occur.
         loss_kinds: ``data term``, or ``as recorded`` for files of DeepOBS.
+        framework: ``pytorch`` or ``tensorflow``.
     """
 
     entry: ProblemEntry
@@ -110,6 +111,7 @@ class Leaderboard:
     seeds: tuple[int, ...]
     devices: tuple[str, ...]
     loss_kinds: tuple[str, ...]
+    framework: str = "pytorch"
 
     def to_frame(self) -> pd.DataFrame:
         """One row per optimizer; an interval is spread over ``_mean``, ``_low``, ``_high``, ``_n``.
@@ -185,6 +187,7 @@ def leaderboard(
         batch_sizes=tuple(sorted({run.batch_size for run in runs})),
         seeds=tuple(sorted({run.random_seed for run in runs})),
         devices=tuple(sorted({device_text(run) for run in runs} - {""})),
+        framework=runs[0].framework,
         loss_kinds=tuple(sorted({loss_kind(run) for run in runs})),
     )
 

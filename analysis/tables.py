@@ -91,6 +91,8 @@ def header_line(board: Leaderboard) -> str:
         " / ".join(board.devices) or "device not recorded",
         f"{board.split} split",
     ]
+    if board.framework != "pytorch":
+        parts.append(f"in {board.framework}")
     return f"{problem.label} ({problem.name}): {', '.join(parts)}"
 
 

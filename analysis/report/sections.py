@@ -102,15 +102,14 @@ def make_sections(runs: Sequence[RunResult], tuning: Sequence[RunResult] = ()) -
         runs: the results; those of a finished run must have the headline metric.
         tuning: runs that only served to choose a setting; they show the sensitivity.
     """
-    probes: dict[tuple[str, str, int, str], list[RunResult]] = {}
+    probes: dict[ComparisonKey, list[RunResult]] = {}
     for run in tuning:
-        key = comparable_key(run)
-        probes.setdefault((key[0], key[1], key[3], key[4]), []).append(run)
+        probes.setdefault(comparable_key(run)._replace(split=""), []).append(run)
     sections: list[Section] = []
     for key, members in comparable_groups(runs).items():
         entry = entry_for(key.testproblem, members)
-        section = _section(key, entry, members, probes.get((key[0], key[1], key[3], key[4]), []))
-        sections.append(section)
+        tried = probes.get(key._replace(split=""), [])
+        sections.append(_section(key, entry, members, tried))
     return _with_unique_names(sections)
 
 
@@ -289,7 +288,8 @@ def _with_unique_names(sections: Sequence[Section]) -> list[Section]:
     return unique
 
 
-def _key_words(key: ComparisonKey) -> tuple[str, str, str, str, str]:
+def _key_words(key: ComparisonKey) -> tuple[str, ...]:
+    """The key in words, one for each of its fields."""
     epochs = f"{key.num_epochs} epoch{'' if key.num_epochs == 1 else 's'}"
     label, split = key.data_label or "data not recorded", f"{key.split} split"
-    return (key.testproblem, label, split, epochs, key.problem_options)
+    return (key.testproblem, label, split, epochs, key.problem_options, key.framework)

@@ -42,8 +42,9 @@ def cache_dir() -> Path:
 
 
 def folder_of(source: Source, data_dir: str | None = None) -> Path:
-    """The folder that the files of a data set are downloaded to."""
-    return (cache_dir() if data_dir is None else Path(data_dir).expanduser()) / source.name
+    """The folder that the files of a data set are downloaded to, or that the user brings."""
+    name = source.folders[0] if source.own and source.folders else source.name
+    return (cache_dir() if data_dir is None else Path(data_dir).expanduser()) / name
 
 
 def find_file(source: Source, file: RemoteFile, data_dir: str | None = None) -> Path | None:
