@@ -2,255 +2,49 @@
 
 Third parties add theirs with `register_optimizer` and `register_testproblem`, or by the entry
 points ``alig_deepobs.optimizers`` and ``alig_deepobs.testproblems``, each of which names an
-`OptimizerEntry` or a `ProblemEntry`. Nothing here imports a framework: entries name their class
-as ``"package.module:Class"``, which is imported when it is used.
+`OptimizerEntry` or a `ProblemEntry`.
 """
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import logging
-import math
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Iterable
 from importlib import metadata
-from importlib.util import find_spec
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
+from alig_deepobs.entries import (
+    RATES,
+    HyperParameter,
+    NeedsLoss,
+    OptimizerEntry,
+    ProblemEntry,
+    load_object,
+)
 from alig_deepobs.errors import UsageError, unknown_name
 from alig_deepobs.settings import Setting
 
+__all__ = [
+    "PROBLEM_SETS",
+    "RATES",
+    "HyperParameter",
+    "NeedsLoss",
+    "OptimizerEntry",
+    "ProblemEntry",
+    "entry_of_class",
+    "expand_names",
+    "find_optimizer",
+    "find_testproblem",
+    "load_object",
+    "needs_loss_of",
+    "optimizers",
+    "register_optimizer",
+    "register_testproblem",
+    "resolve_optimizer",
+    "testproblems",
+]
+
 logger = logging.getLogger(__name__)
-
-
-class NeedsLoss(StrEnum):
-    """What an optimizer's ``step`` wants to know about the loss.
-
-    The value handed over is always the objective whose gradient was taken.
-    """
-
-    NOTHING = "nothing"
-    VALUE = "value"
-    PER_EXAMPLE = "per_example"
-    CLOSURE = "closure"
-
-
-@dataclass(frozen=True)
-class HyperParameter:
-    """One hyper-parameter of an optimizer: its type, default and meaning."""
-
-    type: type[Any]
-    default: Any = None
-    help: str = ""
-    optional: bool = False
-    """Whether None is a value (for example: no cap)."""
-    choices: tuple[Any, ...] = ()
-    """The only values that there are; empty: any of the type."""
-
-    def check(self, name: str, value: Any, of: str) -> Any:
-        """Returns the value in the declared type.
-
-        Raises:
-            UsageError: the value has another type (integers pass as floats), or is no choice.
-        """
-        if value is None and self.optional:
-            return None
-        if self.type is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        if type(value) is not self.type or (isinstance(value, float) and math.isnan(value)):
-            none = " or None" if self.optional else ""
-            raise UsageError(
-                f"{of}: {name} must be {_TYPE_NAMES.get(self.type, self.type.__name__)}{none}, "
-                f"not {value!r}"
-            )
-        if self.choices and value not in self.choices:
-            known = " or ".join(map(str, self.choices))
-            raise UsageError(f"{of}: {name} must be {known}, not {value!r}")
-        return value
-
-
-def _checked(
-    of: str, kind: str, declared: Mapping[str, HyperParameter], given: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The given values in their declared types."""
-    for key in given:
-        if key not in declared:
-            known = ", ".join(declared) or "none"
-            raise UsageError(f"{of} has no {kind} {key!r}; it has: {known}")
-    return {key: declared[key].check(key, value, of) for key, value in given.items()}
-
-
-RATES = ("lr", "learning_rate", "max_lr", "fraction")
-"""Names under which optimizers know their learning rate, or what takes its place."""
-
-_TYPE_NAMES = {float: "a number", int: "an integer", bool: "True or False", str: "text"}
-
-
-@dataclass(frozen=True)
-class OptimizerEntry:
-    """An optimizer and what a runner must know to drive it.
-
-    Attributes:
-        name: the name on the command line.
-        label: the name in tables and result folders.
-        factory: ``"package.module:Class"``, called as ``Class(params, **hyperparameters)``.
-        needs_loss: what its ``step`` wants.
-        hyperparameters: name -> declaration; the first one is the one that is tuned first.
-        regularization: ``"l2"`` if the runner adds the problem's L2 term to loss and gradient,
-            ``"ball"`` if it leaves it out and, where ``max_norm`` is set, keeps the weights in
-            the ball ``|w| <= max_norm`` through ``projection_fn``, ``"own"`` if it leaves it out
-            and gives its factor to the optimizer as ``weight_decay``, ``"none"`` if it leaves it
-            out.
-        run_arguments: constructor argument -> the fact of the run that is given for it:
-            ``data_size`` (training examples), ``num_epochs`` or ``batches_per_epoch``.
-        package: the package (as pip knows it) that an optional optimizer comes from.
-        options: further constructor arguments that are not hyper-parameters (they choose an
-            implementation, not a method).
-        framework: ``"pytorch"`` or ``"tensorflow"``.
-        tensorflow_factory: ``"package.module:Class"`` of the same method for ``tf.compat.v1``,
-            called as ``Class(learning_rate, **hyperparameters)``; empty where there is none. The
-            learning rate is the first hyper-parameter.
-        tensorflow_names: hyper-parameter -> its name there (several names for a tuple), where it
-            differs.
-        citation: where the method comes from.
-        description: one line.
-    """
-
-    name: str
-    label: str
-    factory: str
-    needs_loss: NeedsLoss = NeedsLoss.NOTHING
-    hyperparameters: Mapping[str, HyperParameter] = field(default_factory=dict)
-    regularization: Literal["l2", "ball", "own", "none"] = "l2"
-    run_arguments: Mapping[str, str] = field(default_factory=dict)
-    package: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    framework: str = "pytorch"
-    tensorflow_factory: str = ""
-    tensorflow_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    citation: str = ""
-    description: str = ""
-
-    @property
-    def main_hyperparameter(self) -> str | None:
-        """The hyper-parameter that is tuned first (None if there is none)."""
-        return next(iter(self.hyperparameters), None)
-
-    def complete(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """All hyper-parameters: the given ones, checked, and the defaults of the others.
-
-        Raises:
-            UsageError: a name is not declared or a value has the wrong type.
-        """
-        given = _checked(self.name, "hyper-parameter", self.hyperparameters, params)
-        return {
-            key: given.get(key, declared.default) for key, declared in self.hyperparameters.items()
-        }
-
-    @property
-    def rate(self) -> str | None:
-        """The hyper-parameter that is a learning rate, a cap or the like (None: there is none)."""
-        return next((name for name in RATES if name in self.hyperparameters), None)
-
-    @property
-    def is_installed(self) -> bool:
-        """Whether the package that the optimizer comes from is there."""
-        return not self.package or find_spec(re.split("[.:]", self.factory)[0]) is not None
-
-    def load(self) -> Any:
-        """The optimizer's class.
-
-        Raises:
-            UsageError: it cannot be imported; the message says how to install what is missing.
-        """
-        if not self.is_installed:
-            raise UsageError(
-                f"{self.name} needs the package {self.package}, which is not installed: "
-                f"pip install {self.package}"
-            )
-        return load_object(self.factory)
-
-
-@dataclass(frozen=True)
-class ProblemEntry:
-    """A test problem and its metadata.
-
-    Attributes:
-        name: the name on the command line, and of the class.
-        label: the name in tables.
-        factory: ``"package.module:Class"``.
-        data_set: name of the data set, as ``alig-deepobs data`` knows it.
-        batch_size: default mini-batch size.
-        num_epochs: default number of epochs.
-        weight_decay: default L2 factor; None where the problem has no L2 term.
-        metric: the headline metric, ``"accuracy"`` (a fraction, higher is better) or ``"loss"``
-            (the data term, lower is better), always on the test set.
-        target: value of the headline metric that counts as converged, or None.
-        interpolates: whether a network of this size can bring every training loss to 0 (what a
-            Polyak step with ``f_min = 0`` assumes); None where it is not known.
-        has_validation: whether a part of the training data can be held out.
-        default_split: ``"validation"`` where a part is held out unless the user says otherwise.
-        options: what may be changed in the problem itself (a width, a file of word vectors), by
-            name; passed to the class as keyword arguments.
-        optimizer_defaults: optimizer name -> hyper-parameters whose default is another one on
-            this problem (``{"alig": {"momentum": 0.0}}``); given ones win.
-        framework: ``"pytorch"`` or ``"tensorflow"``.
-        tensorflow_factory: ``"package.module:Class"`` of the same problem for DeepOBS 1.1.2, which
-            `alig_deepobs.register` puts into ``deepobs.tensorflow.testproblems``; empty where there
-            is none, or where DeepOBS has it itself.
-        citation: where the problem comes from.
-        description: one line.
-    """
-
-    name: str
-    label: str
-    factory: str
-    data_set: str
-    batch_size: int
-    num_epochs: int
-    weight_decay: float | None = None
-    metric: Literal["accuracy", "loss"] = "accuracy"
-    target: float | None = None
-    interpolates: bool | None = None
-    has_validation: bool = True
-    default_split: Literal["full", "validation"] = "full"
-    options: Mapping[str, HyperParameter] = field(default_factory=dict)
-    optimizer_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    framework: str = "pytorch"
-    tensorflow_factory: str = ""
-    citation: str = ""
-    description: str = ""
-
-    @property
-    def higher_is_better(self) -> bool:
-        """The direction of the headline metric."""
-        return self.metric == "accuracy"
-
-    def changed_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The given options, checked, without those that are the default anyway.
-
-        Raises:
-            UsageError: an option is not declared or its value has the wrong type.
-        """
-        given = _checked(self.name, "option", self.options, options)
-        return {
-            key: value for key, value in sorted(given.items()) if value != self.options[key].default
-        }
-
-    def with_defaults(self, optimizer: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Hyper-parameters of an optimizer with this problem's defaults; given ones win.
-
-        What neither gives gets the optimizer's own default later.
-        """
-        return {**self.optimizer_defaults.get(optimizer, {}), **params}
-
-    def load(self) -> Any:
-        """The problem's class."""
-        return load_object(self.factory)
-
 
 Entry = TypeVar("Entry", OptimizerEntry, ProblemEntry)
 
@@ -383,24 +177,6 @@ def resolve_optimizer(
         return entry, entry.complete(setting.params)
     # The constructor of a class given by its path checks its arguments itself.
     return entry, dict(setting.params)
-
-
-def load_object(path: str) -> Any:
-    """Imports ``package.module:name``.
-
-    Raises:
-        UsageError: the module or the name does not exist.
-    """
-    module_name, colon, attribute = path.partition(":")
-    if not colon or not module_name or not attribute:
-        raise UsageError(f"{path!r} is not an import path of the form package.module:Class")
-    try:
-        found: Any = importlib.import_module(module_name)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"cannot import {path!r}: {error}") from error
-    return found
 
 
 def needs_loss_of(optimizer_class: Any) -> NeedsLoss:
