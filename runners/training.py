@@ -9,7 +9,6 @@ per epoch, and a run that diverges ends there and says so.
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,13 +25,13 @@ from alig_deepobs.registry import (
     find_testproblem,
 )
 from alig_deepobs.results import Outcome, RunResult
-from alig_deepobs.runners.environment import environment
 from alig_deepobs.runners.objective import (
     Objective,
     build_optimizer,
     make_step,
     regularization_value,
 )
+from alig_deepobs.runners.record import blank_result, step_size_summary
 from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
 from alig_deepobs.runners.selection import record_selection
 from alig_deepobs.runners.spec import RunSpec
@@ -135,7 +134,7 @@ class _Run:
         self.clip_norm = clip_norm_of(params, entry.needs_loss)
         self.device = torch.device(problem.device)
         self.parts = ["train", "valid", "test"] if spec.split == "validation" else ["train", "test"]
-        self.result = _blank_result(spec, entry, problem, objective, self.device)
+        self.result = blank_result(spec, entry, problem, objective, self.device)
         self.kept = None
         if spec.keep_best is not None:
             self.kept = KeptWeights(spec.keep_best, self.result)
@@ -220,7 +219,7 @@ class _Run:
         mean = float(total) / full_steps
         if math.isfinite(mean):
             result.epoch_mean_losses.append(mean)
-        summary = _step_size_summary(sizes)
+        summary = step_size_summary(sizes)
         if summary:
             result.step_sizes.append(summary)
 
@@ -329,67 +328,6 @@ def _set_up(spec: RunSpec, device: torch.device) -> TestProblem:
     )
     problem.set_up()
     return problem
-
-
-def _blank_result(
-    spec: RunSpec,
-    entry: OptimizerEntry,
-    problem: TestProblem,
-    objective: Objective,
-    device: torch.device,
-) -> RunResult:
-    assert spec.batch_size is not None
-    assert spec.num_epochs is not None
-    assert spec.split is not None
-    return RunResult(
-        testproblem=spec.testproblem,
-        optimizer_name=entry.label,
-        optimizer_hyperparams=dict(spec.hyperparams),
-        batch_size=spec.batch_size,
-        num_epochs=spec.num_epochs,
-        random_seed=spec.random_seed,
-        weight_decay=spec.weight_decay,
-        train_log_interval=spec.train_log_interval,
-        regularization=objective.regularization,
-        effective_weight_decay=objective.weight_decay,
-        max_norm=objective.max_norm,
-        problem_options=dict(spec.problem_options),
-        training_params=dict(spec.training_params),
-        optimizer=spec.optimizer,
-        purpose=spec.purpose,
-        setting_source=spec.setting_source,
-        framework="pytorch",
-        data_set=problem.data.name,
-        data_label=problem.data.label,
-        data_version=problem.data.version,
-        split=spec.split,
-        reshuffle=problem.reshuffle,
-        environment=environment(device),
-    )
-
-
-def _step_size_summary(sizes: list[tuple[float | Tensor, float | Tensor]]) -> dict[str, float]:
-    """Mean, median, extremes and the clipped share of an epoch's logged steps.
-
-    Steps of a size that is not finite, with which a run diverges, are left out; empty if there are
-    no others.
-    """
-    if sizes and isinstance(sizes[0][0], Tensor):
-        pairs = torch.stack([torch.stack([torch.as_tensor(x) for x in pair]) for pair in sizes])
-        rows = [(clipped, unclipped) for clipped, unclipped in pairs.tolist()]
-    else:
-        rows = [(float(clipped), float(unclipped)) for clipped, unclipped in sizes]
-    rows = [row for row in rows if math.isfinite(row[0])]
-    if not rows:
-        return {}
-    clipped = [row[0] for row in rows]
-    return {
-        "mean": statistics.fmean(clipped),
-        "median": statistics.median(clipped),
-        "min": min(clipped),
-        "max": max(clipped),
-        "clipped_fraction": statistics.fmean(row[0] < row[1] for row in rows),
-    }
 
 
 def _seed_noise(seed: int, part: str, epoch: int) -> None:
