@@ -33,6 +33,8 @@ class Report:
 def finish(plan: Plan, outcomes: Sequence[Outcomes], folder: Path) -> Report:
     """Summarizes the outcomes, draws the picture and writes ``<target>.md``, ``.csv`` and ``.png``.
 
+    A heat map has ``<target>_cells.csv`` beside them, with all of its cells.
+
     Args:
         plan: what was planned.
         outcomes: what was run.
@@ -44,8 +46,11 @@ def finish(plan: Plan, outcomes: Sequence[Outcomes], folder: Path) -> Report:
     written = [folder / f"{name}.md", folder / f"{name}.csv", folder / f"{name}.png"]
     write_text_atomically(written[0], as_markdown(plan, outcomes, summary, f"{name}.png"))
     write_text_atomically(written[1], as_csv(summary))
+    if plan.experiment.kind is Kind.HEAT_MAP:
+        written.insert(2, folder / f"{name}_cells.csv")
+        write_text_atomically(written[2], heat_map.cells_csv(outcomes))
     if any(outcome.runs for outcome in outcomes):
-        end.draw(plan, summary, outcomes, written[2])
+        end.draw(plan, summary, outcomes, written[-1])
     else:
         written.pop()
     return Report(summary, written)

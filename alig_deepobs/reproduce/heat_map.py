@@ -105,6 +105,19 @@ def cells_of(outcome: Outcomes) -> list[tuple[float, float]]:
     return sorted(pairs)
 
 
+def cells_csv(outcomes: Sequence[Outcomes]) -> str:
+    """Every cell as a line of a CSV file; the objective of a run that did not end is empty."""
+    rows = ["method,knob,value,objective,seed,outcome"]
+    for outcome in outcomes:
+        knob = next(iter(outcome.row.method.grid))
+        for run in outcome.runs:
+            value, result = run.optimizer_hyperparams[knob], objective(run)
+            shown = f"{result:.6g}" if math.isfinite(result) else ""
+            label = outcome.row.method.label
+            rows.append(f"{label},{knob},{value:g},{shown},{run.random_seed},{run.outcome.value}")
+    return "\n".join(rows) + "\n"
+
+
 @dataclass(frozen=True)
 class GoodRange:
     """The longest unbroken row of good values among those that were tried.

@@ -27,8 +27,9 @@ def plan_text(plan: Plan, speeds: Speeds, jobs: int = 1, finished: int = 0) -> s
         of_part = plan.of(part)
         if not of_part:
             continue
-        epochs = part.epochs if budget.epochs is None else budget.epochs
-        rows.append((f"{part.label} ({part.problem}), {epochs} epochs a run",))
+        counts = sorted({spec.num_epochs or 0 for row in of_part for spec in row.candidates})
+        epochs = "1 epoch" if counts == [1] else f"{' or '.join(map(str, counts))} epochs"
+        rows.append((f"{part.label} ({part.problem}), {epochs} a run",))
         rows.append(HEADER)
         for row in of_part:
             seconds = speeds.seconds(row)

@@ -49,12 +49,13 @@ def _ranking(plan: Plan, lines: Sequence[Line]) -> list[str]:
         rows = [row for row in lines if row.part == part.label and row.measured.n]
         if not rows:
             continue
-        best = max(rows, key=lambda row: row.measured.mean)
-        text = f"{part.label}: best here {best.method} ({best.measured.mean:.2f} %)"
-        published = [row for row in rows if row.published is not None]
-        if published:
-            first = max(published, key=lambda row: row.published or 0.0)
-            text += f", of the same methods in the paper {first.method} ({first.published:g} %)"
+        highest = max(row.measured.mean for row in rows)
+        best = [row.method for row in rows if row.measured.mean == highest]
+        text = f"{part.label}: best here {' and '.join(best)} ({highest:.2f} %)"
+        figures = [row.published for row in rows if row.published is not None]
+        if figures:
+            first = [row.method for row in rows if row.published == max(figures)]
+            text += f", of the same methods in the paper {' and '.join(first)} ({max(figures):g} %)"
         sentences.append(f"{text}.")
     return sentences
 

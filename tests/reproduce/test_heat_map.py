@@ -8,7 +8,7 @@ import pytest
 
 from alig_deepobs.reproduce.carry_out import Outcomes
 from alig_deepobs.reproduce.declare import FULL, Kind, Method
-from alig_deepobs.reproduce.heat_map import draw, good_range, objective, summarize
+from alig_deepobs.reproduce.heat_map import cells_csv, draw, good_range, objective, summarize
 from alig_deepobs.reproduce.plan import make_plan
 from alig_deepobs.results import Outcome
 
@@ -115,6 +115,14 @@ def test_everything_diverged(outcomes):
     summary = summarize(plan, rows)
     assert summary.statements == ["Every run diverged."]
     assert {line.measured.n for line in summary.lines} == {0}
+
+
+def test_cells(outcomes):
+    lines = cells_csv(outcomes[1]).splitlines()
+    assert lines[0] == "method,knob,value,objective,seed,outcome"
+    assert lines[5] == "ALI-G,max_lr,inf,3e-07,42,done"
+    assert lines[8] == "SGD,lr,1,,42,diverged"
+    assert len(lines) == 9
 
 
 def test_picture(outcomes, tmp_path):
