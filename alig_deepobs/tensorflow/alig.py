@@ -9,6 +9,7 @@ from typing import Any
 
 from alig_deepobs.tensorflow._arguments import NO_LOSS, check_arguments
 from alig_deepobs.tensorflow._install import require
+from alig_deepobs.tensorflow._kernels import fused_update, kernels_support
 from alig_deepobs.tensorflow._step import (
     GUARDS,
     Step,
@@ -244,6 +245,8 @@ class AliG(tf.compat.v1.train.Optimizer):  # type: ignore[misc]
     def _apply_dense(self, grad: Any, var: Any) -> Any:
         assert self._step is not None
         buffer = self.get_slot(var, "momentum") if self._momentum else None
+        if kernels_support(var):
+            return fused_update(var, grad, buffer, self._step, self._momentum, self._adjusted)
         return tf.group(*update(var, grad, buffer, self._step, self._momentum, self._adjusted))
 
     _resource_apply_dense = _apply_dense
