@@ -24,6 +24,7 @@ RUN_COLUMNS = [
     "testproblem", "optimizer_name", "optimizer", "setting", "seed", "outcome", "outcome_reason",
     "num_epochs", "epochs_finished", "batch_size", "steps",
     *(f"{when}_{curve}" for curve in _CURVES for when in ("final", "best")),
+    "best_valid_epoch", "best_valid_test_loss", "best_valid_test_accuracy", "final_epoch_mean_loss",
     "training_seconds_per_epoch", "evaluation_seconds",
     "loss_kind", "regularization", "effective_weight_decay", "max_norm", "peak_memory_bytes",
     "framework", "device", "data_set", "data_label", "data_version", "split", "schema_version",
@@ -42,7 +43,9 @@ def runs_frame(results: Iterable[RunResult]) -> pd.DataFrame:
 
     ``final_*`` are the values after the last epoch, missing for a run that did not finish: the
     last value before a divergence is not a final one. ``best_*`` are the best values over the
-    recorded epochs. Losses are the data term (see `loss_curve`), accuracies fractions, times
+    recorded epochs, ``best_valid_*`` those after the epoch with the best validation result, and
+    ``final_epoch_mean_loss`` the running mean of the objective over the last epoch's steps.
+    Losses are the data term (see `loss_curve`), accuracies fractions, times
     seconds; ``training_seconds_per_epoch`` is the mean, ``evaluation_seconds`` the sum.
 
     Args:
@@ -187,6 +190,10 @@ def _run_row(result: RunResult) -> dict[str, Any]:
         "epochs_finished": epochs_finished(result),
         "batch_size": result.batch_size,
         "steps": result.steps if result.schema_version else None,
+        "best_valid_epoch": result.best_valid_epoch,
+        "best_valid_test_loss": result.best_valid_test_loss,
+        "best_valid_test_accuracy": result.best_valid_test_accuracy,
+        "final_epoch_mean_loss": final_value(result, result.epoch_mean_losses),
         "training_seconds_per_epoch": training_seconds_per_epoch(result),
         "evaluation_seconds": _total(result.evaluation_seconds),
         "loss_kind": loss_kind(result),

@@ -46,6 +46,8 @@ class Row:
         n_done, n_diverged: runs that finished, runs that diverged.
         headline: headline metric after the last epoch (accuracy as a fraction, or data loss).
         best_headline: the same at its best epoch; for information, never used for ranking.
+        at_best_valid: the same after the epoch with the best validation result, as the ALI-G paper
+            reports it; not used for ranking, and empty without a validation set.
         test_loss, train_loss: data term of the loss after the last epoch.
         n_reached: runs that met the problem's target at some epoch; None without a target.
         median_epochs: median epoch at which they did, where "never" is later than all; None if
@@ -70,6 +72,7 @@ class Row:
     n_diverged: int
     headline: Interval
     best_headline: Interval
+    at_best_valid: Interval
     test_loss: Interval
     train_loss: Interval
     n_reached: int | None
@@ -221,6 +224,7 @@ def _candidate(group: Group, entry: ProblemEntry, sources: Mapping[str, str]) ->
         n_diverged=sum(run.outcome is Outcome.DIVERGED for run in group.runs),
         headline=mean_interval(list(headlines.values())),
         best_headline=mean_interval([best(headline_curve(run, entry)) for run in done]),
+        at_best_valid=_recorded([_at_best_valid(run, entry) for run in done]),
         test_loss=_recorded([final_value(run, loss_curve(run, "test")) for run in done]),
         train_loss=_recorded([final_value(run, loss_curve(run, "train")) for run in done]),
         n_reached=sum(epoch is not None for epoch in epochs) if entry.target is not None else None,
@@ -233,6 +237,11 @@ def _candidate(group: Group, entry: ProblemEntry, sources: Mapping[str, str]) ->
         note=_note(group),
     )
     return _Candidate(row, headlines)
+
+
+def _at_best_valid(run: RunResult, entry: ProblemEntry) -> float:
+    value: float | None = getattr(run, f"best_valid_test_{entry.metric}")
+    return math.nan if value is None else value
 
 
 def _recorded(values: Sequence[float]) -> Interval:

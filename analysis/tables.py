@@ -188,6 +188,11 @@ def footnotes(board: Leaderboard, width: int | None = None) -> list[str]:
             f"{_SURVIVORS} : over the runs that did not diverge. A row with a diverged run ranks "
             "below all rows without one."
         )
+    if any(row.at_best_valid.n for row in board.rows):
+        notes.append(
+            f"At best valid.: {board.metric} after the epoch with the best validation result; not "
+            "ranked by."
+        )
     if board.entry.target is not None:
         notes.append(
             f"To target: median epoch at which runs first reached {_target_text(board)} (a run "
@@ -215,6 +220,10 @@ def _columns(board: Leaderboard) -> list[_Column]:
         _Column(board.metric.capitalize(), lambda row: _headline(row, percent), 9),
         _Column("Seeds", _seeds, 9, right=True),
     ]
+    if any(row.at_best_valid.n for row in board.rows):
+        columns.append(
+            _Column("At best valid.", lambda row: format_interval(row.at_best_valid, percent), 5)
+        )
     if percent:
         columns.append(_Column("Test loss", lambda row: format_spread(row.test_loss), 2))
     columns.append(_Column("Train loss", lambda row: format_spread(row.train_loss), 1))

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from alig_deepobs.analysis import comparable_groups, leaderboard
-from alig_deepobs.analysis.tables import header_line
+from alig_deepobs.analysis.frames import runs_frame
+from alig_deepobs.analysis.tables import header_line, render_text
 from alig_deepobs.errors import UsageError
 from alig_deepobs.results import Outcome
 
@@ -179,3 +180,29 @@ def test_frameworks_are_not_mixed(accuracy_problem, make_run):
     assert header_line(leaderboard(runs[2:], accuracy_problem)).endswith("in tensorflow")
     with pytest.raises(UsageError, match=r"differ in framework \(pytorch / tensorflow\)"):
         leaderboard(runs, accuracy_problem)
+
+
+def test_at_the_best_validation(accuracy_problem, make_run):
+    def selected(seed, accuracy):
+        return make_run(
+            seed=seed,
+            best_valid_epoch=1,
+            best_valid_test_accuracy=accuracy,
+            best_valid_test_loss=0.5,
+            epoch_mean_losses=[0.4, 0.25],
+        )
+
+    runs = [selected(1, 0.7), selected(2, 0.8), make_run("B", seed=1), make_run("B", seed=2)]
+    board = leaderboard(runs, accuracy_problem)
+    found = {row.label: row.at_best_valid for row in board.rows}
+    assert (found["SGD"].mean, found["SGD"].n) == (pytest.approx(0.75), 2)
+    assert found["B"].n == 0
+    text = render_text(board)
+    assert "75.00 %" in text
+    assert "At best valid.: test accuracy after the epoch with the best validation result" in text
+    without = render_text(leaderboard(runs[2:], accuracy_problem))
+    assert "At best valid." not in without
+    frame = runs_frame(runs)
+    assert frame["best_valid_test_accuracy"].tolist()[:2] == [0.7, 0.8]
+    assert frame["final_epoch_mean_loss"].tolist()[0] == 0.25
+    assert frame["best_valid_epoch"].isna().tolist() == [False, False, True, True]
