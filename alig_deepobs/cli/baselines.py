@@ -69,7 +69,7 @@ def show(problems: tuple[str, ...], grid: bool, as_json: bool) -> None:
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @option("--name", help="What to call the import; by default the name of the source.")
 def import_(source: Path, name: str | None) -> int:
-    r"""Import a results folder, or a .zip or .tar.gz of one, into the store.
+    """Import a results folder, or a .zip or .tar.gz of one, into the store.
 
     SOURCE may be a clone or an archive of the official repository DeepOBS_Baselines, a results
     folder of DeepOBS 1.1 or 1.2, or one of ours. What is in the store already stays as it is.

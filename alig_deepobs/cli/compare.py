@@ -39,7 +39,7 @@ def compare(
     random_seed: int,
     **options: Any,
 ) -> int:
-    r"""Compare optimizers on test problems.
+    """Compare optimizers on test problems.
 
     Each optimizer gets its best known setting: the one given in brackets, else one that is known
     for this problem (DeepOBS's tuned baselines), else the best of a small grid, chosen on held-out
@@ -51,7 +51,7 @@ def compare(
       alig-deepobs compare digits_mlp
       alig-deepobs compare mnist_2c2d -N 2 --seeds 2 --data_dir data
       alig-deepobs compare quadratic_deep --optimizers 'alig[max_lr=0.01],sgd,adam'
-    """
+    """  # noqa: D301 - click looks for the character itself
     from rich.console import Console
 
     from alig_deepobs.cli.progress import Session, check_failures

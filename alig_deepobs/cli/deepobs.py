@@ -13,7 +13,7 @@ import click
 @click.argument("script", type=click.Choice(["plot_results"]))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def deepobs(script: str, arguments: tuple[str, ...]) -> None:
-    r"""Run one of DeepOBS 1.1.2's own scripts, with its own arguments.
+    """Run one of DeepOBS 1.1.2's own scripts, with its own arguments.
 
     plot_results reads a folder of results, those of `run` and `compare` as well as DeepOBS's, and
     writes pictures (PDF) and tables (TeX) into the current folder.
@@ -23,7 +23,7 @@ def deepobs(script: str, arguments: tuple[str, ...]) -> None:
       alig-deepobs deepobs plot_results results --full
       alig-deepobs deepobs plot_results results --plot_performance --baseline_path baselines
       alig-deepobs deepobs plot_results --help
-    """
+    """  # noqa: D301 - click looks for the character itself
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
     from alig_deepobs.tensorflow.scripts import run_script
 

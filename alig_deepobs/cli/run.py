@@ -41,7 +41,7 @@ def run(
     problem_options: dict[str, Any],
     **options: Any,
 ) -> int:
-    r"""Train optimizers on test problems and write their results.
+    """Train optimizers on test problems and write their results.
 
     \b
     Examples:
@@ -50,7 +50,7 @@ def run(
       alig-deepobs run mnist_2c2d --optimizer 'alig[max_lr=0.1]' --optimizer sgd --lr 0.1 -N 5
       alig-deepobs run quadratic_deep --optimizer torch.optim:RAdam[lr=0.01] --seeds 3
       alig-deepobs run quadratic_deep --framework tensorflow --optimizer alig --optimizer adam
-    """
+    """  # noqa: D301 - click looks for the character itself
     from rich.console import Console
 
     from alig_deepobs.cli.progress import Session, check_failures

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 import alig_deepobs
 from alig_deepobs import registry
 
@@ -83,3 +85,11 @@ def test_a_bug_is_one_line_too(call, monkeypatch):
     called = call("list")
     assert called.code == 1
     assert "Error: ZeroDivisionError: division by zero (this is a bug; --debug" in called.err
+
+
+@pytest.mark.parametrize("verb", ["run", "compare", "report"])
+def test_every_example_has_a_line_of_its_own(call, verb):
+    lines = [line.strip() for line in call(verb, "--help").out.splitlines()]
+    examples = [line for line in lines if line.startswith(f"alig-deepobs {verb} ")]
+    assert len(examples) >= 3
+    assert not any(line.count("alig-deepobs") > 1 or "\\b" in line for line in lines)
