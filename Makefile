@@ -24,13 +24,10 @@ test-all:
 	$(MAKE) EXTRAS=$(ALL_EXTRAS) $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n 2
 
-# The rooms at the top of the repository become sub-packages only when they are built, so mypy
-# looks at the built tree.
 check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	rm -rf build && $(BIN)/python setup.py -q build_py 2>/dev/null
-	cd build/lib && $(BIN)/mypy --config-file ../../pyproject.toml -p alig_deepobs
+	$(BIN)/mypy -p alig_deepobs
 	$(BIN)/python -m pytest -q tests/test_doctests.py
 
 format: $(VENV)/.installed-test

@@ -2,14 +2,16 @@
 
 ``runners/``, ``testproblems/``, ``baselines/`` and ``analysis/`` stand at the top of the
 repository, where people look for them, and are installed as sub-packages of ``alig_deepobs``,
-so that nothing called ``runners`` ever lands at the top level of somebody's environment.
+so that nothing called ``runners`` ever lands at the top level of somebody's environment. In a
+checkout, symbolic links show the same tree to tools that only read files.
 """
 
 from setuptools import find_packages, setup
 
 ROOMS = ("runners", "testproblems", "baselines", "analysis")
 
-packages = find_packages(include=["alig_deepobs", "alig_deepobs.*"])
+links = [f"alig_deepobs.{room}*" for room in ROOMS]
+packages = find_packages(include=["alig_deepobs", "alig_deepobs.*"], exclude=links)
 for room in ROOMS:
     packages.append(f"alig_deepobs.{room}")
     packages += [f"alig_deepobs.{room}.{name}" for name in find_packages(room)]

@@ -17,7 +17,7 @@ _HOMES = {
     "StandardRunner": "alig_deepobs.runners",
     "attach_loss": "alig_deepobs.optimizers.loss",
     "l2_projection": "alig_deepobs.optimizers.projection",
-    "register": "alig_deepobs.deepobs_api.register",
+    "register": "alig_deepobs.runners.deepobs.register",
     "reduce_loss": "alig_deepobs.optimizers.loss",
     "register_optimizer": "alig_deepobs.registry",
     "register_testproblem": "alig_deepobs.registry",
@@ -38,12 +38,12 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from alig_deepobs.deepobs_api.register import register
     from alig_deepobs.optimizers.alig import AliG
     from alig_deepobs.optimizers.loss import LossMeter, attach_loss, reduce_loss
     from alig_deepobs.optimizers.projection import L2Ball, l2_projection
     from alig_deepobs.registry import register_optimizer, register_testproblem
     from alig_deepobs.runners import StandardRunner
+    from alig_deepobs.runners.deepobs.register import register
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from alig_deepobs.registry import find_optimizer, find_testproblem
 from alig_deepobs.runners.objective import build_optimizer
 from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
 from alig_deepobs.runners.spec import RunSpec
-from alig_deepobs.runners.tensorflow_request import check_tensorflow
+from alig_deepobs.runners.tensorflow.request import check_tensorflow
 from alig_deepobs.testproblems.checks import find_device
 from alig_deepobs.testproblems.datasets.fetch import require
 from alig_deepobs.testproblems.datasets.sources import SOURCES

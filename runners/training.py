@@ -66,7 +66,7 @@ def execute(
         RunError: the optimizer raised an error while training.
     """
     if spec.framework == "tensorflow":
-        from alig_deepobs.runners.tensorflow import execute_in_tensorflow
+        from alig_deepobs.runners.tensorflow.execute import execute_in_tensorflow
 
         return execute_in_tensorflow(spec, watcher)
     spec = spec.complete(check_optimizer=optimizer_class is None)

@@ -25,7 +25,7 @@ def deepobs(script: str, arguments: tuple[str, ...]) -> None:
       alig-deepobs deepobs plot_results --help
     """  # noqa: D301 - click looks for the character itself
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
-    from alig_deepobs.tensorflow.scripts import run_script
+    from alig_deepobs.runners.tensorflow.scripts import run_script
 
     written = run_script(script, arguments)
     if written:

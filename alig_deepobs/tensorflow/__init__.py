@@ -1,7 +1,7 @@
-"""The TensorFlow half: the released DeepOBS 1.1.2 on TensorFlow 2, and ALI-G for TensorFlow.
+"""ALI-G for TensorFlow: for ``tf.compat.v1`` here, for Keras 3 and ``tf_keras`` in two modules.
 
-Importing this package does not import TensorFlow; using `enable` or `AliG` does. ALI-G for Keras 3
-is in `alig_deepobs.tensorflow.keras`, for ``tf_keras`` in `alig_deepobs.tensorflow.tf_keras`.
+Importing this package does not import TensorFlow; using `AliG` does. `enable`, which makes the
+released DeepOBS 1.1.2 run on TensorFlow 2, lives in `alig_deepobs.runners.tensorflow.compat`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,19 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from alig_deepobs.tensorflow.compat import enable
-
 if TYPE_CHECKING:
+    from alig_deepobs.runners.tensorflow.compat import enable
     from alig_deepobs.tensorflow.alig import AliG
 
 __all__ = ["AliG", "enable"]
 
+_HOMES = {
+    "AliG": "alig_deepobs.tensorflow.alig",
+    "enable": "alig_deepobs.runners.tensorflow.compat",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "AliG":
-        return importlib.import_module("alig_deepobs.tensorflow.alig").AliG
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'alig_deepobs.tensorflow' has no attribute {name!r}")

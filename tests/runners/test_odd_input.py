@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from alig_deepobs import AliG, StandardRunner, registry
-from alig_deepobs.deepobs_api import pytorch_config
-from alig_deepobs.deepobs_api.runners import PTRunner
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import HyperParameter, NeedsLoss, OptimizerEntry
 from alig_deepobs.results import read_result
 from alig_deepobs.runners import RunSpec, Watcher, execute
+from alig_deepobs.runners.deepobs import pytorch_config
+from alig_deepobs.runners.deepobs.runners import PTRunner
 
 LR = {"lr": {"type": float}}
 

@@ -20,9 +20,9 @@ from alig_deepobs.registry import (
 )
 from alig_deepobs.results import read_result
 from alig_deepobs.runners.spec import RunSpec
-from alig_deepobs.runners.tensorflow_request import make_request, optimizer_of
+from alig_deepobs.runners.tensorflow.request import make_request, optimizer_of
+from alig_deepobs.runners.tensorflow.worker import carry_out
 from alig_deepobs.tensorflow import enable
-from alig_deepobs.tensorflow.worker import carry_out
 
 BATCH = 16
 

@@ -8,8 +8,8 @@ from types import ModuleType
 import pytest
 
 from alig_deepobs.errors import UsageError
+from alig_deepobs.runners.tensorflow.runner import Arguments
 from alig_deepobs.tensorflow import enable
-from alig_deepobs.tensorflow._runner import Arguments
 
 INSTALL = 'pip install "alig-deepobs[tensorflow]"'
 

@@ -7,7 +7,11 @@ import doctest, importlib, inspect, json, pkgutil, re, sys
 from pathlib import Path
 
 found = {}
-for package in ("alig_deepobs.tensorflow", "alig_deepobs.testproblems.tensorflow"):
+for package in (
+    "alig_deepobs.tensorflow",
+    "alig_deepobs.runners.tensorflow",
+    "alig_deepobs.testproblems.tensorflow",
+):
     try:
         folder = importlib.import_module(package).__path__
     except ModuleNotFoundError:
@@ -31,7 +35,8 @@ print(json.dumps(found))
 def test_examples_and_docstrings(python):
     printed = python("-c", CODE)
     found = json.loads(printed.splitlines()[-1])
-    for name in ("alig", "keras", "tf_keras", "recording", "_step"):
+    assert "alig_deepobs.runners.tensorflow.recording" in found
+    for name in ("alig", "keras", "tf_keras", "_step"):
         assert f"alig_deepobs.tensorflow.{name}" in found
     for name, (_, failed, silent) in found.items():
         assert not failed, printed

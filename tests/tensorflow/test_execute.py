@@ -10,7 +10,7 @@ from alig_deepobs.errors import RunError, UsageError
 from alig_deepobs.results import Outcome, read_result
 from alig_deepobs.runners import RunSpec, Watcher, execute
 from alig_deepobs.runners.checks import check
-from alig_deepobs.runners.reports import Reports
+from alig_deepobs.runners.tensorflow.reports import Reports
 
 HERE = Path(__file__).parent
 
@@ -270,7 +270,7 @@ def test_package_missing(name, monkeypatch):
 
 
 def test_hyper_parameters_have_their_names_in_tensorflow():
-    from alig_deepobs.runners.tensorflow_request import (
+    from alig_deepobs.runners.tensorflow.request import (
         learning_rate,
         optimizer_of,
         translated_hyperparams,

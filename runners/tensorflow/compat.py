@@ -11,8 +11,9 @@ from types import ModuleType
 from typing import Any, cast
 
 from alig_deepobs.errors import UsageError
-from alig_deepobs.tensorflow import _analyzer, _runner
-from alig_deepobs.tensorflow._alias import TensorFlow1
+from alig_deepobs.runners.tensorflow import analyzer
+from alig_deepobs.runners.tensorflow import runner as deepobs_runner
+from alig_deepobs.runners.tensorflow.alias import TensorFlow1
 from alig_deepobs.tensorflow._install import INSTALL, require
 
 SUPPORTED = "1.1.2"
@@ -71,11 +72,11 @@ def enable(*, command_line: bool | None = None) -> ModuleType:
         quadratic.quadratic_deep.__init__ = _reseeded(quadratic)
         dataset: Any = importlib.import_module("deepobs.tensorflow.datasets.dataset")
         dataset.DataSet.__init__ = _only_in_graphs(dataset.DataSet.__init__, tf)
-        _analyzer.mend(deepobs.analyzer, style)
-        _runner.mend(runner, tf)
+        analyzer.mend(deepobs.analyzer, style)
+        deepobs_runner.mend(runner, tf)
         _replace_tf(tf, alias)
     if command_line is not None:
-        _runner.read_command_line(runner, command_line)
+        deepobs_runner.read_command_line(runner, command_line)
     return cast("ModuleType", deepobs)
 
 
@@ -90,7 +91,7 @@ def _import_deepobs() -> tuple[Any, Any]:
             f"deepobs {version} is installed, not {SUPPORTED}: pip install deepobs=={SUPPORTED}"
         )
     mpl = require("matplotlib")
-    _analyzer.provide_matplotlib2tikz()
+    analyzer.provide_matplotlib2tikz()
     with mpl.rc_context():
         # Its analyzer sets seaborn's style for the whole process when it is imported.
         before = dict(mpl.rcParams)

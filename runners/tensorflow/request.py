@@ -166,7 +166,7 @@ def data_of(problem: ProblemEntry) -> ProblemEntry:
 def make_request(
     spec: RunSpec, problem: ProblemEntry, optimizer: OptimizerEntry, data_dir: str
 ) -> dict[str, Any]:
-    """What `alig_deepobs.tensorflow.worker` needs to know of a run, as plain data.
+    """What `alig_deepobs.runners.tensorflow.worker` needs to know of a run, as plain data.
 
     Args:
         spec: the run, with every default filled in.

@@ -19,9 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from alig_deepobs.deepobs_api import config
-from alig_deepobs.deepobs_api import pytorch_config as torch_config
-from alig_deepobs.deepobs_api.commandline import complete_from_command_line
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import entry_of_class, find_testproblem
 from alig_deepobs.results import (
@@ -32,6 +29,9 @@ from alig_deepobs.results import (
     setting_folder,
     write_result,
 )
+from alig_deepobs.runners.deepobs import config
+from alig_deepobs.runners.deepobs import pytorch_config as torch_config
+from alig_deepobs.runners.deepobs.commandline import complete_from_command_line
 from alig_deepobs.runners.environment import environment
 
 logger = logging.getLogger(__name__)
@@ -292,7 +292,7 @@ class StandardRunner(PTRunner):
         **training_params: Any,
     ) -> dict[str, Any]:
         """Trains with this package's loop; see `PTRunner.training`."""
-        from alig_deepobs.deepobs_api.watchers import watcher_for
+        from alig_deepobs.runners.deepobs.watchers import watcher_for
         from alig_deepobs.runners.spec import RunSpec
         from alig_deepobs.runners.training import own_random_state, train
 

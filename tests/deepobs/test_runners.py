@@ -10,17 +10,21 @@ import pytest
 import torch
 
 from alig_deepobs import AliG
-from alig_deepobs.deepobs_api import pytorch_config
-from alig_deepobs.deepobs_api.runners import LearningRateScheduleRunner, PTRunner, StandardRunner
-from alig_deepobs.deepobs_api.tuner import (
+from alig_deepobs.errors import UsageError
+from alig_deepobs.results import read_result
+from alig_deepobs.runners.deepobs import pytorch_config
+from alig_deepobs.runners.deepobs.runners import (
+    LearningRateScheduleRunner,
+    PTRunner,
+    StandardRunner,
+)
+from alig_deepobs.runners.deepobs.tuner import (
     GridSearch,
     RandomSearch,
     log_uniform,
     rank_settings,
     rerun_setting,
 )
-from alig_deepobs.errors import UsageError
-from alig_deepobs.results import read_result
 
 LR = {"lr": {"type": float}}
 QUICK = {"testproblem": "digits_logreg", "num_epochs": 1}

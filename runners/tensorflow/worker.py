@@ -1,4 +1,4 @@
-"""Carries out one run with DeepOBS's own runner: ``python -m alig_deepobs.tensorflow.worker``.
+"""Carries out a run with DeepOBS's own runner, as a program of its own.
 
 A process of its own, so that nothing of TensorFlow gets into the one that asked for the run. It
 reads the request, one JSON object, from its input, and writes what happens to its output, one JSON
@@ -53,7 +53,7 @@ def carry_out(request: dict[str, Any], report: Report) -> dict[str, Any]:
     """Carries out a run.
 
     Args:
-        request: what to run; see `alig_deepobs.runners.tensorflow_request`.
+        request: what to run; see `alig_deepobs.runners.tensorflow.request`.
         report: hears of the progress.
 
     Returns:
@@ -62,10 +62,10 @@ def carry_out(request: dict[str, Any], report: Report) -> dict[str, Any]:
     Raises:
         UsageError: the request makes no sense.
     """
-    from alig_deepobs.tensorflow import enable
+    from alig_deepobs.runners.tensorflow.compat import enable
 
     deepobs: Any = enable()
-    from alig_deepobs.tensorflow.recording import Diverged, Recorder, tf
+    from alig_deepobs.runners.tensorflow.recording import Diverged, Recorder, tf
 
     optimizer_class = load_object(request["optimizer_factory"])
     if not (isinstance(optimizer_class, type) and hasattr(optimizer_class, "minimize")):

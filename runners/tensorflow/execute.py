@@ -1,6 +1,6 @@
 """Runs in TensorFlow: DeepOBS 1.1.2's own runner and problem, in a process of its own.
 
-The process (`alig_deepobs.tensorflow.worker`) reports what happens while it happens, so an
+The process (`alig_deepobs.runners.tensorflow.worker`) reports what happens while it happens, so an
 interrupted run has everything up to then, and the record is the same as that of a run in PyTorch.
 """
 
@@ -21,9 +21,9 @@ from alig_deepobs.errors import RunError, UsageError
 from alig_deepobs.registry import OptimizerEntry, ProblemEntry, find_testproblem
 from alig_deepobs.results import Outcome, RunResult
 from alig_deepobs.runners.environment import host
-from alig_deepobs.runners.reports import Reports
 from alig_deepobs.runners.spec import RunSpec
-from alig_deepobs.runners.tensorflow_request import (
+from alig_deepobs.runners.tensorflow.reports import Reports
+from alig_deepobs.runners.tensorflow.request import (
     check_tensorflow,
     data_of,
     make_request,
@@ -110,7 +110,7 @@ def _start(request: dict[str, Any], device: str | None, errors: Any) -> subproce
     if gpu is not None:
         variables["CUDA_VISIBLE_DEVICES"] = gpu
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "alig_deepobs.tensorflow.worker"],
+        [sys.executable, "-P", "-m", "alig_deepobs.runners.tensorflow.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from alig_deepobs import registry
-from alig_deepobs.deepobs_api import config
-from alig_deepobs.deepobs_api import pytorch_config as torch_config
+from alig_deepobs.runners.deepobs import config
+from alig_deepobs.runners.deepobs import pytorch_config as torch_config
 
 
 class _Loader:

@@ -25,17 +25,17 @@ from typing import Any
 
 from alig_deepobs import registry
 from alig_deepobs.errors import UsageError
-from alig_deepobs.tensorflow.compat import SUPPORTED, enable
+from alig_deepobs.runners.tensorflow.compat import SUPPORTED, enable
 
 logger = logging.getLogger(__name__)
 
 PROVIDED = {
-    "deepobs.config": "alig_deepobs.deepobs_api.config",
-    "deepobs.tuner": "alig_deepobs.deepobs_api.tuner",
-    "deepobs.tuner.tuner_utils": "alig_deepobs.deepobs_api.tuner",
-    "deepobs.pytorch.config": "alig_deepobs.deepobs_api.pytorch_config",
-    "deepobs.pytorch.datasets": "alig_deepobs.deepobs_api.datasets",
-    "deepobs.pytorch.runners": "alig_deepobs.deepobs_api.runners",
+    "deepobs.config": "alig_deepobs.runners.deepobs.config",
+    "deepobs.tuner": "alig_deepobs.runners.deepobs.tuner",
+    "deepobs.tuner.tuner_utils": "alig_deepobs.runners.deepobs.tuner",
+    "deepobs.pytorch.config": "alig_deepobs.runners.deepobs.pytorch_config",
+    "deepobs.pytorch.datasets": "alig_deepobs.runners.deepobs.datasets",
+    "deepobs.pytorch.runners": "alig_deepobs.runners.deepobs.runners",
     "deepobs.pytorch.testproblems": "alig_deepobs.testproblems",
     "deepobs.pytorch.testproblems.testproblem": "alig_deepobs.testproblems.base",
 }
@@ -78,7 +78,7 @@ def _register_pytorch(split: str | None) -> None:
         return
     _provide()
     if split is not None:
-        importlib.import_module("alig_deepobs.deepobs_api.pytorch_config").set_split(split)
+        importlib.import_module("alig_deepobs.runners.deepobs.pytorch_config").set_split(split)
 
 
 def _tensorflow_is_installed() -> bool:
@@ -170,7 +170,7 @@ def _add_to_beta() -> None:
     """Adds to an installed 1.2 beta the problems that it lacks, with defaults and names."""
     config: Any = importlib.import_module("deepobs.config")
     theirs: Any = importlib.import_module("deepobs.pytorch.testproblems")
-    from alig_deepobs.deepobs_api import config as ours
+    from alig_deepobs.runners.deepobs import config as ours
 
     for entry in registry.testproblems().values():
         if hasattr(theirs, entry.name):

@@ -10,7 +10,7 @@ from alig_deepobs.runners.watch import Evaluation, Watcher
 
 
 class Reports:
-    """Takes the reports of `alig_deepobs.tensorflow.worker`, fills the result and tells a watcher.
+    """Takes the reports of the process (`worker`), fills the result and tells a watcher.
 
     Args:
         result: the result, which grows.

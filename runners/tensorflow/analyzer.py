@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alig_deepobs.tensorflow import _analyzer_input
+from alig_deepobs.runners.tensorflow import analyzer_input
 
 
 class Frame(pd.DataFrame):
@@ -71,7 +71,7 @@ def mend(analyzer: Any, style: Any) -> None:
     utils.get_tikz_code = picture_as_tex
     utils.tikz_save = save_picture
     utils.rescale_ax = _for_any_lengths(utils.rescale_ax)
-    _analyzer_input.mend(utils)
+    analyzer_input.mend(utils)
     for name in ("plot_lr_sensitivity", "plot_performance"):
         setattr(analyzer.analyze, name, _in_style(getattr(analyzer.analyze, name), style))
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from alig_deepobs.deepobs_api.register import register
+from alig_deepobs.runners.deepobs.register import register
 
 __all__ = ["register"]

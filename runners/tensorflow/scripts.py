@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alig_deepobs.errors import UsageError, unknown_name
-from alig_deepobs.tensorflow.compat import enable
+from alig_deepobs.runners.tensorflow.compat import enable
 
 # Not its estimate_runtime: that compares a run in its own process with a process that is started
 # for the run, so it mostly measures how long it takes to import TensorFlow.
