@@ -18,6 +18,7 @@ from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.startup import skip_compiler
 from alig_deepobs.runners.training import execute
 
 
@@ -186,6 +187,7 @@ def _start(events: SimpleQueue[Any], threads: int, parent: int) -> None:
     """Prepares a worker process."""
     global _events
     _events = events
+    skip_compiler()
     torch.set_num_threads(threads)
     # Ctrl-C reaches all processes of a terminal; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,7 +20,9 @@ from alig_deepobs.registry import find_testproblem
 from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, Run, RunResult
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.executors import InProcess, Processes
-from alig_deepobs.runners.study import CellOutcome, Study
+from alig_deepobs.runners.startup import skip_compiler
+from alig_deepobs.runners.store import Store
+from alig_deepobs.runners.study import Cell, CellOutcome, Study
 from alig_deepobs.settings import Setting
 
 PLAIN_INTERVAL = 15.0
@@ -102,26 +105,39 @@ class Display:
 
 
 def carry_out(
-    study: Study, output_dir: str, jobs: int, dry_run: bool, print_steps: bool = False
+    cells: Sequence[Cell],
+    *,
+    output_dir: str | None,
+    jobs: int,
+    force: bool,
+    dry_run: bool,
+    print_steps: bool = False,
 ) -> tuple[list[CellOutcome], Display] | None:
     """Carries a study out in front of the user, or only shows its plan.
 
     Args:
-        study: the study.
-        output_dir: the folder of its results, as the user wrote it.
+        cells: the plan.
+        output_dir: the folder of the results, as the user wrote it; None: write none.
         jobs: runs at the same time.
+        force: run again what is in the folder.
         dry_run: whether to show the plan only.
         print_steps: print every logged mini-batch loss.
 
     Returns:
         What came of each cell, and the display; None for a dry run.
+
+    Raises:
+        UsageError, DataError, ResultError: something is wrong with the plan.
+        KeyboardInterrupt: the user ended it; what was measured is written.
     """
+    skip_compiler()
+    store = None if output_dir is None else Store(Path(output_dir))
+    study = Study(cells, store, force=force, check_data=not dry_run)
     if dry_run:
         click.echo(plan_text(study, jobs))
         return None
     executor = Processes(jobs) if jobs > 1 else InProcess()
-    where = output_dir if study.store is not None else ""
-    display = Display(Console(), where, print_steps)
+    display = Display(Console(), output_dir or "", print_steps)
     try:
         with ending_signals(), display.shown():
             return study.carry_out(executor, display), display
