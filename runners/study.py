@@ -11,19 +11,21 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.executors import Executor, InProcess
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.selection import Rule
 from alig_deepobs.runners.store import Store
+
+if TYPE_CHECKING:
+    from alig_deepobs.runners.executors import Executor
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ class Study:
         force: run again what is in the store; the new result takes the place of the old.
         check_data: False for a plan that is only to be looked at; data is then neither looked for
             nor downloaded, and no run is recognized in the store.
+        own_process: whether nothing else happens in this process, which may then start quicker
+            (`alig_deepobs.runners.startup`).
 
     Raises:
         UsageError: a run makes no sense.
@@ -136,6 +140,7 @@ class Study:
         *,
         force: bool = False,
         check_data: bool = True,
+        own_process: bool = False,
     ) -> None:
         self.cells = list(cells)
         self.store = store
@@ -151,8 +156,25 @@ class Study:
             reported = self._tasks(number, 1, cell.reported(0), check_data)
             self.first += tuning or reported
             self.later[number] = reported if tuning else []
-        if store is not None and check_data:
-            store.check()
+        missing = self._missing_settings()
+        if missing:
+            from alig_deepobs.runners.checks import check  # with torch, which takes a while
+            from alig_deepobs.runners.startup import skip_compiler
+
+            if own_process:
+                skip_compiler()
+            for run in missing:
+                check(run, check_data=check_data)
+            if store is not None and check_data:
+                store.check()
+
+    def _missing_settings(self) -> list[ResolvedRun]:
+        """The settings that are not in the store with all their seeds, as one run each."""
+        by_setting: dict[str, ResolvedRun] = {}
+        for run in self.runs:
+            if run.setting() not in by_setting and self._in_store(run) is None:
+                by_setting[run.setting()] = run
+        return list(by_setting.values())
 
     @property
     def runs(self) -> list[ResolvedRun]:
@@ -182,12 +204,13 @@ class Study:
         return count
 
     def carry_out(
-        self, executor: Executor | None = None, progress: Progress | None = None
+        self, start: Callable[[], Executor] | None = None, progress: Progress | None = None
     ) -> list[CellOutcome]:
         """Runs what is missing.
 
         Args:
-            executor: None: one run after the other, in this process.
+            start: starts an executor (`local`), if there is anything to run; None: one run after
+                the other, in this process.
             progress: hears how far it is.
 
         Returns:
@@ -196,16 +219,17 @@ class Study:
         Raises:
             KeyboardInterrupt: the study was interrupted; what was measured is written.
         """
-        executor, progress = executor or InProcess(), progress or Silent()
+        progress = progress or Silent()
         progress.planned(len(self.runs), self.found())
         self.outcomes = [CellOutcome(cell) for cell in self.cells]
         waiting = list(self.first)
         heapq.heapify(waiting)
         elsewhere: list[_Task] = []  # another process is at work on these
         under_way: dict[Future[RunResult], tuple[_Task, ExitStack]] = {}
+        executor: Executor | None = None
         try:
             while waiting or elsewhere or under_way:
-                while waiting and len(under_way) < executor.width:
+                while waiting and (executor is None or len(under_way) < executor.width):
                     task = heapq.heappop(waiting)
                     claim = ExitStack()
                     result = self._in_store(task.run)
@@ -218,6 +242,7 @@ class Study:
                         claim.close()
                         self._push(waiting, self._take(task, result))
                         continue
+                    executor = executor or (start or local())()
                     future = executor.submit(task.run, progress.callback(task.run))
                     under_way[future] = (task, claim)
                 if under_way:
@@ -232,11 +257,15 @@ class Study:
                 self._push(waiting, elsewhere)
                 elsewhere = []
         except KeyboardInterrupt:
-            executor.interrupt()
+            if executor is not None:
+                executor.interrupt()
             for future, (task, claim) in under_way.items():
                 with claim:
                     self._write(task.run, future.result(timeout=60), progress, ended=False)
             raise
+        finally:
+            if executor is not None:
+                executor.close()
         return self.outcomes
 
     def _tasks(
@@ -288,6 +317,21 @@ class Study:
     def _push(heap: list[_Task], tasks: Sequence[_Task]) -> None:
         for task in tasks:
             heapq.heappush(heap, task)
+
+
+def local(jobs: int = 1) -> Callable[[], Executor]:
+    """Starts an executor on this machine.
+
+    Args:
+        jobs: runs at the same time; 1: in this process, more: in processes of their own.
+    """
+
+    def start() -> Executor:
+        from alig_deepobs.runners.executors import InProcess, Processes  # with torch
+
+        return Processes(jobs) if jobs > 1 else InProcess()
+
+    return start
 
 
 def estimated_seconds(runs: Sequence[ResolvedRun]) -> tuple[float, int]:

@@ -19,10 +19,8 @@ from alig_deepobs.errors import RunError
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, Run, RunResult
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.executors import InProcess, Processes
-from alig_deepobs.runners.startup import skip_compiler
 from alig_deepobs.runners.store import Store
-from alig_deepobs.runners.study import Cell, CellOutcome, Study
+from alig_deepobs.runners.study import Cell, CellOutcome, Study, local
 from alig_deepobs.settings import Setting
 
 PLAIN_INTERVAL = 15.0
@@ -130,19 +128,14 @@ def carry_out(
         UsageError, DataError, ResultError: something is wrong with the plan.
         KeyboardInterrupt: the user ended it; what was measured is written.
     """
-    skip_compiler()
     store = None if output_dir is None else Store(Path(output_dir))
-    study = Study(cells, store, force=force, check_data=not dry_run)
+    study = Study(cells, store, force=force, check_data=not dry_run, own_process=True)
     if dry_run:
         click.echo(plan_text(study, jobs))
         return None
-    executor = Processes(jobs) if jobs > 1 else InProcess()
     display = Display(Console(), output_dir or "", print_steps)
-    try:
-        with ending_signals(), display.shown():
-            return study.carry_out(executor, display), display
-    finally:
-        executor.close()
+    with ending_signals(), display.shown():
+        return study.carry_out(local(jobs), display), display
 
 
 @contextmanager
