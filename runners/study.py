@@ -292,7 +292,8 @@ class Study:
     def _write(
         self, run: ResolvedRun, result: RunResult, progress: Progress, ended: bool = True
     ) -> RunResult:
-        if self.store is not None:
+        nothing = result.outcome is Outcome.INTERRUPTED and not result.test_losses
+        if self.store is not None and not nothing:
             self.store.write(result)
         progress.ended(run, result)
         if ended and result.outcome is Outcome.INTERRUPTED:
