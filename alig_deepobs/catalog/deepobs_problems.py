@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alig_deepobs.registry import ProblemEntry
+from alig_deepobs.entries import ProblemEntry
 
 DEEPOBS = "Schneider, Balles, Hennig: DeepOBS, ICLR 2019"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alig_deepobs.catalog.baselines import ALIG
-from alig_deepobs.registry import HyperParameter, ProblemEntry
+from alig_deepobs.entries import HyperParameter, ProblemEntry
 
 _OPTIONS = {
     "corpus": HyperParameter(str, "snli", "pairs of sentences", choices=("snli", "snli_mini")),

@@ -12,17 +12,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems.datasets.base import DataSet, content_digest, held_out
 from alig_deepobs.testproblems.datasets.examine import warn_unofficial
 from alig_deepobs.testproblems.datasets.fetch import how_to_get, require, stamps_of
 from alig_deepobs.testproblems.datasets.paper_split import paper_held_out
 from alig_deepobs.testproblems.datasets.records import (
     Records,
-    check_labels,
     join,
     parse,
     read_file,
+    read_mat,
 )
 from alig_deepobs.testproblems.datasets.sources import SVHN, SVHN_EXTRA, RemoteFile
 from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, colour_twin
@@ -170,40 +169,3 @@ def _read_part(file: RemoteFile, path: Path, hint: str) -> tuple[Records, bool]:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
     return records, digest.hexdigest() == file.sha256
-
-
-def read_mat(path: Path, hint: str) -> Records:
-    """Reads an official ``.mat`` file; label 10, the digit zero, becomes 0.
-
-    Raises:
-        DataError: the file is missing, truncated, corrupt or holds something else.
-    """
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(path, variable_names=("X", "y"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; {hint}") from None
-    except Exception as error:  # SciPy raises whatever a broken file makes it stumble over
-        reason = str(error).partition("\n")[0]
-        raise DataError(
-            f"{path}: truncated or corrupt; expected a MATLAB 5 file ({reason}); {hint}"
-        ) from error
-    images, labels = content.get("X"), content.get("y")
-    if images is None or labels is None:
-        raise DataError(f"{path}: expected the variables X (images) and y (labels); {hint}")
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[:3] != (32, 32, 3):
-        raise DataError(
-            f"{path}: X has type {images.dtype} and shape {images.shape}; expected uint8 and "
-            f"(32, 32, 3, images); {hint}"
-        )
-    count = images.shape[3]
-    if labels.size != count or count == 0 or labels.dtype.kind not in "ui":
-        raise DataError(
-            f"{path}: {labels.size} labels of type {labels.dtype} for {count} images; expected "
-            f"one integer label per image, and at least one image; {hint}"
-        )
-    digits = labels.astype(np.int64).reshape(-1)
-    digits[digits == 10] = 0
-    check_labels(digits, 10, str(path), hint)
-    return np.ascontiguousarray(images.transpose(3, 2, 0, 1)), digits
