@@ -17,6 +17,7 @@ DNC_PROBLEMS = (
         metric="loss",
         interpolates=True,
         has_validation=False,
+        reshuffles=True,
         options={
             "hidden_dim": HyperParameter(int, 64, "units of the recurrent network"),
             "memory_slots": HyperParameter(int, 16, "rows of the memory"),

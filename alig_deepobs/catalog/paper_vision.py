@@ -30,6 +30,7 @@ def _paper(
         weight_decay=weight_decay,
         interpolates=interpolates,
         default_split="validation",
+        reshuffles=True,
         options=options,
         optimizer_defaults={"alig": alig},
         citation=ALIG,

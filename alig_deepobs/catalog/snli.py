@@ -31,6 +31,7 @@ SNLI_PROBLEMS = tuple(
         num_epochs=20,
         interpolates=True,
         default_split="validation",
+        reshuffles=True,
         options=_OPTIONS,
         optimizer_defaults={"alig": {"max_lr": 1.0, "momentum": 0.0}},
         tensorflow_factory=f"alig_deepobs.testproblems.tensorflow.snli_bilstm:{name}",
