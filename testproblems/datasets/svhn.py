@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from alig_deepobs.testproblems.datasets.base import DataSet, content_digest, held_out
 from alig_deepobs.testproblems.datasets.examine import warn_unofficial
-from alig_deepobs.testproblems.datasets.fetch import how_to_get, require, stamps_of
+from alig_deepobs.testproblems.datasets.fetch import Stamps, how_to_get, require, stamps_of
 from alig_deepobs.testproblems.datasets.paper_split import paper_held_out
 from alig_deepobs.testproblems.datasets.records import (
     Records,
@@ -23,7 +23,13 @@ from alig_deepobs.testproblems.datasets.records import (
     read_file,
     read_mat,
 )
-from alig_deepobs.testproblems.datasets.sources import SVHN, SVHN_EXTRA, RemoteFile
+from alig_deepobs.testproblems.datasets.sources import (
+    SVHN,
+    SVHN_EXTRA,
+    DataSource,
+    RemoteFile,
+    label_of,
+)
 from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, colour_twin
 
 # DeepOBS's converter stops after five files of 12,800 of the 73,257 training images.
@@ -60,36 +66,30 @@ def svhn(
     if synthetic:
         return colour_twin(SVHN, classes=10, sizes=twin_sizes)
     paths = require(SVHN, data_dir, offline)
-    stamps = tuple(stamps_of(file, path) for file, path in zip(SVHN.files, paths, strict=True))
     hint = how_to_get(SVHN, data_dir)
-    data, verified = _read(tuple(paths), stamps, hint, train_size)
-    if not verified:
-        warn_unofficial(paths[0].parent, "SVHN")
+    data = _read(tuple(paths), stamps_of(SVHN, paths), hint, train_size)
+    if data.source == "unverified":
+        warn_unofficial(paths[0].parent, SVHN.label)
     return data
 
 
 @lru_cache(maxsize=2)
-def _read(
-    paths: tuple[Path, ...],
-    stamps: tuple[tuple[tuple[int, int], ...], ...],
-    hint: str,
-    train_size: int | None,
-) -> tuple[DataSet, bool]:
+def _read(paths: tuple[Path, ...], stamps: Stamps, hint: str, train_size: int | None) -> DataSet:
     (train, train_good), (test, test_good) = (
         _read_part(file, path, hint) for file, path in zip(SVHN.files, paths, strict=True)
     )
-    verified = train_good and test_good
+    origin: DataSource = "official" if train_good and test_good else "unverified"
     arrays = [x[:train_size] for x in train] + list(test)
     tensors = [torch.from_numpy(np.ascontiguousarray(x)) for x in arrays]
-    data = DataSet(
+    return DataSet(
         name=SVHN.name,
-        label=SVHN.label if verified else f"{SVHN.label} (unverified files)",
+        label=label_of(SVHN.label, origin),
         version=content_digest(arrays),
+        source=origin,
         parts={"train": (tensors[0], tensors[1]), "test": (tensors[2], tensors[3])},
         train_eval_size=TRAIN_EVAL_SIZE,
         held_out=held_out(len(tensors[0]), VALID_SIZE, TRAIN_SIZE),
     )
-    return data, verified
 
 
 def svhn_extra(
@@ -118,36 +118,32 @@ def svhn_extra(
         data = colour_twin(SVHN_EXTRA, classes=10, scale=255.0, sizes=twin_sizes)
         return replace(data, held_out=_paper_held_out(data.size("train")))
     paths = require(SVHN_EXTRA, data_dir, offline)
-    stamps = tuple(
-        stamps_of(file, path) for file, path in zip(SVHN_EXTRA.files, paths, strict=True)
-    )
-    data, verified = _read_with_extra(tuple(paths), stamps, how_to_get(SVHN_EXTRA, data_dir))
-    if not verified:
+    hint = how_to_get(SVHN_EXTRA, data_dir)
+    data = _read_with_extra(tuple(paths), stamps_of(SVHN_EXTRA, paths), hint)
+    if data.source == "unverified":
         warn_unofficial(paths[-1].parent, SVHN_EXTRA.label)
     return data
 
 
 @lru_cache(maxsize=1)
-def _read_with_extra(
-    paths: tuple[Path, ...], stamps: tuple[tuple[tuple[int, int], ...], ...], hint: str
-) -> tuple[DataSet, bool]:
+def _read_with_extra(paths: tuple[Path, ...], stamps: Stamps, hint: str) -> DataSet:
     parts = [
         _read_part(file, path, hint) for file, path in zip(SVHN_EXTRA.files, paths, strict=True)
     ]
-    verified = all(good for _, good in parts)
+    origin: DataSource = "official" if all(good for _, good in parts) else "unverified"
     train, test, extra = (records for records, _ in parts)
     arrays: list[NDArray[Any]] = [*join([train, extra]), *test]
     tensors = [torch.from_numpy(x) for x in arrays]
-    data = DataSet(
+    return DataSet(
         name=SVHN_EXTRA.name,
-        label=SVHN_EXTRA.label if verified else f"{SVHN_EXTRA.label} (unverified files)",
+        label=label_of(SVHN_EXTRA.label, origin),
         version=content_digest(arrays),
+        source=origin,
         parts={"train": (tensors[0], tensors[1]), "test": (tensors[2], tensors[3])},
         scale=255.0,
         train_eval_size=TRAIN_EVAL_SIZE,
         held_out=_paper_held_out(len(train[1])),  # none of the extra images
     )
-    return data, verified
 
 
 def _paper_held_out(size: int) -> torch.Tensor:

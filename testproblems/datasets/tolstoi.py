@@ -13,9 +13,9 @@ import torch
 from alig_deepobs.errors import DataError
 from alig_deepobs.seeds import derive_seed
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet, content_digest
-from alig_deepobs.testproblems.datasets.fetch import how_to_get, require, stamps_of
+from alig_deepobs.testproblems.datasets.fetch import Stamps, how_to_get, require, stamps_of
 from alig_deepobs.testproblems.datasets.records import read_file
-from alig_deepobs.testproblems.datasets.sources import TOLSTOI
+from alig_deepobs.testproblems.datasets.sources import TOLSTOI, DataSource, label_of
 from alig_deepobs.testproblems.datasets.tolstoi_files import VOCABULARY, Ids, read_ids, tokenize
 
 logger = logging.getLogger(__name__)
@@ -42,37 +42,35 @@ def tolstoi(
         DataError: a file is missing or broken.
     """
     if synthetic:
-        return _data_set("Tolstoi (synthetic twin)", *_synthetic_text())
-    (path,) = require(TOLSTOI, data_dir, offline)
-    hint = how_to_get(TOLSTOI, data_dir)
-    data, verified = _read(path, stamps_of(TOLSTOI.files[0], path), hint)
-    if not verified:
-        logger.warning("%s is not the official text of Tolstoi", path)
+        return _data_set("synthetic", *_synthetic_text())
+    paths = require(TOLSTOI, data_dir, offline)
+    data = _read(paths[0], stamps_of(TOLSTOI, paths), how_to_get(TOLSTOI, data_dir))
+    if data.source == "unverified":
+        logger.warning("%s is not the official text of Tolstoi", paths[0])
     return data
 
 
 @lru_cache(maxsize=2)
-def _read(path: Path, stamps: tuple[tuple[int, int], ...], hint: str) -> tuple[DataSet, bool]:
-    # Cached, with the times of last change in the key, as the images are.
+def _read(path: Path, stamps: Stamps, hint: str) -> DataSet:
+    # Cached, with the stamps in the key, as the images are.
     file = TOLSTOI.files[0]
     if path.is_dir():
         files = [path / part.name for part in file.parts]
         contents = [read_file(part, hint) for part in files]
         train, test = (read_ids(part, hint) for part in files)
         digests = [hashlib.sha256(content).hexdigest() for content in contents]
-        verified = digests == [part.sha256 for part in file.parts]
+        official = digests == [part.sha256 for part in file.parts]
     else:
         content = read_file(path, hint)
         train, test = tokenize(content, str(path), hint)
-        verified = hashlib.sha256(content).hexdigest() == file.sha256
-    label = TOLSTOI.label if verified else f"{TOLSTOI.label} (unverified files)"
+        official = hashlib.sha256(content).hexdigest() == file.sha256
     for name, ids in (("training", train), ("test", test)):
         if len(ids) <= STEPS:
             raise DataError(
                 f"{path}: {len(ids)} characters in the {name} text; expected more than {STEPS}; "
                 f"{hint}"
             )
-    return _data_set(label, train, test), verified
+    return _data_set("official" if official else "unverified", train, test)
 
 
 def _synthetic_text() -> tuple[Ids, Ids]:
@@ -82,13 +80,14 @@ def _synthetic_text() -> tuple[Ids, Ids]:
     return walk[:75_001], walk[75_001:]
 
 
-def _data_set(label: str, train: Ids, test: Ids) -> DataSet:
+def _data_set(source: DataSource, train: Ids, test: Ids) -> DataSet:
     parts = {"train": _pieces(train), "test": _pieces(test)}
     size = len(parts["train"][0])
     return DataSet(
         name=TOLSTOI.name,
-        label=label,
+        label=label_of(TOLSTOI.label, source),
         version=content_digest((train, test)),
+        source=source,
         parts=parts,
         # DeepOBS asks for more than there is, so it evaluates on the whole training text.
         train_eval_size=None,

@@ -99,6 +99,7 @@ def test_text_and_arrays_are_the_same_data(data_dir, tmp_path):
     path.write_bytes(book(65_400).encode("utf-8-sig"))
     data = tolstoi(data_dir=str(data_dir))
     assert data.label == "Tolstoi (unverified files)"
+    assert data.source == "unverified"
     folder = tmp_path / "arrays"
     folder.mkdir()
     for name, ids in zip(("train", "test"), tokenize(path.read_bytes(), "", ""), strict=True):
