@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from alig_deepobs.testproblems.datasets.base import DataSet, content_digest
+from alig_deepobs.testproblems.datasets.sources import DataSource, label_of
 
 TEST_SIZE = 352  # 11 mini-batches of 32
 VALID_SIZE = 256
@@ -33,10 +34,12 @@ def digits(*, synthetic: bool = False) -> DataSet:
         for name, part in (("train", train), ("test", test))
     }
     size = len(parts["train"][0])
+    source: DataSource = "synthetic" if synthetic else "bundled"
     return DataSet(
         name="digits",
-        label="Digits (synthetic twin)" if synthetic else "Digits (scikit-learn)",
+        label=label_of("Digits" if synthetic else "Digits (scikit-learn)", source),
         version=content_digest(x.numpy() for part in parts.values() for x in part),
+        source=source,
         parts=parts,
         scale=16.0,
         held_out=torch.arange(size - valid_size, size),
