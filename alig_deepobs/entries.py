@@ -209,6 +209,7 @@ class ProblemEntry:
     interpolates: bool | None = None
     has_validation: bool = True
     default_split: Literal["full", "validation"] = "full"
+    reshuffles: bool = False
     options: Mapping[str, HyperParameter] = field(default_factory=dict)
     optimizer_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     framework: str = "pytorch"

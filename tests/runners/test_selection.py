@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from alig_deepobs.errors import ResultError, UsageError
-from alig_deepobs.results import RunResult, read_result, write_result
+from alig_deepobs.results import read_result, write_result
+from alig_deepobs.run import RunResult
 from alig_deepobs.runners import RunSpec, execute
 from alig_deepobs.runners.selection import select
 from alig_deepobs.runners.weights import load_weights

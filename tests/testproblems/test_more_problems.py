@@ -9,7 +9,7 @@ import torch
 import alig_deepobs.testproblems as testproblems
 from alig_deepobs import registry
 from alig_deepobs.errors import UsageError
-from alig_deepobs.results import Outcome
+from alig_deepobs.run import Outcome
 from alig_deepobs.runners import RunSpec, execute
 
 # Name -> a mini-batch size that is quick enough on a CPU, and seconds of an epoch on one core.

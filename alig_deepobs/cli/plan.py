@@ -1,0 +1,67 @@
+"""The plan of a study as text, with its cost, before anything is run."""
+
+from __future__ import annotations
+
+from alig_deepobs.runners.study import Study, estimated_seconds
+
+
+def plan_text(study: Study, jobs: int = 1) -> str:
+    """The runs of a study with their estimated time.
+
+    Args:
+        study: the study.
+        jobs: runs at the same time.
+    """
+    rows = [("problem", "optimizer", "tuning runs", "runs", "epochs", "time")]
+    for cell in study.cells:
+        tuning, reported = cell.tuning, cell.reported(0)
+        runs = study.runs_of(cell)
+        seconds, unknown = estimated_seconds(runs)
+        rows.append(
+            (
+                runs[0].testproblem,
+                runs[0].optimizer,
+                str(len(tuning)),
+                str(len(reported)),
+                f"{sum(run.num_epochs for run in runs):,}",
+                "?" if unknown else duration(seconds),
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    found = study.found()
+    seconds, unknown = estimated_seconds(study.runs)
+    epochs = sum(run.num_epochs for run in study.runs)
+    text = f"{len(study.runs)} runs, {epochs:,} epochs: about {duration(seconds)} on one CPU core"
+    if unknown:
+        text += f", and {unknown} runs of problems whose time is not known"
+    if jobs > 1:
+        text += f"; about {duration(seconds / jobs)} with {jobs} jobs"
+    lines += ["", text]
+    if found:
+        lines.append(f"{found} of the runs are there already and are not run again")
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the two units that matter.
+
+    Example:
+        >>> duration(0.4), duration(75), duration(7300), duration(200_000)
+        ('0.4 s', '1 min 15 s', '2 h 1 min', '2 d 7 h')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+    parts: list[str] = []
+    for name, size in units:
+        count, whole = divmod(whole, size)
+        if count or parts:
+            parts.append(f"{count} {name}")
+        if len(parts) == 2:
+            break
+    return " ".join(part for part in parts if not part.startswith("0 "))
