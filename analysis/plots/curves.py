@@ -13,7 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import LineStyleType
 
 from alig_deepobs.analysis.curves import Panel, band, overview_panels, panels, zoom_range
-from alig_deepobs.analysis.groups import Group, group_runs, seeds_text
+from alig_deepobs.analysis.formats import seeds_text
+from alig_deepobs.analysis.groups import Group, group_runs
 from alig_deepobs.analysis.plots.lines import Line, draw_line, series_id
 from alig_deepobs.analysis.plots.style import (
     PAGE_INCHES,

@@ -6,15 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import pandas as pd
-
-from alig_deepobs.analysis.frames import params_text
+from alig_deepobs.analysis.formats import MISSING, format_interval, params_text
 from alig_deepobs.analysis.groups import Group, group_runs
-from alig_deepobs.analysis.leaderboard import Row, leaderboard
+from alig_deepobs.analysis.leaderboard import leaderboard
 from alig_deepobs.analysis.report.sections import Section
-from alig_deepobs.analysis.statistics import median_epoch
+from alig_deepobs.analysis.standings import Standing
 from alig_deepobs.analysis.table import Column, Table
-from alig_deepobs.analysis.tables import format_interval
 from alig_deepobs.baselines import (
     about_published,
     measured_results,
@@ -43,7 +40,7 @@ class Baseline:
 
     kind: str
     origin: str
-    row: Row
+    row: Standing
     group: Group
     comparable: bool
     caveats: tuple[str, ...]
@@ -91,41 +88,48 @@ def published_groups(section: Section, wanted: Sequence[str]) -> dict[str, Group
     return {group.label: group for group in found}
 
 
-def baseline_table(section: Section, wanted: Sequence[str]) -> Table | None:
+def baseline_table(section: Section, wanted: Sequence[str]) -> Table[Baseline] | None:
     """The baselines as a table; None where they are not wanted or there are none."""
     found = find_baselines(section, wanted)
     if not found:
         return None
-    percent = section.entry.metric == "accuracy"
-    cells, records = [], []
-    for baseline in found:
-        row = baseline.row
-        mean = row.headline
-        reached = "–" if row.n_reached is None else f"{row.n_reached} of {row.n_seeds}"
-        cells.append([
-            row.label, baseline.origin, row.setting, format_interval(mean, percent),
-            str(row.n_seeds), reached,
-        ])  # fmt: skip
-        records.append({
-            "testproblem": section.entry.name, "optimizer": row.label, "origin": baseline.origin,
-            "setting": row.setting, "metric": section.board.metric, "mean": mean.mean,
-            "low": mean.low, "high": mean.high, "n_seeds": row.n_seeds,
-            "num_epochs": baseline.group.runs[0].num_epochs, "comparable": baseline.comparable,
-            "reached_target": row.n_reached,
-        })  # fmt: skip
     notes = list(dict.fromkeys(caveat for baseline in found for caveat in baseline.caveats))
     if any(baseline.kind == "deepobs" for baseline in found):
         about = about_published()
         notes.append(f"DeepOBS: {about['source']}; {about['licence']}")
-    titles = ("Optimizer", "Origin", "Setting", section.board.metric.capitalize(), "Seeds",
-              "Reached target")  # fmt: skip
+    columns: list[Column[Baseline]] = [
+        Column("optimizer", value=lambda found: found.row.label),
+        Column("origin"),
+        Column("setting", value=lambda found: found.row.setting),
+        Column(
+            "mean",
+            section.board.metric.capitalize(),
+            value=lambda found: found.row.headline,
+            text=lambda found, mean: format_interval(mean, section.entry.metric == "accuracy"),
+            direction=section.board.rows[0].direction,
+        ),
+        Column("n_seeds", "Seeds", value=lambda found: found.row.n_seeds, right=True),
+        Column(
+            "reached_target",
+            value=lambda found: found.row.n_reached,
+            text=lambda found, n: MISSING if n is None else f"{n} of {found.row.n_seeds}",
+            right=True,
+            direction=1,
+        ),
+        Column(
+            "num_epochs",
+            value=lambda found: found.group.runs[0].num_epochs,
+            shown=lambda found: False,
+        ),
+        Column("comparable", shown=lambda found: False),
+    ]
     return Table(
         name=f"baselines-{section.slug}",
         title=f"{section.title}: baselines",
-        columns=[Column(title, title in ("Seeds", "Reached target")) for title in titles],
-        rows=cells,
-        frame=pd.DataFrame(records),
+        columns=columns,
+        rows=found,
         notes=[f"{note}." for note in notes],
+        common={"testproblem": section.entry.name, "metric": section.board.metric},
     )
 
 
@@ -138,7 +142,7 @@ def _same_problem(section: Section, run: RunResult) -> bool:
     )
 
 
-def _baseline(section: Section, row: Row, group: Group, kind: str) -> Baseline:
+def _baseline(section: Section, row: Standing, group: Group, kind: str) -> Baseline:
     if kind == "measured":
         caveat = "Measured on another machine perhaps: times compare only roughly"
         return Baseline(kind, _measured_origin(group), row, group, True, (caveat,))
@@ -165,9 +169,7 @@ def _baseline(section: Section, row: Row, group: Group, kind: str) -> Baseline:
         )
     if figures is not None and section.entry.target is not None:
         # As published; the curves that came along are rounded.
-        reached = list(figures.epochs_to_target.values())
-        n_reached = sum(epoch is not None for epoch in reached)
-        row = replace(row, n_reached=n_reached, median_epochs=median_epoch(reached))
+        row = replace(row, epochs_to_target=tuple(figures.epochs_to_target.values()))
     return Baseline(kind, PUBLISHED, row, group, comparable, tuple(caveats))
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import Any, NamedTuple
 
 from alig_deepobs.analysis.table import Column, Table
 from alig_deepobs.run import RunResult
@@ -28,7 +26,15 @@ _OF_PROBLEM = ("data_version", "reshuffle")
 _MOST_VALUES = 12
 
 
-def environment_table(runs: Sequence[RunResult]) -> Table | None:
+class _Difference(NamedTuple):
+    property: str
+    value: str
+    runs: int | None = None
+    optimizers: str = ""
+    problems: str = ""
+
+
+def environment_table(runs: Sequence[RunResult]) -> Table[_Difference] | None:
     """Every property in which runs differ, with the runs and optimizers that have each value.
 
     Properties that all runs share are left out; `common_environment` has them. The data's digest
@@ -40,13 +46,12 @@ def environment_table(runs: Sequence[RunResult]) -> Table | None:
         for value, having in list(members.items())[:_MOST_VALUES]:
             optimizers = sorted({run.optimizer_name for run in having})
             problems = sorted({run.testproblem for run in having})
-            rows.append([name, value, str(len(having)), _few(optimizers), _few(problems)])
+            rows.append(_Difference(name, value, len(having), _few(optimizers), _few(problems)))
         if len(members) > _MOST_VALUES:
-            rows.append([name, f"and {len(members) - _MOST_VALUES} more values", "", "", ""])
+            rows.append(_Difference(name, f"and {len(members) - _MOST_VALUES} more values"))
         confounded += [f"{name} on {problem}" for problem in _mixed_up(members)]
     if not rows:
         return None
-    titles = ("property", "value", "runs", "optimizers", "problems")
     notes = []
     if confounded:
         notes.append(
@@ -56,9 +61,8 @@ def environment_table(runs: Sequence[RunResult]) -> Table | None:
     return Table(
         name="environment",
         title="What differed between the runs",
-        columns=[Column(title, right=title == "runs") for title in titles],
+        columns=[Column(name, right=name == "runs") for name in _Difference._fields],
         rows=rows,
-        frame=pd.DataFrame(rows, columns=list(titles)),
         notes=notes,
     )
 

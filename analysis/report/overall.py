@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from alig_deepobs.analysis.aggregate import aggregate_scores, normalised_scores
 from alig_deepobs.analysis.frames import final_headline, headline_curve
 from alig_deepobs.analysis.groups import Group
-from alig_deepobs.analysis.paired import Comparison, compare_all
+from alig_deepobs.analysis.paired import PairedComparison, compare_all
 from alig_deepobs.analysis.profiles import Profile, performance_profile, score_profile
 from alig_deepobs.analysis.ranks import Ranking, rank_optimizers
 from alig_deepobs.analysis.report.sections import Section
@@ -61,7 +61,7 @@ class Overall:
     time_profile: Profile | None
 
 
-def compare_section(section: Section) -> list[Comparison]:
+def compare_section(section: Section) -> list[PairedComparison]:
     """The corrected paired comparisons of all rows of a problem that have only finished runs."""
     scores = {
         label: {run.random_seed: final_headline(run, section.entry) for run in group.runs}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from alig_deepobs import __version__
 from alig_deepobs.analysis.groups import Group
-from alig_deepobs.analysis.leaderboard import Leaderboard, Row
+from alig_deepobs.analysis.leaderboard import Leaderboard
 from alig_deepobs.analysis.plots.style import Style
 from alig_deepobs.analysis.plots.svg import inline_svg, swatch_svg
 from alig_deepobs.analysis.report.baselines import find_baselines, published_groups
@@ -35,8 +35,9 @@ from alig_deepobs.analysis.report.tables import (
     target_table,
     without_flagged,
 )
+from alig_deepobs.analysis.standings import Standing
 from alig_deepobs.analysis.statistics import Interval
-from alig_deepobs.analysis.tables import footnotes, leaderboard_cells
+from alig_deepobs.analysis.table import Cell
 from alig_deepobs.errors import UsageError
 from alig_deepobs.files import write_text_atomically
 
@@ -101,7 +102,7 @@ class PageRow:
     """
 
     label: str
-    cells: list[str]
+    cells: list[Cell]
     verdict: str
     tone: str
     interval: tuple[float, float, float] | None
@@ -130,7 +131,7 @@ def page_rows(
     board, baselines = section.board, find_baselines(section, wanted)
     axis = _axis([row.headline for row in board.rows] + [b.row.headline for b in baselines])
     own = []
-    for row, cells in zip(board.rows, leaderboard_table(section).rows, strict=True):
+    for row, cells in zip(board.rows, leaderboard_table(section).cells, strict=True):
         verdict, tone = _verdict(board, row)
         texts = (*(flag.text for flag in section.flags if flag.label == row.label), row.note)
         notes = tuple(f"{text[:1].upper()}{text[1:]}." for text in texts if text)
@@ -149,13 +150,13 @@ def page_rows(
             )
         )
     beside = []
-    theirs = replace(board, rows=tuple(baseline.row for baseline in baselines))
-    for baseline, cells in zip(baselines, leaderboard_cells(theirs)[2], strict=True):
+    theirs = replace(board.table, rows=[baseline.row for baseline in baselines])
+    for baseline, cells in zip(baselines, theirs.cells, strict=True):
         verdict = baseline.origin + ("" if baseline.comparable else ": other protocol")
         notes = tuple(f"{caveat}." for caveat in baseline.caveats)
         beside.append(
-            _row(baseline.row, ["", *cells[1:]], baseline.group, verdict, "baseline", axis, notes,
-                 ("baseline",), swatches)
+            _row(baseline.row, [Cell("", None), *cells[1:]], baseline.group, verdict, "baseline",
+                 axis, notes, ("baseline",), swatches)
         )  # fmt: skip
     return own, beside
 
@@ -171,7 +172,7 @@ def repeat_commands(group: Group) -> str:
 
 
 def _row(
-    row: Row, cells: Sequence[str], group: Group, verdict: str, tone: str,
+    row: Standing, cells: Sequence[Cell], group: Group, verdict: str, tone: str,
     axis: tuple[float, float] | None, notes: tuple[str, ...], outcomes: tuple[str, ...],
     swatches: Mapping[str, Markup],
 ) -> PageRow:  # fmt: skip
@@ -232,13 +233,15 @@ def _section(
         "name": section.entry.name,
         "heading": section.heading.partition(": ")[2],
         "description": section.entry.description,
-        "columns": leaderboard_table(section).columns,
+        "columns": leaderboard_table(section).headings,
         "rows": own,
         "baselines": beside,
         "open": len(beside) <= _MOST_OPEN_BASELINES,
         "winner": _winner(section),
         "flags": [flag.text for flag in section.flags if not flag.label],
-        "notes": without_flagged(section, footnotes(section.board)),
+        "notes": without_flagged(
+            section, [*section.board.notes, *section.board.table.column_notes]
+        ),
         "targets": target_table(section),
         "charts": [_drawn(chart) for chart in section_charts(section, style, published)],
         "labels": [*section.groups, *published],
@@ -255,7 +258,7 @@ def _drawn(chart: Chart) -> dict[str, Any]:
     return {"chart": chart, "svg": svg, "width": round(110 * figure.get_figwidth())}
 
 
-def _verdict(board: Leaderboard, row: Row) -> tuple[str, str]:
+def _verdict(board: Leaderboard, row: Standing) -> tuple[str, str]:
     """What may be said about a row, and how it is coloured."""
     if row.n_done == 0:
         return "no finished run", "failed"

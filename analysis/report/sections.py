@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from alig_deepobs.analysis.flags import Flag, find_flags
-from alig_deepobs.analysis.frames import final_headline, params_text
+from alig_deepobs.analysis.formats import params_text
+from alig_deepobs.analysis.frames import final_headline
 from alig_deepobs.analysis.groups import Group, comparable_groups, group_runs
 from alig_deepobs.analysis.leaderboard import Leaderboard, leaderboard
 from alig_deepobs.analysis.report.sensitivity import Grid, find_grids, main_parameter
-from alig_deepobs.analysis.tables import header_line
 from alig_deepobs.registry import ProblemEntry, testproblems
 from alig_deepobs.run import Run, RunResult, facets
 
@@ -51,7 +51,7 @@ class Section:
     @property
     def heading(self) -> str:
         """What all runs of the section share, in one line."""
-        return header_line(self.board)
+        return self.board.heading
 
     @property
     def runs(self) -> list[RunResult]:
@@ -74,7 +74,7 @@ def make_sections(runs: Sequence[RunResult], tuning: Sequence[RunResult] = ()) -
     held_out = {"split": "", "data_version": ""}
     probes = [(run, run.comparison() | held_out) for run in tuning]
     sections: list[Section] = []
-    for members in comparable_groups(runs).values():
+    for members in comparable_groups(runs):
         shared = members[0].comparison()
         tried = [run for run, of in probes if of == shared | held_out]
         entry = entry_for(members[0].testproblem, members)
@@ -132,20 +132,19 @@ def _section(
 
 def _largest_group(runs: Sequence[RunResult], entry: ProblemEntry) -> list[Group]:
     """The settings of the largest comparable set."""
-    return group_runs(max(comparable_groups(runs).values(), key=len), entry)
+    return group_runs(max(comparable_groups(runs), key=len), entry)
 
 
 def _families(groups: Sequence[Group]) -> list[list[Group]]:
     """Settings that differ in the main hyper-parameter alone; they compete for one row."""
-    found: dict[tuple[str, str, str, int], list[Group]] = {}
+    found: dict[str, list[Group]] = {}
     for group in groups:
         run = group.runs[0]
-        rest = {key: v for key, v in run.setting_params().items() if key != main_parameter(run)}
-        key = (group.optimizer_name, group.optimizer, params_text(rest), run.batch_size)
-        found.setdefault(key, []).append(group)
+        rest = {key: v for key, v in run.hyperparams.items() if key != main_parameter(run)}
+        found.setdefault(replace(run, hyperparams=rest).setting(), []).append(group)
     merged: dict[tuple[str, str], list[list[Group]]] = {}
-    for key, family in found.items():
-        merged.setdefault(key[:2], []).append(family)
+    for family in found.values():
+        merged.setdefault((family[0].optimizer_name, family[0].optimizer), []).append(family)
     families: list[list[Group]] = []
     for variants in merged.values():
         if len(variants) > _MOST_VARIANTS:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from alig_deepobs.analysis.budget import BudgetCurve, budget_curve
+from alig_deepobs.analysis.formats import MISSING
 from alig_deepobs.analysis.frames import (
     accuracy_curve,
     final_headline,
@@ -111,50 +110,58 @@ def main_parameter(run: RunResult) -> str:
     return next((name for name in _RATE_NAMES if name in run.hyperparams), "")
 
 
-def sensitivity_table(grids: Mapping[str, Iterable[Grid]]) -> Table | None:
+def sensitivity_table(grids: Mapping[str, Iterable[Grid]]) -> Table[tuple[str, Grid]] | None:
     """How wide the good range of the main hyper-parameter is; None without a grid.
 
     Args:
         grids: title of a problem -> its grids.
     """
-    rows, records = [], []
-    for title, of in grids.items():
-        for grid in of:
-            found = grid.good_range()
-            failed = sum(map(math.isnan, grid.means().values()))
-            records.append({
-                "testproblem": grid.entry.name, "optimizer": grid.label,
-                "parameter": grid.parameter,
-                "values": len(grid.finals), "failed": failed, "tuning_runs": grid.tuning,
-                **({} if found is None else {
-                    "best": found.best, "low": found.low, "high": found.high,
-                    "decades": found.decades, "good_values": found.good,
-                }),
-            })  # fmt: skip
-            rows.append([
-                title, grid.label, grid.parameter, str(found.tried if found else len(grid.finals)),
-                str(failed),
-                *(("–", "–", "–") if found is None else
-                  (value_text(found.best), found.ends_text(), f"{found.decades:.1f}")),
-            ])  # fmt: skip
+    rows = [(title, grid) for title, of in grids.items() for grid in of]
     if not rows:
         return None
     notes = [
         "Good: within 5 % of the best value of the grid, unbroken around it. ≤ and ≥: the range "
         "touches the end of the grid and may be wider."
     ]
-    if any(grid.tuning for of in grids.values() for grid in of):
+    if any(grid.tuning for _, grid in rows):
         notes.append("Grids of runs that only served to choose a setting have one seed each.")
-    titles = ("Problem", "Optimizer", "Parameter", "Values", "Failed", "Best", "Good range",
-              "Decades")  # fmt: skip
-    return Table(
-        name="sensitivity",
-        title="Sensitivity to the main hyper-parameter",
-        columns=[Column(title, title in ("Values", "Failed", "Decades")) for title in titles],
-        rows=rows,
-        frame=pd.DataFrame(records),
-        notes=notes,
-    )
+    return Table("sensitivity", "Sensitivity to the main hyper-parameter", _COLUMNS, rows, notes)
+
+
+def _good(of: Callable[[GoodRange], Any]) -> Callable[[tuple[str, Grid]], Any]:
+    """What is said of the good range of a grid; None where there is none."""
+
+    def value(row: tuple[str, Grid]) -> Any:
+        found = row[1].good_range()
+        return None if found is None else of(found)
+
+    return value
+
+
+_COLUMNS: list[Column[tuple[str, Grid]]] = [
+    Column("problem", value=lambda row: row[0]),
+    Column("optimizer", value=lambda row: row[1].label),
+    Column("parameter", value=lambda row: row[1].parameter),
+    Column("values", value=lambda row: len(row[1].finals), right=True),
+    Column("failed", value=lambda row: sum(map(math.isnan, row[1].means().values())), right=True),
+    Column(
+        "best",
+        value=_good(lambda found: found.best),
+        text=lambda row, best: MISSING if best is None else value_text(best),
+    ),
+    Column("good_range", value=_good(lambda found: found.ends_text())),
+    Column(
+        "decades",
+        value=_good(lambda found: found.decades),
+        text=lambda row, decades: MISSING if decades is None else f"{decades:.1f}",
+        right=True,
+        direction=1,
+    ),
+    Column("low", value=_good(lambda found: found.low), shown=lambda row: False),
+    Column("high", value=_good(lambda found: found.high), shown=lambda row: False),
+    Column("good_values", value=_good(lambda found: found.good), shown=lambda row: False),
+    Column("tuning_runs", value=lambda row: row[1].tuning, shown=lambda row: False),
+]
 
 
 def _grid(family: Sequence[Group], entry: ProblemEntry, tuning: bool) -> Grid | None:

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
+from alig_deepobs.analysis.formats import MISSING, format_metric, wrapped
 from alig_deepobs.analysis.loading import LoadProblem
+from alig_deepobs.analysis.render import to_markdown, to_rich
 from alig_deepobs.analysis.report.baselines import baseline_table
-from alig_deepobs.analysis.report.build import Report
+from alig_deepobs.analysis.report.build import Report, counted
 from alig_deepobs.analysis.report.environment import environment_table
 from alig_deepobs.analysis.report.overall import Overall
 from alig_deepobs.analysis.report.sections import Section
 from alig_deepobs.analysis.report.sensitivity import sensitivity_table
-from alig_deepobs.analysis.table import Column, Table, to_markdown, to_rich
-from alig_deepobs.analysis.tables import (
-    format_interval,
-    leaderboard_cells,
-    render_rich,
-    wrapped,
-)
+from alig_deepobs.analysis.standings import Standing
+from alig_deepobs.analysis.statistics import Interval
+from alig_deepobs.analysis.table import Column, Table
 from alig_deepobs.analysis.targets import (
     TimeToTarget,
     epochs_until,
-    median_interval,
+    median_as_interval,
     seconds_until,
 )
 
@@ -34,9 +33,11 @@ from alig_deepobs.analysis.targets import (
 _RESAMPLES = 500
 
 
-def all_tables(report: Report) -> list[Table]:
+def all_tables(report: Report) -> list[Table[Any]]:
     """Every table of a report, in its order; each has a name of its own."""
-    tables = [summary_table(report.several_problems) if report.several_problems else None]
+    tables: list[Table[Any] | None] = [
+        summary_table(report.several_problems) if report.several_problems else None
+    ]
     for section in report.sections:
         tables += [
             leaderboard_table(section),
@@ -53,20 +54,11 @@ def all_tables(report: Report) -> list[Table]:
 
 def print_report(report: Report, console: Console, width: int) -> None:
     """Prints the report, without the files that were skipped."""
-    boards = {f"leaderboard-{section.slug}": section for section in report.sections}
     console.print(Text("\n".join(wrapped(line, width) for line in report.about())))
     for table in all_tables(report):
-        if table.name == "skipped":
-            continue  # the command line says it, on the stream for errors
-        console.print()
-        if table.name not in boards:
+        if table.name != "skipped":  # the command line says it, on the stream for errors
+            console.print()
             console.print(to_rich(table, width), soft_wrap=False)
-            continue
-        # A leaderboard knows which of its columns may go where the terminal is narrow.
-        section = boards[table.name]
-        console.print(render_rich(section.board, width), soft_wrap=False)
-        for flag in section.flags:
-            console.print(Text(wrapped(f"! {flag.text}", width)))
 
 
 def markdown_report(report: Report) -> str:
@@ -75,20 +67,11 @@ def markdown_report(report: Report) -> str:
     return "\n".join([*lines, *map(to_markdown, all_tables(report))])
 
 
-def leaderboard_table(section: Section) -> Table:
+def leaderboard_table(section: Section) -> Table[Standing]:
     """The leaderboard of a problem with its notes."""
-    titles, rights, rows, notes = leaderboard_cells(section.board)
-    return Table(
-        name=f"leaderboard-{section.slug}",
-        title=section.heading,
-        columns=[Column(title, right) for title, right in zip(titles, rights, strict=True)],
-        rows=rows,
-        frame=section.board.to_frame(),
-        notes=[*without_flagged(section, notes), *(flag.text for flag in section.flags)],
-        strong=frozenset(
-            i for i, row in enumerate(section.board.rows) if row.rank == 1 or row.tied
-        ),
-    )
+    table = section.board.table
+    notes = [*without_flagged(section, table.notes), *(flag.text for flag in section.flags)]
+    return replace(table, name=f"leaderboard-{section.slug}", notes=notes)
 
 
 def without_flagged(section: Section, notes: Sequence[str]) -> list[str]:
@@ -97,90 +80,86 @@ def without_flagged(section: Section, notes: Sequence[str]) -> list[str]:
     return [note for note in notes if not (flagged and note.startswith("This problem does not"))]
 
 
-def summary_table(overall: Overall) -> Table:
+def summary_table(overall: Overall) -> Table[str]:
     """One row for each optimizer: mean rank, wins, ties, losses and score over all problems."""
     ranks = overall.ranking.average_ranks if overall.ranking else {}
+    tallies, scores = overall.tallies, overall.scores
+    columns: list[Column[str]] = [
+        Column("optimizer", value=str),
+        Column(
+            "mean_rank",
+            value=lambda name: ranks.get(name, math.nan),
+            text=lambda name, rank: MISSING if math.isnan(rank) else f"{rank:.2f}",
+            right=True,
+            direction=-1,
+        ),
+        Column("wins", value=lambda name: tallies[name].wins, right=True, direction=1),
+        Column("ties", value=lambda name: tallies[name].ties, right=True),
+        Column("losses", value=lambda name: tallies[name].losses, right=True, direction=-1),
+        Column("not_compared", value=lambda name: tallies[name].unjudged, right=True),
+        Column("score", "Score (IQM)", value=lambda name: scores.get(name), direction=1),
+    ]
     names = sorted(
-        overall.optimizers,
-        key=lambda name: (ranks.get(name, 0.0), -overall.tallies[name].wins, name),
+        overall.optimizers, key=lambda name: (ranks.get(name, 0.0), -tallies[name].wins, name)
     )
-    rows, records = [], []
-    for name in names:
-        tally, score = overall.tallies[name], overall.scores.get(name)
-        rank = ranks.get(name, math.nan)
-        rows.append([
-            name,
-            "–" if math.isnan(rank) else f"{rank:.2f}",
-            str(tally.wins), str(tally.ties), str(tally.losses), str(tally.unjudged),
-            "–" if score is None else format_interval(score),
-        ])  # fmt: skip
-        records.append({
-            "optimizer": name, "mean_rank": rank, "wins": tally.wins, "ties": tally.ties,
-            "losses": tally.losses, "not_compared": tally.unjudged,
-            "score_iqm": math.nan if score is None else score.mean,
-            "score_low": math.nan if score is None else score.low,
-            "score_high": math.nan if score is None else score.high,
-        })  # fmt: skip
-    return Table(
-        name="summary",
-        title=f"All problems: {', '.join(overall.sections.values())}",
-        columns=[
-            Column("Optimizer"),
-            Column("Mean rank", True),
-            Column("Wins", True),
-            Column("Ties", True),
-            Column("Losses", True),
-            Column("Not compared", True),
-            Column("Score (IQM)"),
-        ],
-        rows=rows,
-        frame=pd.DataFrame(records),
-        notes=_summary_notes(overall),
-    )
+    title = f"All problems: {', '.join(overall.sections.values())}"
+    return Table("summary", title, columns, names, _summary_notes(overall))
 
 
-def target_table(section: Section) -> Table | None:
+@dataclass(frozen=True)
+class _Times:
+    """How long the runs of a row took to their target."""
+
+    label: str
+    epochs: list[TimeToTarget]
+    seconds: list[TimeToTarget]
+
+    @property
+    def reached(self) -> int:
+        return sum(found.reached for found in self.epochs)
+
+
+def target_table(section: Section) -> Table[_Times] | None:
     """Epochs and seconds to the problem's target; None where it has none."""
-    if section.entry.target is None:
+    entry = section.entry
+    if entry.target is None:
         return None
-    rows, records = [], []
-    for row in section.board.rows:
-        runs = section.groups[row.label].runs
-        epochs = [epochs_until(run, section.entry) for run in runs]
-        seconds = [found for run in runs if (found := seconds_until(run, section.entry))]
-        median, low, high = median_interval(epochs, resamples=_RESAMPLES)
-        time, time_low, time_high = (
-            median_interval(seconds, resamples=_RESAMPLES)
-            if seconds
-            else (None, math.nan, math.nan)
+    rows = [
+        _Times(
+            label,
+            [epochs_until(run, entry) for run in group.runs],
+            [found for run in group.runs if (found := seconds_until(run, entry))],
         )
-        reached = sum(found.reached for found in epochs)
-        rows.append([
-            row.label, f"{reached} of {len(epochs)}",
-            _median_text(median, low, high, epochs, _epochs_text),
-            _median_text(time, time_low, time_high, seconds, seconds_text)
-                if seconds
-                else "not recorded",
-        ])  # fmt: skip
-        records.append({
-            "testproblem": section.entry.name, "optimizer": row.label, "runs": len(epochs),
-            "reached": reached, "median_epochs": median, "median_epochs_low": low,
-            "median_epochs_high": high, "median_seconds": time, "median_seconds_low": time_low,
-            "median_seconds_high": time_high,
-        })  # fmt: skip
-    goal = section.entry.target
-    shown = f"{100 * goal:.2f} %" if section.entry.metric == "accuracy" else f"{goal:.4g}"
+        for label, group in ((row.label, row.group) for row in section.board.rows)
+    ]
     return Table(
         name=f"targets-{section.slug}",
-        title=f"{section.title}: until the test {section.entry.metric} is {shown}",
+        title=f"{section.title}: until the test {entry.metric} is "
+        f"{format_metric(entry.target, entry.metric)}",
         columns=[
-            Column("Optimizer"),
-            Column("Reached", True),
-            Column("Epochs (median)"),
-            Column("Training time (median)"),
+            Column("label", "Optimizer"),
+            Column(
+                "reached", text=lambda row, n: f"{n} of {len(row.epochs)}", right=True, direction=1
+            ),
+            Column(
+                "median_epochs",
+                "Epochs (median)",
+                value=lambda row: _median(row.epochs),
+                text=lambda row, median: _median_text(median, row.epochs, lambda t: f"{t:.4g}"),
+                direction=-1,
+            ),
+            Column(
+                "median_seconds",
+                "Training time (median)",
+                value=lambda row: _median(row.seconds) if row.seconds else None,
+                text=lambda row, median: (
+                    _median_text(median, row.seconds, seconds_text) if median else "not recorded"
+                ),
+                direction=-1,
+            ),
         ],
         rows=rows,
-        frame=pd.DataFrame(records),
+        common={"testproblem": entry.name},
         notes=[
             "Medians by Kaplan and Meier's estimate; a run that missed the target is censored, not "
             "slow. Brackets: 95 % bootstrap interval; ∞: never."
@@ -188,18 +167,15 @@ def target_table(section: Section) -> Table | None:
     )
 
 
-def skipped_table(skipped: Sequence[LoadProblem]) -> Table | None:
+def skipped_table(skipped: Sequence[LoadProblem]) -> Table[LoadProblem] | None:
     """The files that are no usable results, and why; None where all are."""
     if not skipped:
         return None
-    rows = [[str(item.path), reason_without_path(item)] for item in skipped]
-    return Table(
-        name="skipped",
-        title=f"Skipped: {len(rows)} file{'' if len(rows) == 1 else 's'}",
-        columns=[Column("File"), Column("Reason")],
-        rows=rows,
-        frame=pd.DataFrame(rows, columns=["file", "reason"]),
-    )
+    columns: list[Column[LoadProblem]] = [
+        Column("path", "File"),
+        Column("reason", value=reason_without_path),
+    ]
+    return Table("skipped", f"Skipped: {counted(len(skipped), 'file')}", columns, skipped)
 
 
 def reason_without_path(item: LoadProblem) -> str:
@@ -221,22 +197,19 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
 
 
-def _epochs_text(epochs: float) -> str:
-    return f"{epochs:.4g}"
+def _median(times: Sequence[TimeToTarget]) -> Interval:
+    return median_as_interval(times, resamples=_RESAMPLES)
 
 
 def _median_text(
-    median: float | None,
-    low: float,
-    high: float,
-    times: Sequence[TimeToTarget],
-    text: Callable[[float], str],
+    median: Interval, times: Sequence[TimeToTarget], text: Callable[[float], str]
 ) -> str:
-    if median is None:
-        return f"– (more than {text(max(t.time for t in times))})"
-    if len(times) < 2:
-        return f"{text(median)} (n=1, no interval)"
-    return f"{text(median)} [{text(low)}, {'∞' if math.isinf(high) else text(high)}]"
+    if math.isnan(median.mean):
+        return f"{MISSING} (more than {text(max(t.time for t in times))})"
+    if median.n < 2:
+        return f"{text(median.mean)} (n=1, no interval)"
+    high = "∞" if math.isinf(median.high) else text(median.high)
+    return f"{text(median.mean)} [{text(median.low)}, {high}]"
 
 
 def _summary_notes(overall: Overall) -> list[str]:

@@ -175,7 +175,9 @@ def test_repeated_runs_are_a_count_and_no_error(call, tmp_path, run_maker):
     assert (code, err) == (0, "")
     assert "4 older results of repeated runs left out" in out
     # The latest counts, wherever it lies.
-    assert [run.test_accuracies[-1] for run in build_report(folders).runs] == pytest.approx([0.83, 0.83])
+    assert [run.test_accuracies[-1] for run in build_report(folders).runs] == pytest.approx(
+        [0.83, 0.83]
+    )
 
 
 def test_an_empty_folder_is_named(call, tmp_path, run_maker):
