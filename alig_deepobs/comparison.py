@@ -12,10 +12,9 @@ from alig_deepobs.baselines import grid_for, known_setting
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import expand_names, find_optimizer, find_testproblem
 from alig_deepobs.run import Outcome, RunResult, RunSpec
-from alig_deepobs.runners.executors import Executor, InProcess, Processes
 from alig_deepobs.runners.selection import Rule, tuning_seeds
 from alig_deepobs.runners.store import Store
-from alig_deepobs.runners.study import Cell, CellOutcome, Study
+from alig_deepobs.runners.study import Cell, CellOutcome, Study, local
 from alig_deepobs.settings import parse_setting, split_settings
 
 if TYPE_CHECKING:
@@ -119,12 +118,7 @@ def compare(
     store = None if output_dir is None else Store(Path(output_dir))
     chosen = tuple(range(random_seed, random_seed + seeds))
     cells = plan_comparison(testproblems, optimizers, chosen, options, no_tuning)
-    study = Study(cells, store, force=force)
-    executor: Executor = Processes(jobs) if jobs > 1 else InProcess()
-    try:
-        outcomes = study.carry_out(executor)
-    finally:
-        executor.close()
+    outcomes = Study(cells, store, force=force).carry_out(local(jobs))
     return comparison(outcomes, store)
 
 

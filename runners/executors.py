@@ -18,6 +18,7 @@ from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.startup import skip_compiler
 from alig_deepobs.runners.training import execute
 
 
@@ -172,6 +173,9 @@ class _Sender(Callback):
     def started(self, result: RunResult, steps_per_epoch: int) -> None:
         self.events.put((self.number, "started", (result, steps_per_epoch)))
 
+    def stepped(self, epoch: int, step: int, loss: float) -> None:
+        self.events.put((self.number, "stepped", (epoch, step, loss)))
+
     def evaluated(self, epoch: int, evaluations: Any) -> None:
         self.events.put((self.number, "evaluated", (epoch, evaluations)))
 
@@ -186,6 +190,7 @@ def _start(events: SimpleQueue[Any], threads: int, parent: int) -> None:
     """Prepares a worker process."""
     global _events
     _events = events
+    skip_compiler()
     torch.set_num_threads(threads)
     # Ctrl-C reaches all processes of a terminal; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

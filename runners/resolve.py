@@ -1,7 +1,7 @@
-"""From what is asked to what will be run: every default filled in, every mistake found.
+"""From what is asked to what will be run: every default filled in, names and numbers checked.
 
-This happens once, before the first step: names, numbers, the optimizer's arguments, the device,
-and that the data is there.
+No framework is imported for that, so that what is already in a store is found at once; the rest is
+checked by `alig_deepobs.runners.checks` before it is run.
 """
 
 from __future__ import annotations
@@ -11,18 +11,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from alig_deepobs.entries import OptimizerEntry, ProblemEntry
 from alig_deepobs.errors import ResultError, UsageError, unknown_choice
 from alig_deepobs.registry import entry_of_class, find_testproblem, resolve_optimizer
 from alig_deepobs.results import check_folder_name, plain_scalar
 from alig_deepobs.run import FRAMEWORKS, SPLITS, TRAINING_PARAMS, ResolvedRun, RunSpec
-from alig_deepobs.runners.objective import build_optimizer
-from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
-from alig_deepobs.runners.tensorflow.request import check_tensorflow, check_tensorflow_data
 from alig_deepobs.settings import Setting
-from alig_deepobs.testproblems.checks import check_weight_decay, find_device
+from alig_deepobs.testproblems.checks import check_weight_decay
 from alig_deepobs.testproblems.datasets.identity import data_identity
 
 
@@ -69,21 +64,15 @@ def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = Tr
         "entry": entry,
     }
     _check_values(values)
-    if in_pytorch:
-        _check_pytorch(values, optimizer_class or entry.load(), check_data)
     run = ResolvedRun(**values)
-    if not in_pytorch:
-        check_tensorflow(run)
-    if not check_data:
-        return run
-    if not in_pytorch and not check_tensorflow_data(run):
-        return run
-    data = data_identity(
-        problem, problem_options=run.problem_options, split=run.split, synthetic=run.synthetic,
-        data_dir=run.data_dir, offline=run.offline, framework=run.framework,
-    )  # fmt: skip
-    run.data_set, run.data_label = data.data_set, data.label
-    run.data_source, run.data_version = data.source, data.version
+    if check_data:
+        data = data_identity(
+            problem, problem_options=run.problem_options, split=run.split,
+            synthetic=run.synthetic, data_dir=run.data_dir, offline=run.offline,
+            framework=run.framework,
+        )  # fmt: skip
+        run.data_set, run.data_label = data.data_set, data.label
+        run.data_source, run.data_version = data.source, data.version
     return run
 
 
@@ -145,25 +134,3 @@ def _check_values(values: Mapping[str, Any]) -> None:
         check_folder_name(values["optimizer_name"], "the optimizer's label")
     except ResultError as error:
         raise UsageError(str(error)) from None
-
-
-def _check_pytorch(values: Mapping[str, Any], optimizer_class: Any, check_data: bool) -> None:
-    find_device(values["device"])
-    entry, params = values["entry"], values["training_params"]
-    # The constructor is the only one who knows its arguments; a small parameter will do.
-    parameters = [torch.nn.Parameter(torch.zeros(2))]
-    optimizer, _ = build_optimizer(optimizer_class, entry, parameters, values["hyperparams"])
-    try:
-        ScheduledRates(optimizer, schedule_of(params), decay_of(params, values["split"]))
-        clip_norm_of(params, entry.needs_loss)
-    except UsageError as error:
-        raise UsageError(f"{values['optimizer']}: {error}") from error
-    if values["problem"].options:
-        # The problem's constructor, too, is the only one who knows what its options may be.
-        problem = values["problem"].load()(
-            values["batch_size"], synthetic=values["synthetic"], data_dir=values["data_dir"],
-            offline=values["offline"], device=values["device"], split=values["split"],
-            **values["problem_options"],
-        )  # fmt: skip
-        if check_data:
-            problem.check_files()

@@ -11,19 +11,21 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.executors import Executor, InProcess
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.selection import Rule
 from alig_deepobs.runners.store import Store
+
+if TYPE_CHECKING:
+    from alig_deepobs.runners.executors import Executor
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ class Study:
         force: run again what is in the store; the new result takes the place of the old.
         check_data: False for a plan that is only to be looked at; data is then neither looked for
             nor downloaded, and no run is recognized in the store.
+        own_process: whether nothing else happens in this process, which may then start quicker
+            (`alig_deepobs.runners.startup`).
 
     Raises:
         UsageError: a run makes no sense.
@@ -136,12 +140,12 @@ class Study:
         *,
         force: bool = False,
         check_data: bool = True,
+        own_process: bool = False,
     ) -> None:
         self.cells = list(cells)
         self.store = store
         self.force = force
         self.since = now()
-        self.outcomes = [CellOutcome(cell) for cell in self.cells]
         names = [cell.candidates[0].testproblem for cell in self.cells]
         self.problems = {name: number for number, name in enumerate(dict.fromkeys(names))}
         self.first: list[_Task] = []  # what can start at once
@@ -151,43 +155,55 @@ class Study:
             reported = self._tasks(number, 1, cell.reported(0), check_data)
             self.first += tuning or reported
             self.later[number] = reported if tuning else []
-        if store is not None and check_data:
-            store.check()
+        self.found, self.missing = self._survey()
+        if self.missing:
+            self._check(check_data, own_process)
 
     @property
     def runs(self) -> list[ResolvedRun]:
         """All runs; where a setting is still to be chosen, those of the first candidate."""
-        later = [task for tasks in self.later for task in tasks]
-        return [task.run for task in [*self.first, *later]]
+        return [*self.found, *self.missing]
 
-    def runs_of(self, cell: Cell) -> list[ResolvedRun]:
-        """Those of `runs` that belong to a cell."""
-        number = self.cells.index(cell)
-        tasks = [*self.first, *self.later[number]]
-        return [task.run for task in tasks if task.cell == number]
-
-    def found(self) -> int:
-        """How many runs are in the store, as far as the choices are known."""
-        if self.store is None or self.force:
-            return 0
-        count = 0
+    def _survey(self) -> tuple[list[ResolvedRun], list[ResolvedRun]]:
+        """The runs that are in the store and those that are not, as far as choices are known."""
+        found, missing = [], []
         self.outcomes = [CellOutcome(cell) for cell in self.cells]
-        tasks = list(self.first)
+        undecided = {task.cell for tasks in self.later for task in tasks}
+        tasks = sorted(self.first, reverse=True)
         while tasks:
             task = tasks.pop()
-            result = self.store.find(task.run)
-            if result is not None:
-                count += 1
-                tasks += self._take(task, result)
-        return count
+            result = None if self.store is None or self.force else self.store.find(task.run)
+            if result is None:
+                missing.append(task.run)
+                continue
+            found.append(task.run)
+            reported = self._take(task, result)
+            if reported:
+                undecided.discard(task.cell)
+                tasks += reported
+        missing += [task.run for cell in sorted(undecided) for task in self.later[cell]]
+        return found, missing
+
+    def _check(self, check_data: bool, own_process: bool) -> None:
+        """Checks one run of each setting that is to be run."""
+        from alig_deepobs.runners.checks import check  # with torch, which takes a while
+        from alig_deepobs.runners.startup import skip_compiler
+
+        if own_process:
+            skip_compiler()
+        for run in {run.setting(): run for run in self.missing}.values():
+            check(run, check_data=check_data)
+        if self.store is not None and check_data:
+            self.store.check()
 
     def carry_out(
-        self, executor: Executor | None = None, progress: Progress | None = None
+        self, start: Callable[[], Executor] | None = None, progress: Progress | None = None
     ) -> list[CellOutcome]:
         """Runs what is missing.
 
         Args:
-            executor: None: one run after the other, in this process.
+            start: starts an executor (`local`), if there is anything to run; None: one run after
+                the other, in this process.
             progress: hears how far it is.
 
         Returns:
@@ -196,16 +212,17 @@ class Study:
         Raises:
             KeyboardInterrupt: the study was interrupted; what was measured is written.
         """
-        executor, progress = executor or InProcess(), progress or Silent()
-        progress.planned(len(self.runs), self.found())
+        progress = progress or Silent()
+        progress.planned(len(self.runs), len(self.found))
         self.outcomes = [CellOutcome(cell) for cell in self.cells]
         waiting = list(self.first)
         heapq.heapify(waiting)
         elsewhere: list[_Task] = []  # another process is at work on these
         under_way: dict[Future[RunResult], tuple[_Task, ExitStack]] = {}
+        executor: Executor | None = None
         try:
             while waiting or elsewhere or under_way:
-                while waiting and len(under_way) < executor.width:
+                while waiting and (executor is None or len(under_way) < executor.width):
                     task = heapq.heappop(waiting)
                     claim = ExitStack()
                     result = self._in_store(task.run)
@@ -218,6 +235,7 @@ class Study:
                         claim.close()
                         self._push(waiting, self._take(task, result))
                         continue
+                    executor = executor or (start or local())()
                     future = executor.submit(task.run, progress.callback(task.run))
                     under_way[future] = (task, claim)
                 if under_way:
@@ -232,11 +250,15 @@ class Study:
                 self._push(waiting, elsewhere)
                 elsewhere = []
         except KeyboardInterrupt:
-            executor.interrupt()
+            if executor is not None:
+                executor.interrupt()
             for future, (task, claim) in under_way.items():
                 with claim:
                     self._write(task.run, future.result(timeout=60), progress, ended=False)
             raise
+        finally:
+            if executor is not None:
+                executor.close()
         return self.outcomes
 
     def _tasks(
@@ -263,7 +285,8 @@ class Study:
     def _write(
         self, run: ResolvedRun, result: RunResult, progress: Progress, ended: bool = True
     ) -> RunResult:
-        if self.store is not None:
+        nothing = result.outcome is Outcome.INTERRUPTED and not result.test_losses
+        if self.store is not None and not nothing:
             self.store.write(result)
         progress.ended(run, result)
         if ended and result.outcome is Outcome.INTERRUPTED:
@@ -288,6 +311,21 @@ class Study:
     def _push(heap: list[_Task], tasks: Sequence[_Task]) -> None:
         for task in tasks:
             heapq.heappush(heap, task)
+
+
+def local(jobs: int = 1) -> Callable[[], Executor]:
+    """Starts an executor on this machine.
+
+    Args:
+        jobs: runs at the same time; 1: in this process, more: in processes of their own.
+    """
+
+    def start() -> Executor:
+        from alig_deepobs.runners.executors import InProcess, Processes  # with torch
+
+        return Processes(jobs) if jobs > 1 else InProcess()
+
+    return start
 
 
 def estimated_seconds(runs: Sequence[ResolvedRun]) -> tuple[float, int]:

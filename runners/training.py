@@ -22,6 +22,7 @@ from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.environment import environment
 from alig_deepobs.runners.evaluation import SETS, evaluate, mini_batches
 from alig_deepobs.runners.objective import Objective, batch_options, build_optimizer, make_step
@@ -62,6 +63,7 @@ def execute(
     """
     if isinstance(run, RunSpec):
         run = resolve(run, optimizer_class)
+        check(run, optimizer_class)
     if run.framework == "tensorflow":
         return execute_in_tensorflow(run, callback)
     if optimizer_class is None:

@@ -6,11 +6,14 @@ import logging
 import math
 import operator
 from collections.abc import Mapping
-
-import torch
+from typing import TYPE_CHECKING
 
 from alig_deepobs.errors import UsageError
-from alig_deepobs.testproblems.datasets.base import DataSet
+
+if TYPE_CHECKING:
+    import torch
+
+    from alig_deepobs.testproblems.datasets.base import DataSet
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +24,8 @@ def find_device(device: str | torch.device | None) -> torch.device:
     Raises:
         UsageError: PyTorch does not know it, or finds no GPU.
     """
+    import torch  # not at the top: weight decays are checked before any framework is needed
+
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -1,4 +1,4 @@
-"""``alig-deepobs compare`` and ``tune``: settings, seeds, and a leaderboard."""
+"""``alig-deepobs compare``: every optimizer with its best known setting, over several seeds."""
 
 from __future__ import annotations
 
@@ -58,15 +58,13 @@ def compare(
     from alig_deepobs.cli.progress import carry_out
     from alig_deepobs.comparison import comparison, plan_comparison
     from alig_deepobs.runners.store import Store
-    from alig_deepobs.runners.study import Study
 
     reported = tuple(range(random_seed, random_seed + seeds))
     cells = plan_comparison(testproblems, optimizers, reported, options, no_tuning)
-    study = Study(cells, Store(Path(output_dir)), force=force, check_data=not dry_run)
-    done = carry_out(study, output_dir, jobs, dry_run)
+    done = carry_out(cells, output_dir=output_dir, jobs=jobs, force=force, dry_run=dry_run)
     if done is None:
         return 0
-    found = comparison(done[0], study.store)
+    found = comparison(done[0], Store(Path(output_dir)))
     for name in found.testproblems:
         _report(found, name, Path(output_dir))
     done[1].check_failures()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,8 +19,8 @@ from alig_deepobs.errors import RunError
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, Run, RunResult
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.executors import InProcess, Processes
-from alig_deepobs.runners.study import CellOutcome, Study
+from alig_deepobs.runners.store import Store
+from alig_deepobs.runners.study import Cell, CellOutcome, Study, local
 from alig_deepobs.settings import Setting
 
 PLAIN_INTERVAL = 15.0
@@ -102,31 +103,39 @@ class Display:
 
 
 def carry_out(
-    study: Study, output_dir: str, jobs: int, dry_run: bool, print_steps: bool = False
+    cells: Sequence[Cell],
+    *,
+    output_dir: str | None,
+    jobs: int,
+    force: bool,
+    dry_run: bool,
+    print_steps: bool = False,
 ) -> tuple[list[CellOutcome], Display] | None:
     """Carries a study out in front of the user, or only shows its plan.
 
     Args:
-        study: the study.
-        output_dir: the folder of its results, as the user wrote it.
+        cells: the plan.
+        output_dir: the folder of the results, as the user wrote it; None: write none.
         jobs: runs at the same time.
+        force: run again what is in the folder.
         dry_run: whether to show the plan only.
         print_steps: print every logged mini-batch loss.
 
     Returns:
         What came of each cell, and the display; None for a dry run.
+
+    Raises:
+        UsageError, DataError, ResultError: something is wrong with the plan.
+        KeyboardInterrupt: the user ended it; what was measured is written.
     """
+    store = None if output_dir is None else Store(Path(output_dir))
+    study = Study(cells, store, force=force, check_data=not dry_run, own_process=True)
     if dry_run:
         click.echo(plan_text(study, jobs))
         return None
-    executor = Processes(jobs) if jobs > 1 else InProcess()
-    where = output_dir if study.store is not None else ""
-    display = Display(Console(), where, print_steps)
-    try:
-        with ending_signals(), display.shown():
-            return study.carry_out(executor, display), display
-    finally:
-        executor.close()
+    display = Display(Console(), output_dir or "", print_steps)
+    with ending_signals(), display.shown():
+        return study.carry_out(local(jobs), display), display
 
 
 @contextmanager
@@ -137,14 +146,19 @@ def ending_signals() -> Iterator[None]:
     # What is ignored from the start (nohup) stays ignored.
     taken = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
+    received: list[int] = []
+
     def end(number: int, _: Any) -> None:
-        for other in taken:
-            signal.signal(other, lambda number, _: os._exit(128 + number))
-        raise Ended(number)
+        if received:
+            os._exit(128 + number)
+        received.append(number)
+        raise KeyboardInterrupt
 
     before = {number: signal.signal(number, end) for number in taken}
     try:
         yield
+    except KeyboardInterrupt:
+        raise Ended(*received) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -157,7 +171,7 @@ class Ended(KeyboardInterrupt):
         number: of the signal.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__()
         self.number = number
 

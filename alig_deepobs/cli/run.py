@@ -52,13 +52,10 @@ def run(
       alig-deepobs run quadratic_deep --optimizer torch.optim:RAdam[lr=0.01] --seeds 3
       alig-deepobs run quadratic_deep --framework tensorflow --optimizer alig --optimizer adam
     """  # noqa: D301 - click looks for the character itself
-    from pathlib import Path
-
     from alig_deepobs.cli.progress import carry_out
     from alig_deepobs.registry import expand_names
     from alig_deepobs.run import RunSpec
-    from alig_deepobs.runners.store import Store
-    from alig_deepobs.runners.study import Cell, Study
+    from alig_deepobs.runners.study import Cell
     from alig_deepobs.settings import parse_setting
 
     settings = [_setting(text, learning_rate, options["framework"]) for text in optimizer]
@@ -79,9 +76,10 @@ def run(
         for problem in map(parse_setting, expand_names(testproblems))
         for setting in settings
     ]
-    store = None if no_logs else Store(Path(output_dir))
-    study = Study(cells, store, force=force, check_data=not dry_run)
-    done = carry_out(study, output_dir, jobs, dry_run, print_train_iter)
+    done = carry_out(
+        cells, output_dir=None if no_logs else output_dir, jobs=jobs, force=force,
+        dry_run=dry_run, print_steps=print_train_iter,
+    )  # fmt: skip
     if done is None:
         return 0
     if not no_logs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,12 +44,9 @@ def tune(
     """  # noqa: D301 - click looks for the character itself
     from alig_deepobs.cli.progress import carry_out
     from alig_deepobs.comparison import plan_tuning
-    from alig_deepobs.runners.store import Store
-    from alig_deepobs.runners.study import Study
 
     cells = plan_tuning(testproblems, optimizers, tuning_seeds, options)
-    study = Study(cells, Store(Path(output_dir)), force=force, check_data=not dry_run)
-    done = carry_out(study, output_dir, jobs, dry_run)
+    done = carry_out(cells, output_dir=output_dir, jobs=jobs, force=force, dry_run=dry_run)
     if done is None:
         return 0
     for outcome in done[0]:

@@ -22,14 +22,16 @@ from alig_deepobs.testproblems.datasets.identity import data_of
 from alig_deepobs.testproblems.datasets.sources import SOURCES
 
 
-def check_tensorflow(run: ResolvedRun) -> None:
+def check_tensorflow(run: ResolvedRun, check_data: bool = True) -> None:
     """Checks what can be found wrong with a run in TensorFlow without starting it.
 
     Args:
         run: the run.
+        check_data: False to leave files alone.
 
     Raises:
         UsageError: something is not installed, or the specification makes no sense.
+        DataError: data is missing.
     """
     _check_installed()
     problem, optimizer = run.problem, run.entry
@@ -42,21 +44,13 @@ def check_tensorflow(run: ResolvedRun) -> None:
     visible_gpu(run.device)
     _check_training_params(run)
     check_weight_decay(run.weight_decay, run.testproblem, problem.weight_decay is not None)
+    source = SOURCES.get(data_of(problem).data_set)
+    if check_data and source is not None and source.own and not problem.tensorflow_factory:
+        _check_records(run)
 
 
-def check_tensorflow_data(run: ResolvedRun) -> bool:
-    """Checks data that DeepOBS reads by itself; returns whether this package can read it, too.
-
-    ImageNet cannot be converted in reasonable time, so its files must be DeepOBS's.
-
-    Raises:
-        UsageError: there is no such data.
-        DataError: data is missing.
-    """
-    source = SOURCES.get(data_of(run.problem).data_set)
-    if source is None or not source.own or run.problem.tensorflow_factory:
-        return True
-    run.data_set, run.data_label = source.name, source.label
+def _check_records(run: ResolvedRun) -> None:
+    """ImageNet cannot be converted in reasonable time, so its files must be DeepOBS's."""
     if run.synthetic:
         raise UsageError(f"{run.testproblem} has no synthetic twin in TensorFlow")
     folder = Path(run.data_dir or cache_dir()) / "imagenet"
@@ -66,7 +60,6 @@ def check_tensorflow_data(run: ResolvedRun) -> bool:
                 f"{folder}: no files {pattern}; DeepOBS 1.1.2 reads ImageNet from TFRecords, and "
                 "--data_dir names the folder that has imagenet/train-* and imagenet/validation-*"
             )
-    return False
 
 
 def _check_installed() -> None:

@@ -16,7 +16,8 @@ from alig_deepobs import AliG, StandardRunner, registry
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import HyperParameter, NeedsLoss, OptimizerEntry
 from alig_deepobs.results import read_result
-from alig_deepobs.runners import Callback, RunSpec, execute
+from alig_deepobs.run import RunSpec
+from alig_deepobs.runners import Callback, execute
 from alig_deepobs.runners.deepobs import pytorch_config
 from alig_deepobs.runners.deepobs.runners import PTRunner
 

@@ -6,7 +6,8 @@ import pytest
 
 from alig_deepobs.errors import RunError
 from alig_deepobs.run import Outcome, RunResult
-from alig_deepobs.runners import RunSpec, tune
+from alig_deepobs.run import RunSpec
+from alig_deepobs.runners import tune
 
 
 @pytest.fixture
