@@ -16,7 +16,8 @@ from alig_deepobs import AliG, StandardRunner, registry
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import HyperParameter, NeedsLoss, OptimizerEntry
 from alig_deepobs.results import read_result
-from alig_deepobs.runners import Callback, RunSpec, execute
+from alig_deepobs.run import RunSpec
+from alig_deepobs.runners import Callback, execute
 from alig_deepobs.runners.deepobs import pytorch_config
 from alig_deepobs.runners.deepobs.runners import PTRunner
 
@@ -74,12 +75,15 @@ def test_no_class():
 
 
 def test_no_cap_survives_reading_back(tmp_path):
-    StandardRunner(AliG, {"max_lr": {"type": float}}).run(
-        "digits_logreg", {"max_lr": float("inf")}, num_epochs=1, synthetic=True, output_dir=tmp_path
-    )
+    runner = StandardRunner(AliG, {"max_lr": {"type": float}})
+    given = {"num_epochs": 1, "synthetic": True, "output_dir": tmp_path}
+    with pytest.raises(UsageError, match=r"max_lr=inf is no number to train with: .* give None"):
+        runner.run("digits_logreg", {"max_lr": float("inf")}, **given)
+    assert not list(tmp_path.iterdir())
+    runner.run("digits_logreg", {"max_lr": None}, **given)
     (path,) = tmp_path.rglob("*.json")
     read = read_result(path)
-    assert read.hyperparams == {"max_lr": float("inf")}
+    assert read.hyperparams == {"max_lr": None}
     again = RunSpec("digits_logreg", "alig", read.hyperparams, num_epochs=1)
     assert execute(again).outcome.value == "done"
 

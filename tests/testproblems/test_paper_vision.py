@@ -10,7 +10,8 @@ import torch
 import alig_deepobs.testproblems as testproblems
 from alig_deepobs import registry
 from alig_deepobs.errors import UsageError
-from alig_deepobs.runners import RunSpec, execute
+from alig_deepobs.run import RunSpec
+from alig_deepobs.runners import execute
 from alig_deepobs.testproblems.checks import check_batch_fits
 from alig_deepobs.testproblems.datasets.base import DataSet
 from alig_deepobs.testproblems.datasets.paper_split import paper_split

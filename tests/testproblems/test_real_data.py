@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from alig_deepobs import AliG, L2Ball, registry, testproblems
-from alig_deepobs.runners import RunSpec, execute
+from alig_deepobs.run import RunSpec
+from alig_deepobs.runners import execute
 from alig_deepobs.testproblems import cifar10_3c3d, tolstoi_char_rnn
 from alig_deepobs.testproblems.datasets.fetch import find_file
 from alig_deepobs.testproblems.datasets.snli import snli
