@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from alig_deepobs.optimizers._base import Method, Params, Work, check_positive, check_range
+from alig_deepobs.optimizers._base import Method, Params, Work
+from alig_deepobs.optimizers._checks import check_positive, check_range
 
 
 class Yogi(Method):
