@@ -110,11 +110,32 @@ class Method(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 returned = closure()
-        self._update(self._work())
+        work = self._work()
+        if self._is_probe(work):
+            self._make_all_state(work)
+        else:
+            self._update(work)
         return returned
 
     def _update(self, work: list[Work]) -> None:
         raise NotImplementedError
+
+    def _is_probe(self, work: list[Work]) -> bool:
+        """Whether this step is torch's way to see the state: rates and gradients are all 0."""
+        if any(group.get("lr", 1.0) for group in self.param_groups):
+            return False
+        return not any(bool(g.any()) for g in gradients(work))
+
+    def _make_all_state(self, work: list[Work]) -> None:
+        for group in self.param_groups:
+            owners = [p for p in group["params"] if p.requires_grad]
+            if owners and not work:
+                self._make_state(self._work_of(group, owners))
+        for part in work:
+            self._make_state(part)
+
+    def _make_state(self, part: Work) -> None:
+        """Makes the state of parameters where there is none, without changing any."""
 
     def _work(self) -> list[Work]:
         """The parameters that have a gradient, for each group that has some."""

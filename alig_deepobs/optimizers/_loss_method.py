@@ -111,17 +111,6 @@ class LossMethod(Method):
             return not any(rates)
         return not work or host_squared_norm(gradients(work)) == 0
 
-    def _make_all_state(self, work: list[Work]) -> None:
-        for group in self.param_groups:
-            owners = [p for p in group["params"] if p.requires_grad]
-            if owners and not work:
-                self._make_state(self._work_of(group, owners))
-        for part in work:
-            self._make_state(part)
-
-    def _make_state(self, part: Work) -> None:
-        """Makes the state of parameters where there is none, without changing any."""
-
     # --- What is seen from outside ---------------------------------------------------------------
 
     @property

@@ -103,6 +103,7 @@ class Momo(_Momo):
         Rates, ICML 2024.
 
     Example:
+        >>> import torch
         >>> w = torch.tensor([3.0, 4.0], requires_grad=True)
         >>> optimizer = Momo([w], lr=10.0)
         >>> loss = w.norm()
@@ -206,6 +207,7 @@ class MomoAdam(_Momo):
         Rates, ICML 2024.
 
     Example:
+        >>> import torch
         >>> w = torch.tensor([3.0, 4.0], requires_grad=True)
         >>> optimizer = MomoAdam([w], lr=0.1)
         >>> loss = w.norm()

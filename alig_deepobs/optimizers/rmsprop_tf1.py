@@ -60,6 +60,11 @@ class RMSpropTF1(Method):
         defaults = {"lr": lr, "decay": decay, "momentum": momentum, "eps": eps}
         super().__init__(params, defaults, foreach)
 
+    def _make_state(self, part: Work) -> None:
+        self._buffers(part, "square_average", lambda p: p.new_ones(p.shape))
+        if part.group["momentum"]:
+            self._buffers(part, "momentum_buffer")
+
     def _update(self, work: list[Work]) -> None:
         for part in work:
             group, vectors = part.group, part.vectors

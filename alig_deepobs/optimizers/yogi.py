@@ -74,6 +74,13 @@ class Yogi(Method):
         for part in work:
             self._move(part)
 
+    def _make_state(self, part: Work) -> None:
+        self._buffers(part, "gradient_average")
+        start = part.group["initial_accumulator"]
+        self._buffers(part, "square_average", lambda p: p.new_full(p.shape, start))
+        for owner in part.owners:
+            self.state[owner].setdefault("step", 0)
+
     def _move(self, part: Work) -> None:
         group, vectors, grads = part.group, part.vectors, part.grads
         beta1, beta2 = group["betas"]

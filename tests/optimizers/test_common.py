@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from optimizer_cases import CASES, OWN, Convex, named, switch
 from torch import Tensor
 from torch.optim import lr_scheduler
 
@@ -19,7 +20,6 @@ from alig_deepobs.results import Outcome
 from alig_deepobs.runners import RunSpec, execute
 from alig_deepobs.runners.objective import build_optimizer
 from alig_deepobs.runners.schedule import Schedule, ScheduledRates
-from tests.optimizers.cases import CASES, OWN, Convex, named, switch
 
 
 @named(CASES)
