@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.optim import Optimizer
 
+from alig_deepobs.optimizers._sentences import no_weight_decay
 from alig_deepobs.optimizers.health import HealthWarning
 
 _LABELS = frozenset({"params", "param_names", "name", "group_name"})
@@ -22,20 +23,6 @@ _OF_SCHEDULERS = frozenset(
 """Keys that torch's schedulers leave in groups; ``AliG(old.param_groups)`` must accept them."""
 
 _FLAGS = frozenset({"foreach", "fused", "capturable"})
-
-
-def no_weight_decay(name: str) -> str:
-    """The sentence that every optimizer has for ``weight_decay`` if its step cannot have one.
-
-    Args:
-        name: of the optimizer.
-    """
-    return (
-        f"{name} takes no weight_decay: an L2 term lifts the smallest loss, which the step size "
-        "relies on. Keep the weights in a ball instead: AliG(..., projection_fn=L2Ball(parameters, "
-        "max_norm)) in PyTorch, max_norm=... in TensorFlow, Keras and on the command line; with "
-        "other optimizers call the ball after each step"
-    )
 
 
 def check_group(name: str, group: dict[str, Any], known: Collection[str], needs_loss: bool) -> None:
