@@ -1,201 +1,68 @@
-"""The result of a run: its schema, and reading and writing it.
+"""Result files: one strict JSON file for each run, in DeepOBS's folder tree.
 
-A result is one JSON file in DeepOBS's folder tree,
-``<output_dir>/<test problem>/<optimizer>/<setting>/random_seed__<seed>__<time>__<id>.json``.
-The keys are those of DeepOBS 1.2, plus what the analyzer of DeepOBS 1.1.2 needs, plus ours.
-Files of both DeepOBS versions can be read. The JSON is strict: a number that is not finite never
-gets into a file. A diverged run has shorter lists, and says so in ``outcome``; nothing is padded.
+``<output_dir>/<test problem>/<optimizer>/<setting>/random_seed__<seed>__<time>__<id>.json``. The
+keys are those of DeepOBS 1.2, plus what the analyzer of DeepOBS 1.1.2 needs, plus ours. Files of
+both DeepOBS versions, and of earlier schemas, can be read. A number that is not finite never gets
+into a file: a diverged run has shorter lists, and says so in ``outcome``; nothing is padded.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
+import dataclasses
 import json
 import math
-import os
+import re
 import secrets
-import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from enum import StrEnum
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from alig_deepobs.errors import ResultError
+from alig_deepobs.files import write_text_atomically
+from alig_deepobs.registry import testproblems
+from alig_deepobs.run import Outcome, Run, RunResult, facets
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-
-class Outcome(StrEnum):
-    """How a run ended."""
-
-    DONE = "done"
-    DIVERGED = "diverged"
-    INTERRUPTED = "interrupted"
-    FAILED = "failed"
+_RATES = ("lr", "learning_rate", "max_lr")
+_KEYS = {facet.key or name: name for name, facet in facets(RunResult).items()}
 
 
-@dataclass
-class RunResult:
-    """Everything that is known of one run.
+def to_json(result: RunResult) -> dict[str, Any]:
+    """The dictionary that is written: our keys and those of both DeepOBS versions."""
+    values = dataclasses.asdict(result)
+    record = {key: values[name] for key, name in _KEYS.items()}
+    record["outcome"] = result.outcome.value
+    record["schema_version"] = SCHEMA_VERSION
+    record["identity"] = result.identity()
+    for part in ("train", "valid", "test"):
+        if not record[f"{part}_accuracies"]:
+            del record[f"{part}_accuracies"]
+    # What the analyzer of DeepOBS 1.1.2 looks for, under its names.
+    record["learning_rate"] = result.learning_rate
+    record["hyperparams"] = {k: v for k, v in result.hyperparams.items() if k not in _RATES}
+    record["lr_sched_epochs"] = result.training_params.get("lr_sched_epochs")
+    record["lr_sched_factors"] = result.training_params.get("lr_sched_factors")
+    return {key: _plain(value) for key, value in record.items()}
 
-    The lists per epoch have one entry before training and one after each finished epoch; a list
-    is empty where the quantity does not exist (no accuracy, no validation part). Losses and
-    accuracies are means over the full mini-batches of the set (over all of it, where the problem
-    keeps incomplete ones); accuracies are fractions.
 
-    Attributes:
-        testproblem: name of the test problem.
-        optimizer_name: label of the optimizer (the folder name).
-        optimizer_hyperparams: all hyper-parameters, the learning rate or cap included.
-        batch_size: examples a step.
-        num_epochs: epochs that were asked for.
-        random_seed: the base of every seed of the run.
-        weight_decay: L2 factor in the objective as passed, None for the problem's default.
-        outcome: how the run ended.
-        outcome_reason: for anything but ``done``, one line.
-        train_losses: the objective of this run (L2 term included if it had one) on the
-            train-eval set.
-        valid_losses, test_losses: likewise.
-        train_data_losses, valid_data_losses, test_data_losses: the data term alone. Compare
-            optimizers by these.
-        train_accuracies, valid_accuracies, test_accuracies: fractions.
-        minibatch_train_losses: objective of every ``train_log_interval``-th step.
-        epoch_mean_losses: running mean of the objective over each epoch's examples: the training
-            objective as the ALI-G paper plots it, while the weights change.
-        train_log_interval: see above.
-        best_valid_epoch: the epoch with the best validation accuracy (or, for problems without
-            accuracy, loss), the first of several; None without a validation set.
-        best_valid_test_loss: data term of the test loss after that epoch.
-        best_valid_test_accuracy: likewise. It is what the ALI-G paper reports.
-        best_weights: path of the weights after that epoch, if they were kept.
-        step_sizes: one dictionary per epoch (mean, median, min, max, clipped_fraction), from
-            every ``train_log_interval``-th step, for optimizers that compute their step size.
-        guarded_steps: name of a guard -> steps in which it set the step size to 0.
-        regularization: ``l2``, ``ball``, ``weight_decay`` (by the optimizer itself) or ``none``:
-            what the run really did.
-        effective_weight_decay: factor of the L2 term in loss and gradient, or of the optimizer's
-            own weight decay; 0.0 if there was none.
-        max_norm: radius of the ball, None if there was none.
-        problem_options: options of the test problem that are not its defaults.
-        training_params: further training parameters (schedules), DeepOBS's key.
-        training_seconds, evaluation_seconds: one entry per epoch (evaluation: one more).
-        steps: optimizer steps taken.
-        peak_memory_bytes: of the device, None where it cannot be measured.
-        optimizer: registry name or import path.
-        optimizer_class: ``package.module:Class``.
-        purpose: ``tuning`` for a run that only served to choose a setting, else empty.
-        setting_source: who chose the hyper-parameters and how, one line.
-        framework: ``pytorch`` or ``tensorflow``.
-        data_set: name of the data set.
-        data_label: what the data really was, for example ``"MNIST (synthetic twin)"``.
-        data_version: digest of the decoded data.
-        split: ``full`` or ``validation``.
-        reshuffle: whether every epoch had a batch order of its own.
-        environment: versions, hardware, threads.
-        schema_version: version of this schema; 0 for files of DeepOBS.
+def setting_folder(run: Run) -> str:
+    """Name of the setting's folder: DeepOBS 1.2's, and the digest of the whole setting.
+
+    Two settings never share a folder, and no name is too long for a file system or unsafe in one.
     """
-
-    testproblem: str
-    optimizer_name: str
-    optimizer_hyperparams: dict[str, Any]
-    batch_size: int
-    num_epochs: int
-    random_seed: int
-    weight_decay: float | None = None
-    outcome: Outcome = Outcome.DONE
-    outcome_reason: str = ""
-    train_losses: list[float] = field(default_factory=list)
-    valid_losses: list[float] = field(default_factory=list)
-    test_losses: list[float] = field(default_factory=list)
-    train_data_losses: list[float] = field(default_factory=list)
-    valid_data_losses: list[float] = field(default_factory=list)
-    test_data_losses: list[float] = field(default_factory=list)
-    train_accuracies: list[float] = field(default_factory=list)
-    valid_accuracies: list[float] = field(default_factory=list)
-    test_accuracies: list[float] = field(default_factory=list)
-    minibatch_train_losses: list[float] = field(default_factory=list)
-    epoch_mean_losses: list[float] = field(default_factory=list)
-    train_log_interval: int = 10
-    best_valid_epoch: int | None = None
-    best_valid_test_loss: float | None = None
-    best_valid_test_accuracy: float | None = None
-    best_weights: str = ""
-    step_sizes: list[dict[str, float]] = field(default_factory=list)
-    guarded_steps: dict[str, int] = field(default_factory=dict)
-    regularization: str = "none"
-    effective_weight_decay: float = 0.0
-    max_norm: float | None = None
-    problem_options: dict[str, Any] = field(default_factory=dict)
-    training_params: dict[str, Any] = field(default_factory=dict)
-    training_seconds: list[float] = field(default_factory=list)
-    evaluation_seconds: list[float] = field(default_factory=list)
-    steps: int = 0
-    peak_memory_bytes: int | None = None
-    optimizer: str = ""
-    optimizer_class: str = ""
-    purpose: str = ""
-    setting_source: str = ""
-    framework: str = "pytorch"
-    data_set: str = ""
-    data_label: str = ""
-    data_version: str = ""
-    split: str = "full"
-    reshuffle: bool = True
-    environment: dict[str, Any] = field(default_factory=dict)
-    schema_version: int = SCHEMA_VERSION
-
-    @property
-    def learning_rate(self) -> float | None:
-        """The learning rate or cap, whatever the optimizer calls it; None if there is none."""
-        for name in ("lr", "learning_rate", "max_lr"):
-            rate = self.optimizer_hyperparams.get(name)
-            if isinstance(rate, (int, float)) and math.isfinite(rate):
-                return float(rate)
-        return None
-
-    def to_json(self) -> dict[str, Any]:
-        """The dictionary that is written: our keys and those of both DeepOBS versions."""
-        record = asdict(self)
-        record["outcome"] = self.outcome.value
-        for part in ("train", "valid", "test"):
-            if not record[f"{part}_accuracies"]:
-                del record[f"{part}_accuracies"]
-        # What the analyzer of DeepOBS 1.1.2 looks for, under its names.
-        rate_names = ("lr", "learning_rate", "max_lr")
-        record["learning_rate"] = self.learning_rate
-        record["hyperparams"] = {
-            key: value for key, value in self.optimizer_hyperparams.items() if key not in rate_names
-        }
-        record["lr_sched_epochs"] = self.training_params.get("lr_sched_epochs")
-        record["lr_sched_factors"] = self.training_params.get("lr_sched_factors")
-        return record
-
-
-def setting_folder(result: RunResult) -> str:
-    """Name of the setting's folder, in DeepOBS 1.2's form.
-
-    Every hyper-parameter is in the name, text too, so two settings never share a folder; a name
-    that would be too long for a file system, or not safe in one, ends in a digest instead.
-    """
-    parts = ["num_epochs", str(result.num_epochs), "batch_size", str(result.batch_size)]
-    if result.framework != "pytorch":  # never with PyTorch's runs in one folder
-        parts += ["framework", result.framework]
-    if result.weight_decay is not None:
-        parts += ["weight_decay", float_text(result.weight_decay)]
-    for params in (result.optimizer_hyperparams, result.training_params, result.problem_options):
-        for key in sorted(params):
-            value = params[key]
-            if value is not None:
-                text = float_text(value) if isinstance(value, float) else str(value)
-                parts += [key, text]
+    parts = ["num_epochs", str(run.num_epochs), "batch_size", str(run.batch_size)]
+    params = {**run.setting_params(), **run.problem_options}
+    for key in ("weight_decay", *sorted(params.keys() - {"weight_decay"})):
+        value = params.get(key)
+        if value is not None:
+            parts += [key, float_text(value) if isinstance(value, float) else str(value)]
     name = "__".join(parts)
     safe = "".join(c if c.isalnum() or c in "._-+()[], " else "-" for c in name)
-    if safe == name and len(name) <= 200:
-        return name
-    return f"{safe[:180]}__{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    short = safe.encode()[:200].decode(errors="ignore")  # names are limited in bytes
+    return f"{short}__id__{run.setting()[:10]}"
 
 
 def float_text(value: float) -> str:
@@ -211,6 +78,20 @@ def float_text(value: float) -> str:
     return f"{mantissa.rstrip('0')}e{exponent}"
 
 
+def check_folder_name(name: str, of: str) -> str:
+    """Returns a name that is a folder of the results, if it can be one.
+
+    Raises:
+        ResultError: it is empty, hidden, too long, or has characters that a path must not have.
+    """
+    if re.fullmatch(r"(?!\.)[^/\\<>:\"|?*\x00-\x1f\x7f]{1,}", name) and len(name.encode()) <= 120:
+        return name
+    raise ResultError(
+        f"{of} {name[:60]!r} cannot be the name of a folder of results: use letters, digits, "
+        "blanks and ._-+()[],= and at most 120 bytes"
+    )
+
+
 def write_result(result: RunResult, output_dir: str | Path) -> Path:
     """Writes a result atomically under a name that no other run has.
 
@@ -218,68 +99,44 @@ def write_result(result: RunResult, output_dir: str | Path) -> Path:
         The path of the file.
 
     Raises:
-        ResultError: the folder is not writable, or the result holds a number that is not finite.
+        ResultError: the folder is not writable, or the result holds something that a strict JSON
+            file cannot hold.
     """
-    folder = Path(output_dir) / result.testproblem / result.optimizer_name / setting_folder(result)
+    # Local time, as DeepOBS writes it; which of two results is later is told by ``started``.
     stamp = time.strftime("%Y-%m-%d-%H-%M-%S")
-    path = folder / f"random_seed__{result.random_seed}__{stamp}__{secrets.token_hex(4)}.json"
+    name = f"random_seed__{result.random_seed}__{stamp}__{secrets.token_hex(4)}.json"
     try:
-        text = json.dumps(_plain(result.to_json()), indent=4, allow_nan=False)
+        text = json.dumps(to_json(result), indent=4, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ResultError(f"result of {result.testproblem} cannot be written: {error}") from error
+    path = run_folder(result, output_dir) / name
     write_text_atomically(path, text)
     return path
 
 
-def write_text_atomically(path: Path, text: str) -> None:
-    """`write_bytes_atomically` for a text."""
-    write_bytes_atomically(path, text.encode())
-
-
-def write_bytes_atomically(path: Path, content: bytes) -> None:
-    """Writes a file in one step: it is there whole, or not at all.
+def run_folder(run: Run, output_dir: str | Path) -> Path:
+    """The folder of a run's file, together with those of its other seeds.
 
     Raises:
-        ResultError: the folder cannot be made or written.
+        ResultError: a name cannot be that of a folder.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-            # mkstemp makes files for the owner alone; results are as public as their folder.
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(temporary).chmod(0o666 & ~umask)
-            Path(temporary).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-            raise
-    except OSError as error:
-        raise ResultError(
-            f"cannot write {path}: {error.strerror or error}; "
-            "give a writable folder with --output_dir"
-        ) from error
+    problem = check_folder_name(run.testproblem, "the test problem")
+    optimizer = check_folder_name(run.optimizer_name, "the optimizer's label")
+    return Path(output_dir) / problem / optimizer / setting_folder(run)
 
 
-def check_writable(output_dir: str | Path) -> None:
-    """Finds out before a long run whether its result can be written.
+def newest(first: RunResult, second: RunResult) -> RunResult:
+    """Which of two results of the same run counts.
 
-    Raises:
-        ResultError: it cannot; the message says why.
+    A run that came to its end counts before one that did not; of two alike, the later.
     """
-    folder = Path(output_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ResultError(
-            f"output folder {folder} is not writable: {error.strerror or error}; "
-            "give another one with --output_dir"
-        ) from error
+    rank = [(result.outcome.is_final, result.started) for result in (first, second)]
+    return second if rank[1] >= rank[0] else first
+
+
+def now() -> str:
+    """The time for `RunResult.started`."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def read_result(path: str | Path) -> RunResult:
@@ -324,24 +181,52 @@ def parse_result(raw: bytes, path: Path) -> RunResult:
             f"{path} has schema version {schema}; this version of alig-deepobs reads up to "
             f"{SCHEMA_VERSION}: update it"
         )
-    return _from_ours(record, path) if schema else _from_deepobs(record, path)
+    return _from_ours(record, path, schema) if schema else _from_deepobs(record, path)
 
 
-def _from_ours(record: Mapping[str, Any], path: Path) -> RunResult:
-    known = {item.name for item in fields(RunResult)}
+def _from_ours(record: Mapping[str, Any], path: Path, schema: int) -> RunResult:
     try:
-        values = {key: value for key, value in record.items() if key in known}
-        values["optimizer_hyperparams"] = {
-            name: float(value) if value in ("inf", "-inf") else value
-            for name, value in record["optimizer_hyperparams"].items()
-        }
-        result = RunResult(**{**values, "outcome": Outcome(record["outcome"])})
+        values = {_KEYS[key]: value for key, value in record.items() if key in _KEYS}
+        values["hyperparams"] = dict(record[facets(Run)["hyperparams"].key])
+        values["outcome"] = Outcome(record["outcome"])
+        if schema == 1:
+            values |= _from_schema_1(values)
+        result = RunResult(**values)
         _check_kinds(result)
     except KeyError as error:
         raise ResultError(f"{path} is not a complete result: it has no {error}") from error
     except (AttributeError, OverflowError, TypeError, ValueError) as error:
         raise ResultError(f"{path} is not a complete result: {error}") from error
     return result
+
+
+def _from_schema_1(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What schema 1 had in another form, or only in the label of the data."""
+    label = str(values.get("data_label", ""))
+    marks = {
+        "(synthetic twin)": "synthetic",
+        "(unverified": "unverified",
+        "(scikit-learn)": "bundled",
+    }
+    started = str(values.get("environment", {}).get("started", ""))
+    if started:
+        started = datetime.strptime(started, "%Y-%m-%dT%H:%M:%S%z").astimezone(UTC).isoformat()
+    return {
+        "hyperparams": {
+            name: float(value) if value in ("inf", "-inf") else value
+            for name, value in values["hyperparams"].items()
+        },
+        "weight_decay": _in_force(values.get("testproblem"), values.get("weight_decay")),
+        "synthetic": "(synthetic twin)" in label,
+        "data_source": next((source for mark, source in marks.items() if mark in label), ""),
+        "started": started,
+    }
+
+
+def _in_force(testproblem: Any, weight_decay: float | None) -> float | None:
+    """The L2 factor of a run whose record has None for the problem's default."""
+    entry = testproblems().get(testproblem)
+    return entry.weight_decay if weight_decay is None and entry is not None else weight_decay
 
 
 def _check_kinds(result: RunResult) -> None:
@@ -351,7 +236,7 @@ def _check_kinds(result: RunResult) -> None:
         TypeError, ValueError: there is one, or a number that is not finite, which this package
             never writes.
     """
-    for item in fields(RunResult):
+    for item in dataclasses.fields(RunResult):
         value = getattr(result, item.name)
         name = str(item.type)
         kind = _KINDS.get(name.partition("[")[0])
@@ -361,7 +246,7 @@ def _check_kinds(result: RunResult) -> None:
             raise ValueError(f"{item.name} holds a number that is not finite")
 
 
-_KINDS: dict[str, type] = {"str": str, "int": int, "list": list, "dict": dict}
+_KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
 
 
 def _from_deepobs(record: Mapping[str, Any], path: Path) -> RunResult:
@@ -382,24 +267,26 @@ def _from_deepobs(record: Mapping[str, Any], path: Path) -> RunResult:
                 "valid_accuracies", "test_accuracies", "minibatch_train_losses",
             )
         }  # fmt: skip
-        weight_decay = record.get("weight_decay", record.get("l2_reg"))
+        testproblem = record.get("testproblem", path.parents[2].name)
+        stamp = re.search(r"__(\d{4}-\d\d-\d\d)-(\d\d)-(\d\d)-(\d\d)(__|\.)", path.name)
         result = RunResult(
-            testproblem=record.get("testproblem", path.parents[2].name),
-            optimizer_name=record.get("optimizer_name", record.get("optimizer", "")),
-            optimizer_hyperparams=hyperparams,
+            testproblem,
+            record.get("optimizer_name", record.get("optimizer", "")),
+            hyperparams,
             batch_size=int(record["batch_size"]),
             num_epochs=int(record["num_epochs"]),
             random_seed=int(record["random_seed"]),
-            weight_decay=weight_decay,
+            weight_decay=_in_force(testproblem, record.get("weight_decay", record.get("l2_reg"))),
             training_params=training,
             train_log_interval=int(record.get("train_log_interval", 10)),
             framework="pytorch" if new else "tensorflow",
+            numbers_version=0,
+            started=f"{stamp[1]}T{stamp[2]}:{stamp[3]}:{stamp[4]}" if stamp else "",
             schema_version=0,
+            **lists,  # type: ignore[arg-type]
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise ResultError(f"{path} is not a complete result of DeepOBS: {error!r}") from error
-    for name, values in lists.items():
-        setattr(result, name, values)
     if not any(lists[name] for name in lists if name != "minibatch_train_losses"):
         raise ResultError(f"{path} is not a complete result of DeepOBS: its lists are empty")
     cut_at_first_non_finite(result)
@@ -431,13 +318,9 @@ def _finite_length(values: list[float]) -> int:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no form for: tuples, infinite hyper-parameters, NumPy's and torch's scalars."""
+    """What JSON has no form for: tuples, and NumPy's and torch's scalars."""
     if isinstance(value, dict):
-        hyper = ("optimizer_hyperparams", "hyperparams")
-        return {
-            key: {k: _no_infinity(v) for k, v in item.items()} if key in hyper else _plain(item)
-            for key, item in value.items()
-        }
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return plain_scalar(value)
@@ -447,8 +330,3 @@ def plain_scalar(value: Any) -> Any:
     """A Python number for one of NumPy or torch; anything else as it is."""
     is_scalar = getattr(value, "ndim", None) == 0 and hasattr(value, "item")
     return value.item() if is_scalar else value
-
-
-def _no_infinity(value: Any) -> Any:
-    value = _plain(value)
-    return str(value) if isinstance(value, float) and math.isinf(value) else value

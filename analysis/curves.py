@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from alig_deepobs.analysis.frames import accuracy_curve, loss_curve
 from alig_deepobs.analysis.groups import Group
 from alig_deepobs.registry import ProblemEntry
-from alig_deepobs.results import Outcome, RunResult
+from alig_deepobs.run import Outcome, RunResult
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from alig_deepobs.baselines.trivial import (
     is_trivial_loss,
 )
 from alig_deepobs.registry import ProblemEntry
-from alig_deepobs.results import Outcome, RunResult
+from alig_deepobs.run import Outcome, RunResult
 
 Kind = Literal["collapsed", "non_interpolating", "wrong_bound"]
 
@@ -147,7 +147,7 @@ def _non_interpolating_flag(runs: Sequence[RunResult], entry: ProblemEntry) -> F
 def _bound_flag(group: Group, entry: ProblemEntry) -> Flag | None:
     """What a step size with a lower bound (``f_min``) did where that bound is wrong."""
     run = group.runs[0]
-    bound = run.optimizer_hyperparams.get("f_min")
+    bound = run.hyperparams.get("f_min")
     if bound is None:
         return None
     parts = [f"{group.label}: its step size assumes a smallest loss of {bound:g}"]

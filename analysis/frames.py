@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from alig_deepobs.files import write_text_atomically
 from alig_deepobs.registry import ProblemEntry
-from alig_deepobs.results import Outcome, RunResult, write_text_atomically
+from alig_deepobs.run import Outcome, RunResult
 
 Part = Literal["train", "valid", "test"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
@@ -143,7 +144,7 @@ def loss_kind(result: RunResult) -> str:
 
 def setting_params(result: RunResult) -> dict[str, Any]:
     """What was set by hand: hyper-parameters, weight decay if one was passed, schedules."""
-    params = {**result.optimizer_hyperparams, **result.training_params}
+    params = {**result.hyperparams, **result.training_params}
     # An optimizer with a weight decay of its own, such as AdamW, does not use the problem's.
     if result.weight_decay is not None and params.get("weight_decay") is None:
         params["weight_decay"] = result.weight_decay

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from alig_deepobs.analysis.frames import params_text, setting_params
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import ProblemEntry
-from alig_deepobs.results import RunResult
+from alig_deepobs.run import RunResult
 
 
 class ComparisonKey(NamedTuple):

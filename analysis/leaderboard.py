@@ -28,7 +28,7 @@ from alig_deepobs.analysis.statistics import (
 )
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import ProblemEntry
-from alig_deepobs.results import Outcome, RunResult
+from alig_deepobs.run import Outcome, RunResult
 
 
 @dataclass(frozen=True)

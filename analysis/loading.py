@@ -19,7 +19,8 @@ from alig_deepobs.analysis.frames import (
 )
 from alig_deepobs.errors import ResultError, UsageError
 from alig_deepobs.registry import testproblems
-from alig_deepobs.results import Outcome, RunResult, parse_result
+from alig_deepobs.results import parse_result
+from alig_deepobs.run import Outcome, RunResult
 
 
 class LoadProblem(NamedTuple):

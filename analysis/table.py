@@ -18,7 +18,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from alig_deepobs.analysis.tables import escape_markdown, wrapped
-from alig_deepobs.results import write_text_atomically
+from alig_deepobs.files import write_text_atomically
 
 
 @dataclass(frozen=True)

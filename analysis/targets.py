@@ -22,7 +22,7 @@ from alig_deepobs.analysis.intervals import RESAMPLES, Array
 from alig_deepobs.analysis.statistics import Interval, epochs_to_target
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import ProblemEntry
-from alig_deepobs.results import Outcome, RunResult
+from alig_deepobs.run import Outcome, RunResult
 
 
 class TimeToTarget(NamedTuple):

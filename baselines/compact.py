@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alig_deepobs.errors import ResultError
-from alig_deepobs.results import Outcome, RunResult
+from alig_deepobs.run import Outcome, RunResult
 
 FORMAT_VERSION = 1
 
@@ -91,7 +91,7 @@ def encode(result: RunResult, digits: int | None = None) -> dict[str, Any]:
     # Strict JSON has no infinity, which a cap may be.
     found["optimizer_hyperparams"] = {
         key: str(value) if isinstance(value, float) and math.isinf(value) else value
-        for key, value in result.optimizer_hyperparams.items()
+        for key, value in result.hyperparams.items()
     }
     return found
 

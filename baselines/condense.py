@@ -16,7 +16,8 @@ import click
 from alig_deepobs.baselines.archive import result_members
 from alig_deepobs.baselines.compact import DEFAULTS, FORMAT_VERSION, GridRun, encode, rounded
 from alig_deepobs.errors import AligDeepobsError
-from alig_deepobs.results import Outcome, RunResult, parse_result
+from alig_deepobs.results import parse_result
+from alig_deepobs.run import Outcome, RunResult
 
 
 def write_compact(
@@ -71,7 +72,7 @@ def grid_run(result: RunResult) -> GridRun:
     return GridRun(
         optimizer=result.optimizer,
         label=result.optimizer_name,
-        params=dict(result.optimizer_hyperparams),
+        params=dict(result.hyperparams),
         seed=result.random_seed,
         split=result.split,
         num_epochs=result.num_epochs,
@@ -112,7 +113,7 @@ def main(sources: tuple[str, ...], output: str, note: str) -> None:
         if all(result.purpose == "tuning" for result in results):
             click.echo(f"{problem}: only tuning runs, left out")
             continue
-        results.sort(key=lambda r: (r.optimizer_name, str(r.optimizer_hyperparams), r.random_seed))
+        results.sort(key=lambda r: (r.optimizer_name, str(r.hyperparams), r.random_seed))
         path = Path(output) / f"{problem}.json"
         write_compact(results, path, note=note)
         click.echo(f"{path}: {len(results)} runs, {path.stat().st_size / 1e3:.0f} kB")

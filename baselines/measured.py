@@ -12,7 +12,7 @@ import functools
 from importlib import resources
 
 from alig_deepobs.baselines.compact import GridRun, read_compact
-from alig_deepobs.results import RunResult
+from alig_deepobs.run import RunResult
 
 
 def measured_problems() -> list[str]:

@@ -23,7 +23,7 @@ from alig_deepobs.baselines.store import stored_results
 from alig_deepobs.baselines.summary import summarize
 from alig_deepobs.errors import unknown_name
 from alig_deepobs.registry import optimizers, testproblems
-from alig_deepobs.results import Outcome, RunResult
+from alig_deepobs.run import Outcome, RunResult
 
 OPTIMIZERS = {"sgd": "SGD", "momentum": "Momentum", "adam": "Adam"}
 
@@ -205,7 +205,7 @@ def _published_line(problem: str, optimizer: str) -> Line | None:
 def _run_lines(source: str, runs: Iterable[RunResult]) -> list[Line]:
     groups: dict[tuple[str, ...], list[RunResult]] = {}
     for run in runs:
-        key = (run.optimizer_name, str(run.optimizer_hyperparams), str(run.training_params),
+        key = (run.optimizer_name, str(run.hyperparams), str(run.training_params),
                str(run.num_epochs), str(run.batch_size), run.data_label,
                str(run.problem_options))  # fmt: skip
         groups.setdefault(key, []).append(run)
@@ -225,7 +225,7 @@ def _run_line(source: str, runs: list[RunResult]) -> Line:
         source=source,
         optimizer=first.optimizer_name,
         optimizer_key=first.optimizer,
-        setting=tuples_for_lists(first.optimizer_hyperparams),
+        setting=tuples_for_lists(first.hyperparams),
         setting_source=first.setting_source,
         metric="test_accuracy" if accuracy else "test_loss",
         seeds=tuple(sorted(run.random_seed for run in runs)),

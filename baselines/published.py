@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alig_deepobs.baselines.tables import METRICS, TableRow, read_rows
-from alig_deepobs.results import RunResult
+from alig_deepobs.run import RunResult
 
 FIRST_SEED = 42
 """The seed of the runs of the grid, by which the learning rates were chosen."""
@@ -252,7 +252,7 @@ def _run(row: TableRow, position: int) -> RunResult:
         testproblem=row.testproblem,
         optimizer_name=_document()["optimizers"][row.optimizer]["label"],
         optimizer=row.optimizer,
-        optimizer_hyperparams=_params(row.optimizer, row.learning_rate),
+        hyperparams=_params(row.optimizer, row.learning_rate),
         batch_size=facts["batch_size"],
         num_epochs=facts["num_epochs"],
         random_seed=row.seed,

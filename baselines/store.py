@@ -21,7 +21,8 @@ from typing import NamedTuple
 from alig_deepobs.baselines.archive import Member, result_members
 from alig_deepobs.baselines.compact import decode, encode
 from alig_deepobs.errors import ResultError, UsageError
-from alig_deepobs.results import RunResult, parse_result
+from alig_deepobs.results import parse_result
+from alig_deepobs.run import RunResult
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS imports (

@@ -1,27 +1,27 @@
-"""How a run happens: specifications, the training loop, DeepOBS's runner, tuning."""
+"""How runs happen: studies over a store of results, executors, the training loop."""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Evaluation", "RunSpec", "StandardRunner", "Watcher", "execute", "tune"]
+__all__ = ["Callback", "Cell", "StandardRunner", "Store", "Study", "execute"]
 
 _HOMES = {
-    "Evaluation": "watch",
-    "RunSpec": "spec",
+    "Callback": "callbacks",
+    "Cell": "study",
     "StandardRunner": "standard",
-    "Watcher": "watch",
+    "Store": "store",
+    "Study": "study",
     "execute": "training",
-    "tune": "tuning",
 }
 
 if TYPE_CHECKING:
-    from alig_deepobs.runners.spec import RunSpec
+    from alig_deepobs.runners.callbacks import Callback
     from alig_deepobs.runners.standard import StandardRunner
+    from alig_deepobs.runners.store import Store
+    from alig_deepobs.runners.study import Cell, Study
     from alig_deepobs.runners.training import execute
-    from alig_deepobs.runners.tuning import tune
-    from alig_deepobs.runners.watch import Evaluation, Watcher
 
 
 def __getattr__(name: str) -> Any:

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from alig_deepobs.entries import NeedsLoss, OptimizerEntry
 from alig_deepobs.errors import UsageError
 from alig_deepobs.optimizers.projection import L2Ball
-from alig_deepobs.registry import NeedsLoss, OptimizerEntry
-from alig_deepobs.testproblems import TestProblem
+from alig_deepobs.testproblems.base import LossAndAccuracy, TestProblem
 
 UNKNOWN_RUN: Mapping[str, int] = {"data_size": 1, "num_epochs": 1, "batches_per_epoch": 1}
 """Facts to build an optimizer with that will not be used, to check its arguments."""
@@ -111,35 +111,43 @@ def _groups(
     ]
 
 
+Batch = Callable[[], LossAndAccuracy]
+"""A drawn mini-batch: evaluates the network on it; may be called again."""
+
+
+def batch_options(problem: Any, objective: Objective, needs: NeedsLoss) -> dict[str, Any]:
+    """How the mini-batches of a training epoch are to be drawn (`mini_batches`)."""
+    options: dict[str, Any] = {
+        "reduction": "none" if needs is NeedsLoss.PER_EXAMPLE else "mean",
+        "add_regularization_if_available": objective.has_l2,
+    }
+    if isinstance(problem, TestProblem):  # problems of DeepOBS compute the accuracy in any case
+        options["with_accuracy"] = False
+    return options
+
+
 def make_step(
-    problem: TestProblem,
-    optimizer: Any,
-    objective: Objective,
-    needs: NeedsLoss,
-    clip_norm: float | None = None,
-) -> Callable[[], Tensor]:
-    """A function that draws the next mini-batch, takes one step and returns the objective.
+    problem: TestProblem, optimizer: Any, needs: NeedsLoss, clip_norm: float | None = None
+) -> Callable[[Batch], Tensor]:
+    """A function that takes one step on a drawn mini-batch and returns its objective.
 
     The returned loss is a detached tensor of shape ``()`` on the device; the host reads nothing.
-    The function raises StopIteration at the end of the epoch.
 
     Args:
         problem: draws the mini-batches.
         optimizer: takes the steps.
-        objective: what is minimized.
         needs: what ``step`` wants.
         clip_norm: gradients with a larger norm (of all parameters together) are scaled down to
             this one.
     """
     if needs is NeedsLoss.CLOSURE:
-        return _step_with_closure(problem, optimizer, objective.has_l2)
-    reduction = "none" if needs is NeedsLoss.PER_EXAMPLE else "mean"
+        return _step_with_closure(optimizer, torch.device(problem.device))
     arguments = _arguments_of_step(problem, optimizer, needs)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
 
-    def step() -> Tensor:
-        losses = _draw(problem, objective.has_l2, reduction)()
-        loss = losses.mean() if reduction == "none" else losses
+    def step(batch: Batch) -> Tensor:
+        losses = batch()[0]
+        loss = losses.mean() if needs is NeedsLoss.PER_EXAMPLE else losses
         optimizer.zero_grad()
         loss.backward()
         if clip_norm is not None:
@@ -149,16 +157,6 @@ def make_step(
         return value
 
     return step
-
-
-def _draw(problem: TestProblem, has_l2: bool, reduction: str = "mean") -> Callable[[], Tensor]:
-    """Draws a mini-batch; returns a function that computes its objective."""
-    # Problems of DeepOBS itself compute the accuracy in any case.
-    options = {"with_accuracy": False} if isinstance(problem, TestProblem) else {}
-    evaluate = problem.get_batch_loss_and_accuracy_func(
-        reduction=reduction, add_regularization_if_available=has_l2, **options
-    )
-    return lambda: evaluate()[0]
 
 
 def _arguments_of_step(
@@ -176,13 +174,8 @@ def _arguments_of_step(
     }  # fmt: skip
 
 
-def _step_with_closure(
-    problem: TestProblem, optimizer: Any, has_l2: bool
-) -> Callable[[], Tensor]:  # fmt: skip
-    device = torch.device(problem.device)
-
-    def step() -> Tensor:
-        evaluate = _draw(problem, has_l2)
+def _step_with_closure(optimizer: Any, device: torch.device) -> Callable[[Batch], Tensor]:
+    def step(batch: Batch) -> Tensor:
         # Within one step the objective is one function: every evaluation has the same mini-batch
         # and draws the same dropout masks.
         noise = _noise_state(device)
@@ -193,9 +186,9 @@ def _step_with_closure(
                 _restore_noise(device, noise)
             if not backward:
                 with torch.no_grad():
-                    return evaluate().detach()
+                    return batch()[0].detach()
             optimizer.zero_grad()
-            loss = evaluate()
+            loss = batch()[0]
             loss.backward()
             first.append(loss.detach())
             return loss
@@ -219,9 +212,3 @@ def _restore_noise(device: torch.device, state: Tensor) -> None:
         torch.cuda.set_rng_state(state, device)
     else:
         torch.set_rng_state(state)
-
-
-@torch.no_grad()
-def regularization_value(problem: TestProblem) -> float:
-    """The problem's L2 term at the current weights."""
-    return float(problem.get_regularization_loss())

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from alig_deepobs.entries import NeedsLoss
 from alig_deepobs.errors import UsageError
-from alig_deepobs.registry import NeedsLoss
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The epoch that a run would be reported at: the one with the best validation accuracy.
+"""Choices on validation data: the best epoch of a run, and the best of several settings.
 
 DeepOBS reports the last epoch. The ALI-G paper reports the test accuracy of the weights that had
 the best validation accuracy. Since runs are evaluated on every set after each epoch, that is an
@@ -7,9 +7,17 @@ entry of the lists that they have anyway.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from alig_deepobs.results import RunResult
+from alig_deepobs.registry import find_testproblem, testproblems
+from alig_deepobs.run import Outcome, RunResult, RunSpec
+
+TUNING_SEED = 1000
+"""The seed of tuning runs: none of those that results are reported for."""
 
 
 @dataclass(frozen=True)
@@ -77,3 +85,96 @@ def record_selection(result: RunResult) -> None:
         result.best_valid_epoch = chosen.epoch
         result.best_valid_test_loss = chosen.test_loss
         result.best_valid_test_accuracy = chosen.test_accuracy
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the best of several settings is chosen: by validation data, never by the test set.
+
+    The best has the best headline metric on the held-out validation part (of equal accuracies, the
+    lower validation loss), on average over the seeds, at the epoch that is reported; where a
+    problem has nothing to hold out, the lowest training loss. A setting with a run that diverged
+    or failed is out. If all are, the one that got furthest is taken, so that the report shows how
+    its runs end.
+
+    Attributes:
+        seeds: of the runs that only serve to choose.
+        epoch: the epoch that is reported: ``last`` (DeepOBS) or ``best`` (the one with the best
+            validation result: the ALI-G paper).
+    """
+
+    seeds: tuple[int, ...] = (TUNING_SEED,)
+    epoch: Literal["last", "best"] = "last"
+
+    def runs(self, candidate: RunSpec) -> list[RunSpec]:
+        """The runs that a candidate is judged by."""
+        # DeepOBS 1.1.2 has no validation sets.
+        holds_out = find_testproblem(candidate.testproblem).has_validation
+        split = "validation" if holds_out and candidate.framework == "pytorch" else "full"
+        return [
+            replace(candidate, random_seed=seed, split=split, purpose="tuning", keep_best=None)
+            for seed in self.seeds
+        ]
+
+    def choose(self, candidates: Sequence[Sequence[RunResult]]) -> int:
+        """The number of the best candidate, the first of equals.
+
+        Args:
+            candidates: the runs of each.
+        """
+        scores = [
+            tuple(map(statistics.fmean, zip(*map(self._score, runs), strict=True)))
+            for runs in candidates
+        ]
+        return min(range(len(scores)), key=scores.__getitem__)
+
+    def source(self, count: int) -> str:
+        """Who chose a setting of so many, and how, for the record."""
+        seeds = "seed" if len(self.seeds) == 1 else "seeds"
+        return (
+            f"best of {count} settings on held-out data, {self.epoch} epoch, {seeds} "
+            f"{', '.join(map(str, self.seeds))}"
+        )
+
+    def score_text(self, runs: Sequence[RunResult]) -> str:
+        """What a candidate is judged by, for a reader.
+
+        Args:
+            runs: its runs.
+        """
+        bad = [run.outcome.value for run in runs if run.outcome is not Outcome.DONE]
+        if bad:
+            return f"{bad[0]} in {len(bad)} of {len(runs)} runs" if len(runs) > 1 else bad[0]
+        score = statistics.fmean(self._score(run)[0] for run in runs)
+        if score < 0:
+            return f"validation accuracy {-score:.2%}"
+        return f"{'validation' if runs[0].valid_data_losses else 'training'} loss {score:.4g}"
+
+    def _score(self, result: RunResult) -> tuple[float, float, float]:
+        """Lower is better; the last entry only counts where no run came to its end."""
+        reached = -float(len(result.test_losses))
+        if result.outcome is not Outcome.DONE:
+            return math.inf, math.inf, reached
+        if not result.valid_data_losses:
+            losses = result.train_data_losses
+            return (losses[-1] if self.epoch == "last" else min(losses)), 0.0, reached
+        best = select(result)
+        epoch = best.epoch if self.epoch == "best" and best is not None else -1
+        loss = result.valid_data_losses[epoch]
+        entry = testproblems().get(result.testproblem)
+        if not result.valid_accuracies or (entry is not None and entry.metric == "loss"):
+            return loss, loss, reached
+        return -result.valid_accuracies[epoch], loss, reached
+
+
+def tuning_seeds(reported: Sequence[int], count: int = 1) -> tuple[int, ...]:
+    """Seeds to tune with, none of which is reported.
+
+    Example:
+        >>> tuning_seeds([42, 43]), tuning_seeds([1000], 2)
+        ((1000,), (1001, 1002))
+    """
+    first = TUNING_SEED if not set(range(TUNING_SEED, TUNING_SEED + count)) & set(reported) else (
+        max(reported) + 1
+    )  # fmt: skip
+    return tuple(range(first, first + count))

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from alig_deepobs.errors import UsageError
+from alig_deepobs.files import check_writable
 from alig_deepobs.registry import entry_of_class
-from alig_deepobs.results import Outcome, check_writable, write_result
-from alig_deepobs.runners.spec import RunSpec
+from alig_deepobs.results import to_json, write_result
+from alig_deepobs.run import Outcome, RunSpec
+from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.training import execute
-from alig_deepobs.runners.watch import Watcher
 
 HyperParameterNames = Mapping[str, Mapping[str, Any]] | Sequence[Mapping[str, Any]]
 
@@ -70,7 +71,7 @@ class StandardRunner:
         synthetic: bool = False,
         problem_options: Mapping[str, Any] | None = None,
         training_params: Mapping[str, Any] | None = None,
-        watcher: Watcher | None = None,
+        callback: Callback | None = None,
         **hyperparameters: Any,
     ) -> dict[str, Any]:
         """Trains once and returns the result.
@@ -96,7 +97,7 @@ class StandardRunner:
             synthetic: use the synthetic twin of the data.
             problem_options: options of the test problem (`ProblemEntry.options`).
             training_params: schedules and clipping, see `RunSpec`.
-            watcher: hears of the progress.
+            callback: hears of the progress.
             **hyperparameters: see ``hyperparams``.
 
         Returns:
@@ -124,14 +125,14 @@ class StandardRunner:
         )
         if not no_logs:
             check_writable(output_dir)
-        if watcher is None and print_train_iter:
-            watcher = _PrintSteps()
-        result = execute(spec, watcher, self.optimizer_class)
+        if callback is None and print_train_iter:
+            callback = _PrintSteps()
+        result = execute(spec, callback, self.optimizer_class)
         if not no_logs:
             write_result(result, output_dir)
         if result.outcome is Outcome.INTERRUPTED:
             raise KeyboardInterrupt  # what was measured is written; the caller's loop must end
-        return result.to_json()
+        return to_json(result)
 
     def _hyperparams(
         self, given: Mapping[str, Any], learning_rate: float | None, keywords: Mapping[str, Any]
@@ -154,7 +155,7 @@ class StandardRunner:
         return complete
 
 
-class _PrintSteps(Watcher):
+class _PrintSteps(Callback):
     """DeepOBS's ``print_train_iter``."""
 
     def stepped(self, epoch: int, step: int, loss: float) -> None:

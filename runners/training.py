@@ -9,8 +9,9 @@ per epoch, and a run that diverges ends there and says so.
 from __future__ import annotations
 
 import math
+import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,24 +19,18 @@ import torch
 from torch import Tensor
 
 from alig_deepobs.errors import AligDeepobsError, RunError
-from alig_deepobs.registry import (
-    OptimizerEntry,
-    entry_of_class,
-    find_optimizer,
-    find_testproblem,
-)
-from alig_deepobs.results import Outcome, RunResult
-from alig_deepobs.runners.objective import (
-    Objective,
-    build_optimizer,
-    make_step,
-    regularization_value,
-)
-from alig_deepobs.runners.record import blank_result, step_size_summary
+from alig_deepobs.results import now
+from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
+from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.checks import check
+from alig_deepobs.runners.environment import environment
+from alig_deepobs.runners.evaluation import SETS, evaluate, mini_batches
+from alig_deepobs.runners.objective import Objective, batch_options, build_optimizer, make_step
+from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
 from alig_deepobs.runners.selection import record_selection
-from alig_deepobs.runners.spec import RunSpec
-from alig_deepobs.runners.watch import Evaluation, Watcher
+from alig_deepobs.runners.tensorflow.execute import execute_in_tensorflow
+from alig_deepobs.runners.threads import cpu_threads, suitable_threads
 from alig_deepobs.runners.weights import KeptWeights
 from alig_deepobs.seeds import derive_seed
 from alig_deepobs.testproblems import TestProblem
@@ -43,16 +38,17 @@ from alig_deepobs.testproblems.checks import find_device
 
 
 def execute(
-    spec: RunSpec, watcher: Watcher | None = None, optimizer_class: Any = None
-) -> RunResult:  # fmt: skip
+    run: RunSpec | ResolvedRun, callback: Callback | None = None, optimizer_class: Any = None
+) -> RunResult:
     """Carries out a run.
 
     Neither torch's global random state nor anything else of the process is changed by it. On the
-    CPU, two runs of one specification give the same metrics, bit for bit.
+    CPU, two runs of one specification with equally many threads on one machine give the same
+    metrics, bit for bit.
 
     Args:
-        spec: the run; defaults are filled in.
-        watcher: hears of the progress.
+        run: the run; what is only asked for is resolved first.
+        callback: hears of the progress.
         optimizer_class: the class to use instead of importing the one that the specification
             names (for classes that cannot be imported, such as those of a notebook).
 
@@ -65,96 +61,83 @@ def execute(
         DataError: a data file is missing or broken.
         RunError: the optimizer raised an error while training.
     """
-    if spec.framework == "tensorflow":
-        from alig_deepobs.runners.tensorflow.execute import execute_in_tensorflow
-
-        return execute_in_tensorflow(spec, watcher)
-    spec = spec.complete(check_optimizer=optimizer_class is None)
+    if isinstance(run, RunSpec):
+        run = resolve(run, optimizer_class)
+        check(run, optimizer_class)
+    if run.framework == "tensorflow":
+        return execute_in_tensorflow(run, callback)
     if optimizer_class is None:
-        entry = find_optimizer(spec.optimizer)
-        optimizer_class = entry.load()
-    else:
-        entry = entry_of_class(optimizer_class)
-    device = find_device(spec.device)
-    with own_random_state(spec.random_seed, device):
-        problem = _set_up(spec, device)
-        return train(spec, problem, entry, optimizer_class, watcher)
+        optimizer_class = run.entry.load()
+    with own_random_state(run.random_seed, find_device(run.device)):
+        return train(run, _set_up(run), optimizer_class, callback)
 
 
 def train(
-    spec: RunSpec,
+    run: ResolvedRun,
     problem: TestProblem,
-    entry: OptimizerEntry,
     optimizer_class: Any,
-    watcher: Watcher | None = None,
+    callback: Callback | None = None,
 ) -> RunResult:
     """Trains on a problem that is set up already; see `execute`.
 
     Args:
-        spec: the run, with every default filled in.
-        problem: the problem.
-        entry: what is known of the optimizer.
-        optimizer_class: its class.
-        watcher: hears of the progress.
+        run: the run.
+        problem: its problem.
+        optimizer_class: its optimizer's class.
+        callback: hears of the progress.
     """
-    parameters = [p for p in problem.net.parameters() if p.requires_grad]
-    optimizer, objective = build_optimizer(
-        optimizer_class,
-        entry,
-        parameters,
-        spec.hyperparams,
-        problem.regularization_groups,
-        _facts(spec, problem),
-    )
-    run = _Run(spec, entry, problem, optimizer, objective, watcher or Watcher())
-    run.result.optimizer_class = f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
-    return run.carry_out()
+    with cpu_threads(run.threads or suitable_threads(problem)):
+        return _Training(run, problem, optimizer_class, callback or Callback()).carry_out()
 
 
-class _Run:
+class _Training:
     """One run under way: the problem, the optimizer, and the result as it grows."""
 
     def __init__(
-        self,
-        spec: RunSpec,
-        entry: OptimizerEntry,
-        problem: TestProblem,
-        optimizer: Any,
-        objective: Objective,
-        watcher: Watcher,
+        self, run: ResolvedRun, problem: TestProblem, optimizer_class: Any, callback: Callback
     ) -> None:
-        self.spec = spec
-        self.entry = entry
+        self.run = run
         self.problem = problem
-        self.optimizer = optimizer
-        self.objective = objective
-        self.watcher = watcher
-        params = spec.training_params
-        self.rates = ScheduledRates(optimizer, schedule_of(params), decay_of(params, spec.split))
-        self.clip_norm = clip_norm_of(params, entry.needs_loss)
+        self.callback = callback
         self.device = torch.device(problem.device)
-        self.parts = ["train", "valid", "test"] if spec.split == "validation" else ["train", "test"]
-        self.result = blank_result(spec, entry, problem, objective, self.device)
-        self.kept = None
-        if spec.keep_best is not None:
-            self.kept = KeptWeights(spec.keep_best, self.result)
+        parameters = [p for p in problem.net.parameters() if p.requires_grad]
+        self.optimizer, self.objective = build_optimizer(
+            optimizer_class,
+            run.entry,
+            parameters,
+            run.hyperparams,
+            problem.regularization_groups,
+            _facts(run, problem),
+        )
+        params = run.training_params
+        self.rates = ScheduledRates(
+            self.optimizer, schedule_of(params), decay_of(params, run.split)
+        )
+        self.sets = [name for name in SETS if name != "valid" or run.split == "validation"]
+        self.batch_options = batch_options(problem, self.objective, run.entry.needs_loss)
+        self.step = make_step(
+            problem, self.optimizer, run.entry.needs_loss,
+            clip_norm_of(params, run.entry.needs_loss),
+        )  # fmt: skip
+        self.result = _started(run, problem, self.objective)
+        self.result.optimizer_class = f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
+        self.kept = None if run.keep_best is None else KeptWeights(run.keep_best, self.result)
 
     def carry_out(self) -> RunResult:
         """Trains and evaluates until the last epoch, or until the run diverges."""
-        assert self.spec.num_epochs is not None
-        result, num_epochs = self.result, self.spec.num_epochs
+        result = self.result
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
-        self.watcher.started(result, self._steps_per_epoch())
+        self.callback.started(result, self.problem.steps_per_epoch)
         try:
             finite = self._evaluate(0)
-            for epoch in range(1, num_epochs + 1):
+            for epoch in range(1, self.run.num_epochs + 1):
                 if not finite:
                     break
                 self.rates.set(epoch - 1)
                 self._train(epoch)
                 finite = self._evaluate(epoch)
-                if finite and self.spec.split == "validation":
+                if finite and self.run.split == "validation":
                     self.rates.note(self._validation_metric())
         except KeyboardInterrupt:
             result.outcome = Outcome.INTERRUPTED
@@ -165,55 +148,48 @@ class _Run:
         except Exception as error:  # a stranger's optimizer may raise anything
             result.outcome = Outcome.FAILED
             result.outcome_reason = f"{type(error).__name__}: {error}"
-            self.watcher.finished(result)
+            self.callback.finished(result)
             raise RunError(
-                f"{self.spec.optimizer} on {self.spec.testproblem} broke after "
-                f"{result.steps} steps: {error}",
+                f"{self.run.optimizer} on {self.run.testproblem} broke after "
+                f"{result.steps} steps: {error or type(error).__name__}",
                 result,
             ) from error
         if self.device.type == "cuda":
             result.peak_memory_bytes = torch.cuda.max_memory_allocated(self.device)
         result.guarded_steps = dict(getattr(self.optimizer, "guarded_steps", {}))
-        self.watcher.finished(result)
+        self.callback.finished(result)
         return result
 
     def _train(self, epoch: int) -> None:
         """One epoch of training; the host reads the device once, at its end."""
-        result, interval = self.result, self.spec.train_log_interval
+        result, problem, interval = self.result, self.problem, self.run.train_log_interval
         logged: list[Tensor] = []
         sizes: list[tuple[float | Tensor, float | Tensor]] = []
-        _seed_noise(self.spec.random_seed, "train", epoch)
-        self.problem.train_init_op()
+        _seed_noise(self.run.random_seed, "train", epoch)
+        problem.train_init_op()
         self._switch("train")
-        step = make_step(
-            self.problem, self.optimizer, self.objective, self.entry.needs_loss, self.clip_norm
-        )
         has_step_size = hasattr(self.optimizer, "last_step_sizes")
         total = torch.zeros((), device=self.device)
-        steps, full_steps = 0, 0.0
+        full_steps = 0.0
         start = self._clock()
-        while True:
-            try:
-                loss = step()
-            except StopIteration:
-                break
+        for number, batch in enumerate(mini_batches(problem, **self.batch_options)):
+            loss = self.step(batch)
             # The weight of an incomplete mini-batch; a multiplication would cost a full one time.
-            share = getattr(self.problem, "batch_share", 1.0)
+            share = getattr(problem, "batch_share", 1.0)
             total += loss if share == 1.0 else share * loss
             full_steps += share
-            if steps % interval == 0:
-                self.watcher.ticked(epoch, steps)
+            if number % interval == 0:
+                self.callback.ticked(epoch, number)
                 logged.append(loss)
                 if has_step_size:
                     sizes.append(self.optimizer.last_step_sizes)
-            steps += 1
             result.steps += 1
         self._switch("end_epoch")
         result.training_seconds.append(self._clock() - start)
 
         losses = torch.stack(logged).tolist() if logged else []
         for index, loss_value in enumerate(losses):
-            self.watcher.stepped(epoch, index * interval, loss_value)
+            self.callback.stepped(epoch, index * interval, loss_value)
         finite = next((i for i, x in enumerate(losses) if not math.isfinite(x)), len(losses))
         result.minibatch_train_losses += losses[:finite]
         mean = float(total) / full_steps
@@ -227,54 +203,23 @@ class _Run:
         """Evaluates every set and appends to the result, unless something is not finite."""
         start = self._clock()
         self._switch("eval")
-        evaluations = {part: self._evaluate_part(part, epoch) for part in self.parts}
+        evaluations = {}
+        for name in self.sets:
+            _seed_noise(self.run.random_seed, name, epoch)
+            evaluations[name] = evaluate(self.problem, name, self.objective.has_l2)
         self.result.evaluation_seconds.append(self._clock() - start)
-        for part, metrics in evaluations.items():
-            if not (math.isfinite(metrics.loss) and math.isfinite(metrics.data_loss)):
+        for name, metrics in evaluations.items():
+            if not metrics.is_finite:
                 self.result.outcome = Outcome.DIVERGED
-                self.result.outcome_reason = f"{part} loss is not finite after {epoch} epochs"
+                self.result.outcome_reason = f"{name} loss is not finite after {epoch} epochs"
                 return False
-        for part, metrics in evaluations.items():
-            getattr(self.result, f"{part}_losses").append(metrics.loss)
-            getattr(self.result, f"{part}_data_losses").append(metrics.data_loss)
-            if metrics.accuracy is not None:
-                getattr(self.result, f"{part}_accuracies").append(metrics.accuracy)
+        for name, metrics in evaluations.items():
+            self.result.append(name, metrics)
         record_selection(self.result)
         if self.kept is not None and self.result.best_valid_epoch == epoch:
             self.kept.save(problem=self.problem, epoch=epoch)
-        self.watcher.evaluated(epoch, evaluations)
+        self.callback.evaluated(epoch, evaluations)
         return True
-
-    def _evaluate_part(self, part: str, epoch: int) -> Evaluation:
-        problem = self.problem
-        _seed_noise(self.spec.random_seed, part, epoch)
-        {
-            "train": problem.train_eval_init_op,
-            "valid": problem.valid_init_op,
-            "test": problem.test_init_op,
-        }[part]()
-        loss: Any = 0.0
-        accuracy: Any = 0.0
-        batches = 0.0
-        while True:
-            try:
-                batch_loss, batch_accuracy = problem.get_batch_loss_and_accuracy(
-                    add_regularization_if_available=False
-                )
-            except StopIteration:
-                break
-            share = getattr(problem, "batch_share", 1.0)
-            if share != 1.0:
-                batch_loss, batch_accuracy = share * batch_loss, share * batch_accuracy
-            loss, accuracy, batches = loss + batch_loss, accuracy + batch_accuracy, batches + share
-        data_loss = float(loss) / batches
-        # The weights do not change within an evaluation, so neither does the L2 term.
-        penalty = regularization_value(problem) if self.objective.has_l2 else 0.0
-        return Evaluation(
-            loss=data_loss + penalty,
-            data_loss=data_loss,
-            accuracy=float(accuracy) / batches if problem.has_accuracy else None,
-        )
 
     def _validation_metric(self) -> float:
         """Of the last evaluation; higher is better."""
@@ -292,9 +237,6 @@ class _Run:
         if callable(method):
             method()
 
-    def _steps_per_epoch(self) -> int:
-        return self.problem.steps_per_epoch
-
     def _clock(self) -> float:
         """Seconds; all work given to the device before is done."""
         if self.device.type == "cuda":
@@ -302,40 +244,80 @@ class _Run:
         return time.perf_counter()
 
 
-def _facts(spec: RunSpec, problem: TestProblem) -> dict[str, int]:
+def _started(run: ResolvedRun, problem: TestProblem, objective: Objective) -> RunResult:
+    """The result of a run that is about to start."""
+    result = run.result(
+        started=now(),
+        regularization=objective.regularization,
+        effective_weight_decay=objective.weight_decay,
+        max_norm=objective.max_norm,
+        environment=environment(torch.device(problem.device)),
+    )
+    # The files may have changed since the run was resolved: the record says what was read.
+    result.data_set, result.data_label = problem.data.name, problem.data.label
+    result.data_version = problem.data.version
+    return result
+
+
+def _facts(run: ResolvedRun, problem: TestProblem) -> dict[str, int]:
     """What an optimizer's constructor may want to know of the run."""
-    assert spec.num_epochs is not None
     return {
         "data_size": problem.data.size("train"),
-        "num_epochs": max(1, spec.num_epochs),
+        "num_epochs": max(1, run.num_epochs),
         "batches_per_epoch": problem.steps_per_epoch,
     }
 
 
-def _set_up(spec: RunSpec, device: torch.device) -> TestProblem:
-    problem_class: Callable[..., TestProblem] = find_testproblem(spec.testproblem).load()
+def _set_up(run: ResolvedRun) -> TestProblem:
+    problem_class: Callable[..., TestProblem] = run.problem.load()
     problem = problem_class(
-        spec.batch_size,
-        spec.weight_decay,
-        synthetic=spec.synthetic,
-        data_dir=spec.data_dir,
-        offline=spec.offline,
-        device=device,
-        seed=spec.random_seed,
-        split=spec.split,
-        reshuffle=spec.reshuffle,
-        **spec.problem_options,
+        run.batch_size,
+        run.weight_decay,
+        synthetic=run.synthetic,
+        data_dir=run.data_dir,
+        offline=run.offline,
+        device=find_device(run.device),
+        seed=run.random_seed,
+        split=run.split,
+        reshuffle=run.reshuffle,
+        **run.problem_options,
     )
     problem.set_up()
     return problem
 
 
-def _seed_noise(seed: int, part: str, epoch: int) -> None:
+def step_size_summary(
+    sizes: Sequence[tuple[float | Tensor, float | Tensor]],
+) -> dict[str, float]:
+    """Mean, median, extremes and the clipped share of an epoch's logged steps.
+
+    Steps of a size that is not finite, with which a run diverges, are left out; empty if there are
+    no others.
+    """
+    if sizes and isinstance(sizes[0][0], Tensor):
+        pairs = torch.stack([torch.stack([torch.as_tensor(x) for x in pair]) for pair in sizes])
+        rows = [(clipped, unclipped) for clipped, unclipped in pairs.tolist()]
+    else:
+        rows = [(float(clipped), float(unclipped)) for clipped, unclipped in sizes]
+    rows = [row for row in rows if math.isfinite(row[0])]
+    if not rows:
+        return {}
+    clipped = [row[0] for row in rows]
+    return {
+        "mean": statistics.fmean(clipped),
+        "median": statistics.median(clipped),
+        "min": min(clipped),
+        "max": max(clipped),
+        "clipped_fraction": statistics.fmean(row[0] < row[1] for row in rows),
+    }
+
+
+def _seed_noise(seed: int, phase: str, epoch: int) -> None:
     """Seeds dropout and sampled latents, which torch draws from its global generator.
 
     Training and every evaluation have their own stream, so evaluating never changes training.
     """
-    torch.manual_seed(derive_seed(seed, "noise", part, epoch))
+    torch.manual_seed(derive_seed(seed, "noise", phase, epoch))
 
 
 @contextmanager

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from alig_deepobs.errors import ResultError
-from alig_deepobs.results import RunResult, check_writable, write_bytes_atomically
+from alig_deepobs.files import check_writable, write_bytes_atomically
+from alig_deepobs.run import RunResult
 from alig_deepobs.testproblems import TestProblem
 
 

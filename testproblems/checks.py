@@ -6,11 +6,14 @@ import logging
 import math
 import operator
 from collections.abc import Mapping
-
-import torch
+from typing import TYPE_CHECKING
 
 from alig_deepobs.errors import UsageError
-from alig_deepobs.testproblems.datasets.base import DataSet
+
+if TYPE_CHECKING:
+    import torch
+
+    from alig_deepobs.testproblems.datasets.base import DataSet
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +24,8 @@ def find_device(device: str | torch.device | None) -> torch.device:
     Raises:
         UsageError: PyTorch does not know it, or finds no GPU.
     """
+    import torch  # not at the top: weight decays are checked before any framework is needed
+
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -71,10 +76,17 @@ def check_batch_fits(
         if not drops_incomplete and batch_size >= 1:
             continue
         if not 1 <= batch_size <= size:
-            raise UsageError(
-                f"{problem}: batch_size must be from 1 to {size} (all examples of the {part} set "
-                f"of {data.label}), not {batch_size}"
-            )
+            raise batch_does_not_fit(problem, size, part, data.label, batch_size)
+
+
+def batch_does_not_fit(
+    problem: str, size: int, part: str, label: str, batch_size: int
+) -> UsageError:  # fmt: skip
+    """The error of a batch size that some set has too few examples for."""
+    return UsageError(
+        f"{problem}: batch_size must be from 1 to {size} (all examples of the {part} set of "
+        f"{label}), not {batch_size}"
+    )
 
 
 def check_weight_decay(weight_decay: float | None, problem: str, has_l2: bool) -> float | None:

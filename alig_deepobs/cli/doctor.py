@@ -99,7 +99,7 @@ def _step() -> str:
 
 
 def _cache() -> str:
-    from alig_deepobs.results import check_writable
+    from alig_deepobs.files import check_writable
     from alig_deepobs.testproblems.datasets.fetch import cache_dir
 
     folder = cache_dir()

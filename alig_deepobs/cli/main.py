@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from typing import Any
 
@@ -20,6 +21,7 @@ VERBS = {
     "list": ("alig_deepobs.cli.listing:list_entries", "List the test problems and optimizers."),
     "run": ("alig_deepobs.cli.run:run", "Train an optimizer on test problems."),
     "compare": ("alig_deepobs.cli.compare:compare", "Compare optimizers on test problems."),
+    "tune": ("alig_deepobs.cli.tune:tune", "Find the best setting of optimizers."),
     "deepobs": ("alig_deepobs.cli.deepobs:deepobs", "Run DeepOBS's own scripts on results."),
     "report": ("alig_deepobs.cli.report:report", "Say what results folders show; write a page."),
     "reproduce": (
@@ -72,9 +74,10 @@ def _exit_code(words: list[str], debug: bool) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
         click.echo("Interrupted.", err=True)
-        return 130
+        # click makes an Abort of every interrupt.
+        return 128 + int(getattr(error.__cause__ or error, "number", signal.SIGINT))
     except AligDeepobsError as error:
         if debug:
             raise

@@ -1,15 +1,23 @@
-"""Options that several verbs share, under DeepOBS's names and with dashes too."""
+"""Options that several verbs share, under DeepOBS's names and with dashes too.
+
+What shapes a run becomes an option by the metadata of its field (`alig_deepobs.run.Facet`).
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable
+import os
+import types
+import typing
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
 
 from alig_deepobs.catalog import TESTPROBLEMS
-from alig_deepobs.registry import HyperParameter
+from alig_deepobs.entries import HyperParameter
+from alig_deepobs.run import TRAINING_PARAMS, Facet, ResolvedRun, RunSpec, facets
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -21,39 +29,83 @@ def option(*names: str, **settings: Any) -> Callable[[Function], Function]:
     return click.option(*names, *dashed, long.lstrip("-").replace("-", "_"), **settings)
 
 
-def run_options(function: Function) -> Function:
-    """What shapes a run, beside the problem and the optimizer."""
-    function = training_options(function)
-    for decorate in reversed(
-        (
-            option("-N", "--num_epochs", type=click.IntRange(min=0),
-                   help="Epochs; by default the problem's."),
-            option("--batch_size", "--bs", type=click.IntRange(min=1),
-                   help="Mini-batch size; by default the problem's."),
-            option("--weight_decay", "--wd", type=click.FloatRange(min=0),
-                   help="L2 factor; by default the problem's."),
-            option("-r", "--random_seed", type=int, default=42, show_default=True,
-                   help="Seed, or the first of several."),
-            option("--data_dir", type=click.Path(file_okay=False),
-                   help="Folder with the data files; by default the user's cache."),
-            option("--output_dir", type=click.Path(file_okay=False), default="results",
+def run_options(*without: str) -> Callable[[Function], Function]:
+    """What shapes a run, beside the problem and the optimizer; the function gets the values.
+
+    Args:
+        *without: fields that the verb itself decides on.
+    """
+    known = facets(ResolvedRun)
+    types_of = typing.get_type_hints(ResolvedRun)
+    defaults = {item.name: item.default for item in dataclasses.fields(RunSpec)}
+
+    def decorate(function: Function) -> Function:
+        function = _dictionary("training_params", TRAINING_PARAMS)(function)
+        for name in reversed([n for n, facet in known.items() if facet.flags is not None]):
+            if name in defaults and name not in without:
+                function = _field_option(name, known[name], types_of[name], defaults[name])(
+                    function
+                )
+        return problem_options(function)
+
+    return decorate
+
+
+def study_options(output_dir: str = "results") -> Callable[[Function], Function]:
+    """How the runs of a study are carried out."""
+
+    def decorate(function: Function) -> Function:
+        for each in (
+            option("--dry_run", is_flag=True, help="Only show the runs and their estimated time."),
+            option("--force", is_flag=True,
+                   help="Run again what is in the folder; new results take the place of old ones."),
+            option("--jobs", default="1", show_default=True, metavar="N|auto", callback=_jobs,
+                   help="Runs at the same time, each on its share of the cores; auto: one for "
+                   "each core."),
+            option("--output_dir", type=click.Path(file_okay=False), default=output_dir,
                    show_default=True, help="Folder for the results."),
-            option("--train_log_interval", type=click.IntRange(min=1), default=10,
-                   show_default=True, help="Steps between two logged mini-batch losses."),
-            click.option("--reshuffle/--no-reshuffle", default=None,
-                   help="New batch order in every epoch, or one for the run; by default the "
-                   "problem's (DeepOBS: one for the run)."),
-            option("--device", help="cpu, cuda, cuda:1, ...; by default the GPU if there is one."),
-            option("--framework", type=click.Choice(["pytorch", "tensorflow"]), default="pytorch",
-                   show_default=True,
-                   help="tensorflow: DeepOBS 1.1.2's own problem and runner."),
-            option("--synthetic", is_flag=True,
-                   help="Train on the small synthetic twin of the data set."),
-            option("--offline", is_flag=True, help="Never touch the network."),
-        )
-    ):  # fmt: skip
-        function = decorate(function)
-    return problem_options(function)
+        ):  # fmt: skip
+            function = each(function)
+        return function
+
+    return decorate
+
+
+def _field_option(
+    name: str, facet: Facet, kind: Any, default: Any
+) -> Callable[[Function], Function]:
+    """The option of a field of a run."""
+    settings: dict[str, Any] = {"help": facet.help}
+    if default is not None and not isinstance(default, bool):
+        settings |= {"default": default, "show_default": True}
+    if isinstance(kind, types.UnionType):
+        kind = next(member for member in typing.get_args(kind) if member is not types.NoneType)
+    if kind is bool and default is None:
+        return click.option(f"--{name}/--no-{name}", default=None, **settings)
+    if kind is bool:
+        return option(f"--{name}", is_flag=True, **settings)
+    if facet.choices:
+        settings["type"] = click.Choice(facet.choices)
+    elif facet.minimum is not None:
+        ranges = {int: click.IntRange, float: click.FloatRange}
+        settings["type"] = ranges[kind](min=facet.minimum)
+    elif facet.metavar == "DIR":
+        settings |= {"type": click.Path(file_okay=False), "metavar": facet.metavar}
+    else:
+        settings["type"] = kind
+    short = [flag for flag in facet.flags or () if not flag.startswith("--")]
+    others = [flag for flag in facet.flags or () if flag.startswith("--")]
+    return option(*short, f"--{name}", *others, **settings)
+
+
+def _jobs(_: click.Context, __: click.Parameter, value: str) -> int:
+    """Reads the number of processes."""
+    if value == "auto":
+        available = getattr(os, "sched_getaffinity", None)
+        return len(available(0)) if available else os.cpu_count() or 1
+    if not value.isdigit() or int(value) < 1:
+        raise click.BadParameter(f"{value!r} is neither a number from 1 on nor auto")
+    return int(value)
 
 
 def _numbers(kind: type[int] | type[float]) -> Callable[..., list[float] | None]:
@@ -68,42 +120,40 @@ def _numbers(kind: type[int] | type[float]) -> Callable[..., list[float] | None]
     return read
 
 
-TRAINING_OPTIONS: dict[str, dict[str, Any]] = {
-    "lr_sched_epochs": {
-        "callback": _numbers(int), "metavar": "LIST",
-        "help": "Change the learning rate after so many epochs, for example 60,120.",
-    },
-    "lr_sched_factors": {
-        "callback": _numbers(float), "metavar": "LIST",
-        "help": "Factors of the base learning rate from these epochs on, for example 0.2,0.04.",
-    },
-    "lr_decay_per_epoch": {
-        "type": float, "help": "Multiply the learning rate by this in every epoch but the first.",
-    },
-    "lr_plateau_factor": {
-        "type": float,
-        "help": "Multiply the learning rate by this after each epoch without a new best validation "
-        "metric.",
-    },
-    "clip_norm": {
-        "type": float, "help": "Scale gradients down to this norm where it is larger.",
-    },
-}  # fmt: skip
+def _dictionary(
+    argument: str, declared: Mapping[str, HyperParameter], of: Mapping[str, str] | None = None
+) -> Callable[[Function], Function]:
+    """One flag for each entry of a dictionary; the function gets those that were given.
 
+    Args:
+        argument: the function's argument.
+        declared: the entries.
+        of: what each belongs to, for its help.
+    """
 
-def training_options(function: Function) -> Function:
-    """Schedules and clipping; the function gets those that were given as ``training_params``."""
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            given = {name: kwargs.pop(name) for name in declared}
+            chosen = {name: value for name, value in given.items() if value is not None}
+            return function(*args, **{argument: chosen}, **kwargs)
 
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        given = {name: kwargs.pop(name) for name in TRAINING_OPTIONS}
-        chosen = {name: value for name, value in given.items() if value is not None}
-        return function(*args, training_params=chosen, **kwargs)
+        decorated: Any = wrapper
+        for name, parameter in reversed(list(declared.items())):
+            text = f"{parameter.help} ({of[name]})" if of else parameter.help
+            if parameter.type is bool:
+                dashed = name.replace("_", "-")
+                each = click.option(f"--{name}/--no-{dashed}", name, default=None, help=text)
+            elif parameter.type is list:
+                kind = int if name.endswith("epochs") else float
+                each = option(f"--{name}", callback=_numbers(kind), metavar="LIST", help=text)
+            else:
+                words = "|".join(map(str, parameter.choices)) or None
+                each = option(f"--{name}", type=parameter.type, metavar=words, help=text)
+            decorated = each(decorated)
+        return decorated  # type: ignore[no-any-return]
 
-    decorated: Any = wrapper
-    for name, settings in reversed(TRAINING_OPTIONS.items()):
-        decorated = option(f"--{name}", **settings)(decorated)
-    return decorated  # type: ignore[no-any-return]
+    return decorate
 
 
 def problem_options(function: Function) -> Function:
@@ -111,30 +161,12 @@ def problem_options(function: Function) -> Function:
 
     Only the flags that were given are in that dictionary.
     """
-    declared: dict[str, tuple[HyperParameter, list[str]]] = {}
-    choices: dict[str, dict[Any, None]] = {}
+    declared: dict[str, HyperParameter] = {}
+    of: dict[str, str] = {}
     for entry in TESTPROBLEMS:
         for name, parameter in entry.options.items():
-            declared.setdefault(name, (parameter, []))[1].append(entry.name)
-            choices.setdefault(name, {}).update(dict.fromkeys(parameter.choices))
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        given = {name: kwargs.pop(name) for name in declared}
-        chosen = {name: value for name, value in given.items() if value is not None}
-        return function(*args, problem_options=chosen, **kwargs)
-
-    decorated: Any = wrapper
-    for name, (parameter, of) in reversed(declared.items()):
-        text = f"{parameter.help} ({', '.join(of)})"
-        if parameter.type is bool:
-            dashed = name.replace("_", "-")
-            decorated = click.option(
-                f"--{name}/--no-{dashed}", name, default=None, help=text
-            )(decorated)  # fmt: skip
-        else:
-            words = "|".join(map(str, choices[name])) or None
-            decorated = option(
-                f"--{name}", type=parameter.type, metavar=words, help=text
-            )(decorated)  # fmt: skip
-    return decorated  # type: ignore[no-any-return]
+            other = declared.get(name, parameter)
+            choices = tuple(dict.fromkeys((*other.choices, *parameter.choices)))
+            declared[name] = dataclasses.replace(other, choices=choices)
+            of[name] = f"{of[name]}, {entry.name}" if name in of else entry.name
+    return _dictionary("problem_options", declared, of)(function)

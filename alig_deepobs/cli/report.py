@@ -86,7 +86,7 @@ def _write(
 ) -> list[Path]:
     from alig_deepobs.analysis.report.text import all_tables, markdown_report
     from alig_deepobs.analysis.table import write_table
-    from alig_deepobs.results import write_text_atomically
+    from alig_deepobs.files import write_text_atomically
 
     written: list[Path] = []
     if html is not None:

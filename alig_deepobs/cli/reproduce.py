@@ -70,10 +70,10 @@ def reproduce(
 ) -> int:
     """See the help text above."""
     from alig_deepobs.errors import unknown_choice
+    from alig_deepobs.files import check_writable
     from alig_deepobs.reproduce.experiments import find_experiment
     from alig_deepobs.reproduce.plan import change_budget, make_plan
-    from alig_deepobs.results import check_writable
-    from alig_deepobs.runners.spec import RunSpec
+    from alig_deepobs.run import RunSpec
 
     if target not in TARGETS:
         raise unknown_choice("target", target, TARGETS)

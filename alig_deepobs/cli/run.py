@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alig_deepobs.cli.options import option, run_options
+from alig_deepobs.cli.options import option, run_options, study_options
 
 if TYPE_CHECKING:
-    from alig_deepobs.registry import OptimizerEntry
+    from alig_deepobs.entries import OptimizerEntry
+    from alig_deepobs.settings import Setting
 
 
 @click.command()
@@ -20,28 +21,28 @@ if TYPE_CHECKING:
         help="The learning rate (for ALI-G: the cap max_lr).")  # fmt: skip
 @option("--seeds", type=click.IntRange(min=1), default=1, show_default=True,
         help="Repetitions, with seeds counting up from --random_seed.")  # fmt: skip
-@option("--split", type=click.Choice(["full", "validation"]),
-        help="validation: hold out a part of the training data; by default the problem's (DeepOBS: "
-        "full).")  # fmt: skip
-@option("--keep_best", type=click.Path(file_okay=False), metavar="DIR",
-        help="Keep the weights of the epoch with the best validation accuracy there.")  # fmt: skip
 @option("--print_train_iter", is_flag=True, help="Print every logged mini-batch loss.")
 @option("--no_logs", is_flag=True, help="Write no result files.")
-@run_options
+@study_options()
+@run_options()
 def run(
     testproblems: tuple[str, ...],
     optimizer: tuple[str, ...],
     learning_rate: float | None,
     seeds: int,
-    framework: str,
     print_train_iter: bool,
     no_logs: bool,
     output_dir: str,
+    jobs: int,
+    force: bool,
+    dry_run: bool,
     random_seed: int,
     problem_options: dict[str, Any],
     **options: Any,
 ) -> int:
     """Train optimizers on test problems and write their results.
+
+    A run whose result is in the folder is not run again.
 
     \b
     Examples:
@@ -51,42 +52,39 @@ def run(
       alig-deepobs run quadratic_deep --optimizer torch.optim:RAdam[lr=0.01] --seeds 3
       alig-deepobs run quadratic_deep --framework tensorflow --optimizer alig --optimizer adam
     """  # noqa: D301 - click looks for the character itself
-    from rich.console import Console
-
-    from alig_deepobs.cli.progress import Session, check_failures
-    from alig_deepobs.registry import expand_names, find_testproblem
-    from alig_deepobs.results import check_writable
-    from alig_deepobs.runners.checks import check
-    from alig_deepobs.runners.spec import RunSpec
+    from alig_deepobs.cli.progress import carry_out
+    from alig_deepobs.registry import expand_names
+    from alig_deepobs.run import RunSpec
+    from alig_deepobs.runners.study import Cell
     from alig_deepobs.settings import parse_setting
 
-    settings = [_setting(text, learning_rate, framework) for text in optimizer]
-    specs = [
-        RunSpec(
-            testproblem=find_testproblem(problem.name).name,
-            optimizer=setting.name,
-            hyperparams=setting.params,
-            random_seed=random_seed + repetition,
-            setting_source="given on the command line" if setting.params else "defaults",
-            problem_options={**problem_options, **problem.params},
-            framework=framework,
-            **options,
+    settings = [_setting(text, learning_rate, options["framework"]) for text in optimizer]
+    cells = [
+        Cell(
+            (
+                RunSpec(
+                    testproblem=problem.name,
+                    optimizer=setting.name,
+                    hyperparams=setting.params,
+                    setting_source="given on the command line" if setting.params else "defaults",
+                    problem_options={**problem_options, **problem.params},
+                    **options,
+                ),
+            ),
+            tuple(range(random_seed, random_seed + seeds)),
         )
         for problem in map(parse_setting, expand_names(testproblems))
-        for repetition in range(seeds)
         for setting in settings
     ]
-    for spec in specs:
-        check(spec)  # mistakes are reported before the first run starts
-    if not no_logs:
-        check_writable(output_dir)
-    console = Console()
-    with Session(len(specs), None if no_logs else output_dir, console).shown() as session:
-        for spec in specs:
-            session.run(spec, print_steps=print_train_iter)
+    done = carry_out(
+        cells, output_dir=None if no_logs else output_dir, jobs=jobs, force=force,
+        dry_run=dry_run, print_steps=print_train_iter,
+    )  # fmt: skip
+    if done is None:
+        return 0
     if not no_logs:
         click.echo(f"Results are in {output_dir}")
-    check_failures(session)
+    done[1].check_failures()
     return 0
 
 
@@ -102,18 +100,16 @@ def _rate(entry: OptimizerEntry) -> str:
     return entry.rate or "lr"
 
 
-def _setting(text: str, learning_rate: float | None, framework: str) -> Any:
-    """A setting of the command line, checked; ``--learning_rate`` sets its main rate."""
+def _setting(text: str, learning_rate: float | None, framework: str) -> Setting:
+    """A setting of the command line; ``--learning_rate`` sets its main rate."""
     from alig_deepobs.errors import UsageError
-    from alig_deepobs.registry import resolve_optimizer
+    from alig_deepobs.registry import find_optimizer
     from alig_deepobs.settings import Setting, parse_setting
 
     setting = parse_setting(text)
-    if learning_rate is not None:
-        entry, _ = resolve_optimizer(setting, framework)
-        name = _rate(entry)
-        if name in setting.params:
-            raise UsageError(f"{text!r} already gives {name}: leave --learning_rate out")
-        setting = Setting(setting.name, {name: learning_rate, **setting.params})
-    resolve_optimizer(setting, framework)
-    return setting
+    if learning_rate is None:
+        return setting
+    name = _rate(find_optimizer(setting.name, framework))
+    if name in setting.params:
+        raise UsageError(f"{text!r} already gives {name}: leave --learning_rate out")
+    return Setting(setting.name, {name: learning_rate, **setting.params})

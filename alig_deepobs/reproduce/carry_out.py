@@ -22,9 +22,8 @@ import torch
 from alig_deepobs.analysis import load_results
 from alig_deepobs.errors import RunError
 from alig_deepobs.reproduce.plan import Plan, Row
-from alig_deepobs.results import Outcome, RunResult
+from alig_deepobs.run import Outcome, RunResult, RunSpec
 from alig_deepobs.runners.selection import select
-from alig_deepobs.runners.spec import RunSpec
 from alig_deepobs.runners.training import execute
 
 if TYPE_CHECKING:
@@ -214,7 +213,7 @@ def _key(run: RunSpec | RunResult) -> str:
         run = run.complete()
         hyperparams, synthetic = run.hyperparams, run.synthetic
     else:
-        hyperparams, synthetic = run.optimizer_hyperparams, "(synthetic twin)" in run.data_label
+        hyperparams, synthetic = run.hyperparams, "(synthetic twin)" in run.data_label
     parts: list[Any] = [
         run.testproblem, run.optimizer, hyperparams, run.batch_size, run.num_epochs,
         run.random_seed, run.weight_decay, run.split, run.training_params, run.problem_options,

@@ -13,7 +13,7 @@ from alig_deepobs.reproduce.declare import Part
 from alig_deepobs.reproduce.pictures import COLORS, LINES, VERMILLION, new_figure, save
 from alig_deepobs.reproduce.plan import Plan
 from alig_deepobs.reproduce.summary import Line, Summary, line, setting_text
-from alig_deepobs.results import Outcome, RunResult
+from alig_deepobs.run import Outcome, RunResult
 
 SMOOTHED_OVER = 5
 """Epochs of the moving average that is drawn, as in the paper."""

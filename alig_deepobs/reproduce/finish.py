@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from alig_deepobs.files import write_text_atomically
 from alig_deepobs.reproduce import curves, heat_map, table
 from alig_deepobs.reproduce.carry_out import Outcomes
 from alig_deepobs.reproduce.declare import Kind
 from alig_deepobs.reproduce.plan import Plan
 from alig_deepobs.reproduce.report import as_csv, as_markdown
 from alig_deepobs.reproduce.summary import Summary
-from alig_deepobs.results import write_text_atomically
 
 _ENDS = {Kind.TABLE: table, Kind.CURVES: curves, Kind.HEAT_MAP: heat_map}
 

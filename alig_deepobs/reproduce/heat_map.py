@@ -18,7 +18,7 @@ from alig_deepobs.reproduce.carry_out import Outcomes
 from alig_deepobs.reproduce.pictures import new_figure, save
 from alig_deepobs.reproduce.plan import Plan
 from alig_deepobs.reproduce.summary import Line, Summary, line
-from alig_deepobs.results import Outcome, RunResult
+from alig_deepobs.run import Outcome, RunResult
 
 LEARNED = 0.01
 """A value has learned the task if its objective is at most this part of that before training."""
@@ -101,7 +101,7 @@ def objective(run: RunResult) -> float:
 def cells_of(outcome: Outcomes) -> list[tuple[float, float]]:
     """The values of the main hyper-parameter and the objectives, sorted by value."""
     knob = next(iter(outcome.row.method.grid))
-    pairs = ((float(run.optimizer_hyperparams[knob]), objective(run)) for run in outcome.runs)
+    pairs = ((float(run.hyperparams[knob]), objective(run)) for run in outcome.runs)
     return sorted(pairs)
 
 
@@ -111,7 +111,7 @@ def cells_csv(outcomes: Sequence[Outcomes]) -> str:
     for outcome in outcomes:
         knob = next(iter(outcome.row.method.grid))
         for run in outcome.runs:
-            value, result = run.optimizer_hyperparams[knob], objective(run)
+            value, result = run.hyperparams[knob], objective(run)
             shown = f"{result:.6g}" if math.isfinite(result) else ""
             label = outcome.row.method.label
             rows.append(f"{label},{knob},{value:g},{shown},{run.random_seed},{run.outcome.value}")

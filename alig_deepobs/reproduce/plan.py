@@ -17,8 +17,8 @@ from alig_deepobs.reproduce.declare import (
     settings_of,
     spread,
 )
+from alig_deepobs.run import RunSpec
 from alig_deepobs.runners.checks import check
-from alig_deepobs.runners.spec import RunSpec
 from alig_deepobs.runners.tuning import TUNING_SEED
 from alig_deepobs.settings import parse_setting
 

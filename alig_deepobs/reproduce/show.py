@@ -5,7 +5,7 @@ from __future__ import annotations
 from alig_deepobs.reproduce.declare import Kind
 from alig_deepobs.reproduce.plan import Plan, Row
 from alig_deepobs.reproduce.speed import Speeds
-from alig_deepobs.runners.spec import RunSpec
+from alig_deepobs.run import RunSpec
 
 HEADER = ("method", "settings", "runs", "epochs", "time", "where the settings come from")
 

@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 
+from alig_deepobs.files import write_text_atomically
 from alig_deepobs.registry import NeedsLoss, find_optimizer, find_testproblem
 from alig_deepobs.reproduce.plan import Plan, Row
-from alig_deepobs.results import write_text_atomically
+from alig_deepobs.run import RunSpec
 from alig_deepobs.runners.environment import environment
 from alig_deepobs.runners.objective import build_optimizer
-from alig_deepobs.runners.spec import RunSpec
 from alig_deepobs.runners.training import own_random_state
 from alig_deepobs.testproblems import TestProblem
 from alig_deepobs.testproblems.checks import find_device

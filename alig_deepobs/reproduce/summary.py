@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from alig_deepobs.analysis import Interval, mean_interval
 from alig_deepobs.reproduce.carry_out import Outcomes
-from alig_deepobs.results import Outcome
+from alig_deepobs.run import Outcome
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def setting_text(outcome: Outcomes) -> str:
     knobs = {
         "batch_size": run.batch_size,
         "l2": run.effective_weight_decay,
-        **run.optimizer_hyperparams,
+        **run.hyperparams,
     }
     names = list(dict.fromkeys([*row.method.setting, *row.method.grid]))
     shown = [f"{name} {_short(knobs[name])}" for name in names if knobs.get(name) is not None]

@@ -12,7 +12,7 @@ from alig_deepobs.reproduce.carry_out import Outcomes
 from alig_deepobs.reproduce.pictures import BLUE, GREY, VERMILLION, new_figure, save
 from alig_deepobs.reproduce.plan import Plan
 from alig_deepobs.reproduce.summary import Line, Summary, line, setting_text
-from alig_deepobs.results import RunResult
+from alig_deepobs.run import RunResult
 from alig_deepobs.runners.selection import select
 
 

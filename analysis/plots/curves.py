@@ -27,7 +27,7 @@ from alig_deepobs.analysis.plots.style import (
     tidy,
 )
 from alig_deepobs.registry import ProblemEntry
-from alig_deepobs.results import Outcome, RunResult
+from alig_deepobs.run import Outcome, RunResult
 
 INCHES_PER_PANEL = 4.0
 HEIGHT_INCHES = 4.2

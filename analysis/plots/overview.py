@@ -27,7 +27,7 @@ from alig_deepobs.analysis.plots.style import (
 )
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import ProblemEntry
-from alig_deepobs.results import RunResult
+from alig_deepobs.run import RunResult
 
 Curve = Callable[[RunResult], list[float]]
 

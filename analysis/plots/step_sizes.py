@@ -22,7 +22,7 @@ from alig_deepobs.analysis.plots.style import (
     tidy,
 )
 from alig_deepobs.errors import UsageError
-from alig_deepobs.results import RunResult
+from alig_deepobs.run import RunResult
 
 
 @dataclass(frozen=True)

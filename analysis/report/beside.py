@@ -29,7 +29,7 @@ from alig_deepobs.baselines import (
     published_result,
     published_runs,
 )
-from alig_deepobs.results import RunResult
+from alig_deepobs.run import RunResult
 
 _PARTS: tuple[Part, ...] = ("test", "train")
 PUBLISHED = "DeepOBS (TensorFlow 1, 2019, ten seeds)"

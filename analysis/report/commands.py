@@ -8,7 +8,7 @@ from typing import Any
 
 from alig_deepobs.analysis.groups import Group
 from alig_deepobs.registry import optimizers, testproblems
-from alig_deepobs.results import RunResult
+from alig_deepobs.run import RunResult
 from alig_deepobs.settings import Setting
 
 # Class names of TensorFlow 1, under which DeepOBS 1.1 stores its baselines.
@@ -62,7 +62,7 @@ def _optimizer_of(run: RunResult) -> tuple[str, dict[str, Any]]:
     """Registry name or import path, and hyper-parameters under the names it knows."""
     params = {
         key: tuple(value) if isinstance(value, list) else value
-        for key, value in run.optimizer_hyperparams.items()
+        for key, value in run.hyperparams.items()
     }
     if run.optimizer:
         return run.optimizer, params
@@ -109,7 +109,7 @@ def _python(run: RunResult, name: str, hyperparams: dict[str, Any], seeds: Seque
     arguments = ", ".join(f"{key}={value!r}" for key, value in values.items() if value != {})
     code = (
         "from math import inf; from alig_deepobs.results import write_result; "
-        "from alig_deepobs.runners import execute; from alig_deepobs.runners.spec import RunSpec; "
+        "from alig_deepobs.runners import execute; from alig_deepobs.run import RunSpec; "
         f"[write_result(execute(RunSpec({arguments}, random_seed=seed)), 'results') "
         f"for seed in {list(seeds)}]"
     )

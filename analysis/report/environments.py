@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from alig_deepobs.analysis.table import Column, Table
-from alig_deepobs.results import RunResult
+from alig_deepobs.run import RunResult
 
 # When a run started is no difference that matters.
 _LEFT_OUT = ("started",)

@@ -11,7 +11,7 @@ from alig_deepobs.analysis.loading import LoadProblem, load_results
 from alig_deepobs.analysis.report.overall import Overall, make_overall
 from alig_deepobs.analysis.report.sections import Section, make_sections
 from alig_deepobs.errors import UsageError
-from alig_deepobs.results import RunResult
+from alig_deepobs.run import RunResult
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from alig_deepobs.analysis.report.sections import Section
 from alig_deepobs.analysis.statistics import Interval
 from alig_deepobs.analysis.targets import epochs_until, survival_curve
 from alig_deepobs.errors import UsageError
-from alig_deepobs.results import Outcome
+from alig_deepobs.run import Outcome
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from alig_deepobs.analysis.report.tables import (
 )
 from alig_deepobs.analysis.tables import footnotes
 from alig_deepobs.errors import UsageError
-from alig_deepobs.results import write_text_atomically
+from alig_deepobs.files import write_text_atomically
 
 _MOST_OTHERS = 60
 

@@ -22,7 +22,7 @@ from alig_deepobs.analysis.groups import ComparisonKey, Group, comparable_groups
 from alig_deepobs.analysis.leaderboard import Leaderboard, leaderboard
 from alig_deepobs.analysis.tables import header_line
 from alig_deepobs.registry import ProblemEntry, optimizers, testproblems
-from alig_deepobs.results import RunResult
+from alig_deepobs.run import RunResult
 
 _RATE_NAMES = ("lr", "learning_rate", "max_lr")
 # More variants than this of one optimizer are a search, of which the best one is shown.
@@ -139,9 +139,9 @@ def entry_for(name: str, runs: Sequence[RunResult]) -> ProblemEntry:
 def main_parameter(run: RunResult) -> str:
     """The hyper-parameter of a run that is tuned first; empty if there is none."""
     known = optimizers().get(run.optimizer)
-    if known is not None and known.main_hyperparameter in run.optimizer_hyperparams:
+    if known is not None and known.main_hyperparameter in run.hyperparams:
         return known.main_hyperparameter or ""
-    return next((name for name in _RATE_NAMES if name in run.optimizer_hyperparams), "")
+    return next((name for name in _RATE_NAMES if name in run.hyperparams), "")
 
 
 def _section(
@@ -231,7 +231,7 @@ def _groups_across(runs: Sequence[RunResult], entry: ProblemEntry) -> list[Group
 def _grid(family: Sequence[Group], entry: ProblemEntry, tuning: bool) -> Grid | None:
     first = family[0].runs[0]
     parameter = main_parameter(first)
-    values = {group.runs[0].optimizer_hyperparams.get(parameter): group for group in family}
+    values = {group.runs[0].hyperparams.get(parameter): group for group in family}
     # Settings that differ in more than this value cannot lie on one line.
     if not parameter or len(values) < 3 or len(values) < len(family):
         return None

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from alig_deepobs.results import Outcome, RunResult
-from alig_deepobs.runners.watch import Evaluation, Watcher
+from alig_deepobs.run import Evaluation, Outcome, RunResult
+from alig_deepobs.runners.callbacks import Callback
 
 
 class Reports:
-    """Takes the reports of the process (`worker`), fills the result and tells a watcher.
+    """Takes the reports of the process (`worker`), fills the result and tells a callback.
 
     Args:
         result: the result, which grows.
-        watcher: hears of the progress.
+        callback: hears of the progress.
         steps_per_epoch: as far as it is known.
         weight_decay: the L2 factor of the problem, if the optimizer leaves its L2 term in; None if
             the problem has none.
@@ -25,10 +25,14 @@ class Reports:
     """
 
     def __init__(
-        self, result: RunResult, watcher: Watcher, steps_per_epoch: int, weight_decay: float | None
+        self,
+        result: RunResult,
+        callback: Callback,
+        steps_per_epoch: int,
+        weight_decay: float | None,
     ) -> None:
         self.result = result
-        self.watcher = watcher
+        self.callback = callback
         self.steps_per_epoch = steps_per_epoch
         self.weight_decay = weight_decay
         self.ended = False
@@ -63,17 +67,17 @@ class Reports:
         # A problem that sees to its data itself may know what they are.
         result.data_label = report["data_label"] or result.data_label
         result.data_version = report["data_version"] or result.data_version
-        self.watcher.started(result, max(1, self.steps_per_epoch))
+        self.callback.started(result, max(1, self.steps_per_epoch))
 
     def _ticked(self, report: dict[str, Any]) -> None:
-        self.watcher.ticked(report["epoch"], report["step"])
+        self.callback.ticked(report["epoch"], report["step"])
 
     def _trained(self, report: dict[str, Any]) -> None:
         result, losses = self.result, report["minibatch_losses"]
         result.steps += report["steps"]
         result.training_seconds.append(report["seconds"])
         for index, loss in enumerate(losses):
-            self.watcher.stepped(report["epoch"], index * result.train_log_interval, loss)
+            self.callback.stepped(report["epoch"], index * result.train_log_interval, loss)
         finite = next((i for i, x in enumerate(losses) if not math.isfinite(x)), len(losses))
         result.minibatch_train_losses += losses[:finite]
         if math.isfinite(report["mean_loss"]):
@@ -85,16 +89,11 @@ class Reports:
     def _evaluated(self, report: dict[str, Any]) -> None:
         self.result.evaluation_seconds.append(report["seconds"])
         evaluations = {part: Evaluation(**values) for part, values in report["parts"].items()}
-        if not all(
-            math.isfinite(e.loss) and math.isfinite(e.data_loss) for e in evaluations.values()
-        ):
+        if not all(metrics.is_finite for metrics in evaluations.values()):
             return  # the next report says that the run has diverged
-        for part, metrics in evaluations.items():
-            getattr(self.result, f"{part}_losses").append(metrics.loss)
-            getattr(self.result, f"{part}_data_losses").append(metrics.data_loss)
-            if metrics.accuracy is not None:
-                getattr(self.result, f"{part}_accuracies").append(metrics.accuracy)
-        self.watcher.evaluated(report["epoch"], evaluations)
+        for name, metrics in evaluations.items():
+            self.result.append(name, metrics)
+        self.callback.evaluated(report["epoch"], evaluations)
 
     def _done(self, report: dict[str, Any]) -> None:
         self.result.peak_memory_bytes = report["peak_memory"]

@@ -11,58 +11,49 @@ from typing import Any
 import torch
 
 from alig_deepobs.errors import DataError, UsageError
-from alig_deepobs.registry import (
-    OptimizerEntry,
-    ProblemEntry,
-    find_optimizer,
-    find_testproblem,
-    optimizers,
-)
+from alig_deepobs.registry import optimizers
+from alig_deepobs.run import ResolvedRun
 from alig_deepobs.runners.objective import build_optimizer
 from alig_deepobs.runners.schedule import schedule_of
-from alig_deepobs.runners.spec import RunSpec
 from alig_deepobs.tensorflow._install import INSTALL
 from alig_deepobs.testproblems.checks import check_weight_decay
-from alig_deepobs.testproblems.datasets.fetch import cache_dir, require
+from alig_deepobs.testproblems.datasets.fetch import cache_dir
+from alig_deepobs.testproblems.datasets.identity import data_of
 from alig_deepobs.testproblems.datasets.sources import SOURCES
 
-# DeepOBS's problem that reads another problem's data by mistake.
-_READS_DATA_OF = {"fmnist_mlp": "mnist_mlp"}
 
-
-def check_tensorflow(spec: RunSpec) -> None:
+def check_tensorflow(run: ResolvedRun, check_data: bool = True) -> None:
     """Checks what can be found wrong with a run in TensorFlow without starting it.
 
     Args:
-        spec: the run, with every default filled in.
+        run: the run.
+        check_data: False to leave files alone.
 
     Raises:
         UsageError: something is not installed, or the specification makes no sense.
         DataError: data is missing.
     """
     _check_installed()
-    problem, optimizer = find_testproblem(spec.testproblem), optimizer_of(spec)
-    _check_problem(spec, problem)
+    problem, optimizer = run.problem, run.entry
+    _check_problem(run)
     if optimizer.factory:
         # Both versions have the same rules, and PyTorch's are at hand.
         parameter = torch.nn.Parameter(torch.zeros(2))
-        build_optimizer(optimizer.load(), optimizer, [parameter], spec.hyperparams)
-    learning_rate(spec, optimizer)
-    visible_gpu(spec.device)
-    _check_training_params(spec)
-    check_weight_decay(spec.weight_decay, spec.testproblem, problem.weight_decay is not None)
+        build_optimizer(optimizer.load(), optimizer, [parameter], run.hyperparams)
+    learning_rate(run)
+    visible_gpu(run.device)
+    _check_training_params(run)
+    check_weight_decay(run.weight_decay, run.testproblem, problem.weight_decay is not None)
     source = SOURCES.get(data_of(problem).data_set)
-    if source is not None and source.own:
-        _check_records(spec)
-    elif source is not None and source.files and not spec.synthetic:
-        require(source, spec.data_dir, spec.offline)
+    if check_data and source is not None and source.own and not problem.tensorflow_factory:
+        _check_records(run)
 
 
-def _check_records(spec: RunSpec) -> None:
+def _check_records(run: ResolvedRun) -> None:
     """ImageNet cannot be converted in reasonable time, so its files must be DeepOBS's."""
-    if spec.synthetic:
-        raise UsageError(f"{spec.testproblem} has no synthetic twin in TensorFlow")
-    folder = Path(spec.data_dir or cache_dir()) / "imagenet"
+    if run.synthetic:
+        raise UsageError(f"{run.testproblem} has no synthetic twin in TensorFlow")
+    folder = Path(run.data_dir or cache_dir()) / "imagenet"
     for pattern in ("train-*", "validation-*"):
         if not any(folder.glob(pattern)):
             raise DataError(
@@ -81,26 +72,27 @@ def _check_installed() -> None:
         raise UsageError(f"deepobs is not installed: {INSTALL}") from None
 
 
-def _check_problem(spec: RunSpec, problem: ProblemEntry) -> None:
+def _check_problem(run: ResolvedRun) -> None:
+    problem = run.problem
     if not problem.tensorflow_factory:
         if not _is_in_deepobs(problem.name):
             raise UsageError(
                 f"{problem.name} does not run in TensorFlow: DeepOBS 1.1.2 has no such problem"
             )
-        if spec.problem_options:
-            names = ", ".join(spec.problem_options)
+        if run.problem_options:
+            names = ", ".join(run.problem_options)
             raise UsageError(f"{problem.name} in TensorFlow has no option {names}")
-    if spec.split != "full":
+    if run.split != "full":
         raise UsageError("DeepOBS 1.1.2 has no validation sets: use split='full'")
-    if spec.reshuffle:
+    if run.reshuffle:
         raise UsageError(
             "DeepOBS 1.1.2 starts every epoch with the same batch order: leave reshuffle out"
         )
 
 
-def _check_training_params(spec: RunSpec) -> None:
-    schedule_of(spec.training_params)
-    others = spec.training_params.keys() - {"lr_sched_epochs", "lr_sched_factors"}
+def _check_training_params(run: ResolvedRun) -> None:
+    schedule_of(run.training_params)
+    others = run.training_params.keys() - {"lr_sched_epochs", "lr_sched_factors"}
     if others:
         raise UsageError(
             f"DeepOBS 1.1.2's runner has no {' or '.join(sorted(others))}: leave it out, or run in "
@@ -114,28 +106,24 @@ def _is_in_deepobs(name: str) -> bool:
     return any(Path(f, "tensorflow", "testproblems", f"{name}.py").exists() for f in folders)
 
 
-def optimizer_of(spec: RunSpec) -> OptimizerEntry:
-    """The entry of a run's optimizer."""
-    return find_optimizer(spec.optimizer, spec.framework)
-
-
-def learning_rate(spec: RunSpec, optimizer: OptimizerEntry) -> float:
+def learning_rate(run: ResolvedRun) -> float:
     """What DeepOBS's runner gets as learning rate: the first hyper-parameter."""
-    name = optimizer.main_hyperparameter
-    rate = spec.hyperparams.get(name or "")
-    if rate is None and spec.optimizer not in optimizers():
+    name = run.entry.main_hyperparameter
+    rate = run.hyperparams.get(name or "")
+    if rate is None and run.optimizer not in optimizers():
         raise UsageError(
-            f"{spec.optimizer}: give the learning rate, as in {spec.optimizer}[learning_rate=0.1]"
+            f"{run.optimizer}: give the learning rate, as in {run.optimizer}[learning_rate=0.1]"
         )
     if rate is not None and not isinstance(rate, (int, float)):
-        raise UsageError(f"{spec.optimizer}: {name} must be a number, not {rate!r}")
+        raise UsageError(f"{run.optimizer}: {name} must be a number, not {rate!r}")
     return math.inf if rate is None else float(rate)
 
 
-def translated_hyperparams(spec: RunSpec, optimizer: OptimizerEntry) -> dict[str, Any]:
+def translated_hyperparams(run: ResolvedRun) -> dict[str, Any]:
     """The other hyper-parameters, under their names in TensorFlow."""
     translated: dict[str, Any] = {}
-    for name, value in spec.hyperparams.items():
+    optimizer = run.entry
+    for name, value in run.hyperparams.items():
         if name == optimizer.main_hyperparameter:
             continue
         names = optimizer.tensorflow_names.get(name, (name,))
@@ -156,45 +144,35 @@ def visible_gpu(device: str | None) -> str | None:
     return match[1]
 
 
-def data_of(problem: ProblemEntry) -> ProblemEntry:
-    """The problem whose data set DeepOBS's problem reads."""
-    if problem.tensorflow_factory:
-        return problem
-    return find_testproblem(_READS_DATA_OF.get(problem.name, problem.name))
-
-
-def make_request(
-    spec: RunSpec, problem: ProblemEntry, optimizer: OptimizerEntry, data_dir: str
-) -> dict[str, Any]:
+def make_request(run: ResolvedRun, data_dir: str) -> dict[str, Any]:
     """What `alig_deepobs.runners.tensorflow.worker` needs to know of a run, as plain data.
 
     Args:
-        spec: the run, with every default filled in.
-        problem: its problem.
-        optimizer: its optimizer.
+        run: the run.
         data_dir: where DeepOBS finds its data.
     """
-    is_known = spec.optimizer in optimizers()
+    problem, optimizer = run.problem, run.entry
+    is_known = run.optimizer in optimizers()
     return {
-        "testproblem": spec.testproblem,
+        "testproblem": run.testproblem,
         "problem_factory": problem.tensorflow_factory,
-        "problem_options": spec.problem_options,
+        "problem_options": run.problem_options,
         "has_l2": problem.weight_decay is not None,
-        "optimizer": spec.optimizer,
+        "optimizer": run.optimizer,
         "optimizer_factory": optimizer.tensorflow_factory,
-        "learning_rate": learning_rate(spec, optimizer),
-        "hyperparams": translated_hyperparams(spec, optimizer),
+        "learning_rate": learning_rate(run),
+        "hyperparams": translated_hyperparams(run),
         # Of a class that is not in the registry only the process can know it.
         "regularization": optimizer.regularization if is_known else "",
-        "batch_size": spec.batch_size,
-        "num_epochs": spec.num_epochs,
-        "weight_decay": None if problem.weight_decay is None else spec.weight_decay,
-        "random_seed": spec.random_seed,
+        "batch_size": run.batch_size,
+        "num_epochs": run.num_epochs,
+        "weight_decay": run.weight_decay,
+        "random_seed": run.random_seed,
         "data_dir": data_dir,
-        "synthetic": spec.synthetic,
-        "offline": spec.offline,
-        "train_log_interval": spec.train_log_interval,
-        "lr_sched_epochs": spec.training_params.get("lr_sched_epochs"),
-        "lr_sched_factors": spec.training_params.get("lr_sched_factors"),
-        "wants_gpu": spec.device is not None and spec.device != "cpu",
+        "synthetic": run.synthetic,
+        "offline": run.offline,
+        "train_log_interval": run.train_log_interval,
+        "lr_sched_epochs": run.training_params.get("lr_sched_epochs"),
+        "lr_sched_factors": run.training_params.get("lr_sched_factors"),
+        "wants_gpu": run.device is not None and run.device != "cpu",
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alig_deepobs.registry import ProblemEntry
-from alig_deepobs.results import Outcome, RunResult
+from alig_deepobs.run import Outcome, RunResult
 
 
 @pytest.fixture

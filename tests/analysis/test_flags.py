@@ -62,7 +62,7 @@ def test_interpolation(make_run, accuracy_problem, loss_problem):
 def test_wrong_bound(make_run, loss_problem, clipped, word):
     run = make_run(
         "AliG",
-        optimizer_hyperparams={"max_lr": 0.1, "f_min": 0.0},
+        hyperparams={"max_lr": 0.1, "f_min": 0.0},
         train_data_losses=[90.0, 87.0, 85.0],
         step_sizes=[{"mean": 0.1, "clipped_fraction": clipped}] * 2,
         guarded_steps={"below_f_min": 5},

@@ -7,7 +7,8 @@ import pytest
 from alig_deepobs.analysis import epochs_frame, load_results, runs_frame, write_csv
 from alig_deepobs.analysis.frames import setting_params
 from alig_deepobs.errors import UsageError
-from alig_deepobs.results import Outcome, RunResult, write_result
+from alig_deepobs.results import write_result
+from alig_deepobs.run import Outcome, RunResult
 
 
 @pytest.fixture

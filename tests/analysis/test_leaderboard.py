@@ -7,7 +7,7 @@ from alig_deepobs.analysis import comparable_groups, leaderboard
 from alig_deepobs.analysis.frames import runs_frame
 from alig_deepobs.analysis.tables import header_line, render_text
 from alig_deepobs.errors import UsageError
-from alig_deepobs.results import Outcome
+from alig_deepobs.run import Outcome
 
 SEEDS = (1, 2, 3)
 
@@ -95,15 +95,15 @@ def test_one_seed_separates_nothing(make_run, accuracy_problem):
 
 
 def test_settings_of_one_optimizer_get_rows_of_their_own(make_run, accuracy_problem):
-    runs = [make_run(optimizer_hyperparams={"lr": rate, "momentum": 0.9}) for rate in (0.1, 0.01)]
+    runs = [make_run(hyperparams={"lr": rate, "momentum": 0.9}) for rate in (0.1, 0.01)]
     labels = {row.label for row in leaderboard(runs, accuracy_problem).rows}
     assert labels == {"SGD (lr=0.1)", "SGD (lr=0.01)"}
 
 
 def test_tuples_and_lists_are_one_setting(make_run, accuracy_problem):
     runs = [
-        make_run(seed=1, optimizer_hyperparams={"betas": (0.9, 0.99)}),
-        make_run(seed=2, optimizer_hyperparams={"betas": [0.9, 0.99]}),
+        make_run(seed=1, hyperparams={"betas": (0.9, 0.99)}),
+        make_run(seed=2, hyperparams={"betas": [0.9, 0.99]}),
     ]
     assert len(leaderboard(runs, accuracy_problem).rows) == 1
 

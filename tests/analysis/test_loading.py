@@ -45,7 +45,7 @@ def test_the_last_run_of_a_seed_counts(tmp_path, make_run):
     first = write_result(make_run(final=0.8), tmp_path / "a")
     second = write_result(make_run(final=0.9), tmp_path / "b")
     write_result(make_run(final=0.7, seed=2), tmp_path / "b")
-    write_result(make_run(final=0.7, optimizer_hyperparams={"lr": 0.2}), tmp_path / "b")
+    write_result(make_run(final=0.7, hyperparams={"lr": 0.2}), tmp_path / "b")
     loaded = load_results([tmp_path / "a", tmp_path / "b"])
     assert sorted(run.test_accuracies[-1] for run in loaded.results) == [0.7, 0.7, 0.9]
     (problem,) = loaded.problems

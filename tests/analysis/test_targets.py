@@ -12,7 +12,7 @@ from alig_deepobs.analysis import (
 from alig_deepobs.baselines import published_result, published_runs
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import find_testproblem
-from alig_deepobs.results import Outcome
+from alig_deepobs.run import Outcome
 
 # Freireich et al. 1963, as in Kalbfleisch, Prentice (1980), table 1.1: weeks in remission of 21
 # leukaemia patients with 6-mercaptopurine; + is censored.

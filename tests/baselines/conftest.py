@@ -20,7 +20,7 @@ CLASSES = {
 def official_file(run, minibatch=None, **changes):
     """Path and text of a run as DeepOBS 1.1 wrote it."""
     name, others = CLASSES[run.optimizer]
-    rate = run.optimizer_hyperparams["lr"]
+    rate = run.hyperparams["lr"]
     steps = published_facts(run.testproblem)["steps_per_epoch"]
     record = {
         "train_losses": run.train_losses,
@@ -54,7 +54,7 @@ def official_files():
     runs = [run for name in ("quadratic_deep", "fmnist_2c2d") for run in published_runs(name)]
     files = dict(official_file(run) for run in runs)
     seed_42 = next(run for run in runs if run.testproblem == "quadratic_deep")
-    seed_42.optimizer_hyperparams["lr"] = 0.1
+    seed_42.hyperparams["lr"] = 0.1
     nan = [seed_42.test_losses[0], *[float("nan")] * 100]
     path, text = official_file(seed_42, train_losses=nan, test_losses=nan)
     return {**files, path: text}

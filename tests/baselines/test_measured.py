@@ -17,7 +17,7 @@ from alig_deepobs.baselines.condense import grid_run, write_compact
 from alig_deepobs.baselines.published import tuples_for_lists
 from alig_deepobs.errors import ResultError
 from alig_deepobs.registry import find_testproblem, resolve_optimizer
-from alig_deepobs.results import Outcome
+from alig_deepobs.run import Outcome
 from alig_deepobs.settings import Setting
 
 from .test_store import own_run
@@ -32,9 +32,9 @@ def test_every_file(problem):
     assert {run.optimizer for run in runs} == OPTIMIZERS
     seeds = {}
     for run in runs:
-        setting = run.optimizer, str(run.optimizer_hyperparams)
+        setting = run.optimizer, str(run.hyperparams)
         seeds.setdefault(setting, set()).add(run.random_seed)
-        resolve_optimizer(Setting(run.optimizer, tuples_for_lists(run.optimizer_hyperparams)))
+        resolve_optimizer(Setting(run.optimizer, tuples_for_lists(run.hyperparams)))
         assert run.testproblem == problem
         assert run.data_label
         assert "synthetic" not in run.data_label

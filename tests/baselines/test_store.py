@@ -9,7 +9,8 @@ from alig_deepobs.baselines import import_results, stored_imports, stored_result
 from alig_deepobs.baselines.compact import decode, encode, rounded
 from alig_deepobs.baselines.store import remove_import, store_path
 from alig_deepobs.errors import DataError, ResultError, UsageError
-from alig_deepobs.results import Outcome, RunResult, write_result
+from alig_deepobs.results import write_result
+from alig_deepobs.run import Outcome, RunResult
 
 from .test_distil import tar_of, zip_of
 

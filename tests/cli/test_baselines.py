@@ -12,7 +12,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from alig_deepobs.baselines.published import published_runs, tuned_rows
-from alig_deepobs.results import RunResult, float_text, write_result
+from alig_deepobs.results import float_text, write_result
+from alig_deepobs.run import RunResult
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -40,7 +41,7 @@ def official_archive(path, change=None):
             # The curves in the package are rounded, the table is not.
             run.train_losses[-1] = row.metrics["train_loss"].final
             run.test_losses[-1] = row.metrics["test_loss"].final
-            rate = run.optimizer_hyperparams["lr"]
+            rate = run.hyperparams["lr"]
             record = {
                 "train_losses": run.train_losses, "test_losses": run.test_losses,
                 "minibatch_train_losses": [1.0] * 700, "optimizer": "GradientDescentOptimizer",

@@ -54,7 +54,7 @@ def test_by_an_entry_point(call, tmp_path, monkeypatch):
     assert called.code == 0, called.err
     (path,) = (tmp_path / "results").rglob("*.json")
     result = read_result(path)
-    assert result.optimizer_hyperparams == {"lr": 0.003}
+    assert result.hyperparams == {"lr": 0.003}
     assert result.test_losses[1] < result.test_losses[0]
 
 

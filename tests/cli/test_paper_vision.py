@@ -5,7 +5,8 @@ import math
 import pytest
 
 from alig_deepobs.registry import find_testproblem
-from alig_deepobs.results import Outcome, read_result
+from alig_deepobs.results import read_result
+from alig_deepobs.run import Outcome
 
 CLASSES = {"svhn": 10, "cifar10": 10, "cifar100": 100, "imagenet": 1000}
 

@@ -9,15 +9,9 @@ import os
 import pytest
 
 from alig_deepobs.errors import ResultError
-from alig_deepobs.results import (
-    Outcome,
-    RunResult,
-    check_writable,
-    float_text,
-    read_result,
-    setting_folder,
-    write_result,
-)
+from alig_deepobs.files import check_writable
+from alig_deepobs.results import float_text, read_result, setting_folder, write_result
+from alig_deepobs.run import Outcome, RunResult
 
 
 @pytest.fixture
@@ -25,7 +19,7 @@ def result():
     return RunResult(
         testproblem="quadratic_deep",
         optimizer_name="SGD",
-        optimizer_hyperparams={"lr": 0.01, "momentum": 0.9, "betas": (0.9, 0.999)},
+        hyperparams={"lr": 0.01, "momentum": 0.9, "betas": (0.9, 0.999)},
         batch_size=128,
         num_epochs=1,
         random_seed=42,
@@ -40,7 +34,7 @@ def result():
 def test_round_trip(result, tmp_path):
     path = write_result(result, tmp_path)
     read = read_result(path)
-    result.optimizer_hyperparams["betas"] = [0.9, 0.999]  # JSON has no tuples
+    result.hyperparams["betas"] = [0.9, 0.999]  # JSON has no tuples
     assert read == result
 
 
@@ -82,7 +76,7 @@ def test_a_number_that_is_not_finite_never_gets_into_a_file(result, tmp_path):
 
 
 def test_no_cap_is_written_as_text(result, tmp_path):
-    result.optimizer_hyperparams = {"max_lr": math.inf}
+    result.hyperparams = {"max_lr": math.inf}
     record = json.loads(write_result(result, tmp_path).read_text())
     assert record["optimizer_hyperparams"] == {"max_lr": "inf"}
 
@@ -107,13 +101,13 @@ def test_output_folder_that_is_a_file(result, tmp_path):
 
 def test_settings_never_share_a_folder(result):
     first = setting_folder(result)
-    result.optimizer_hyperparams["mode"] = "fast/slow"
+    result.hyperparams["mode"] = "fast/slow"
     second = setting_folder(result)
-    result.optimizer_hyperparams["mode"] = "fast-slow"
+    result.hyperparams["mode"] = "fast-slow"
     third = setting_folder(result)
     assert len({first, second, third}) == 3
     assert "/" not in second
-    result.optimizer_hyperparams["mode"] = "x" * 500
+    result.hyperparams["mode"] = "x" * 500
     assert len(setting_folder(result)) <= 200
 
 
@@ -150,7 +144,7 @@ def test_reads_deepobs_1_1(tmp_path):
     assert read.outcome is Outcome.DIVERGED
     assert read.test_losses == [3.5, 2.5]
     assert read.minibatch_train_losses == [3.0, 2.0]
-    assert read.optimizer_hyperparams == {"momentum": 0.99, "learning_rate": 0.1}
+    assert read.hyperparams == {"momentum": 0.99, "learning_rate": 0.1}
     assert read.training_params == {"lr_sched_epochs": [1], "lr_sched_factors": [0.1]}
     assert read.schema_version == 0
     assert read.learning_rate == 0.1

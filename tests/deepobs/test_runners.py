@@ -139,7 +139,7 @@ def test_grid_search(tmp_path):
     assert best == {"lr": 0.1}
     runs = [read_result(p) for p in (tmp_path / "results").rglob("*.json")]
     assert sorted(run.random_seed for run in runs) == [42, 42, *range(43, 52)]
-    assert {run.optimizer_hyperparams["lr"] for run in runs if run.random_seed > 42} == {0.1}
+    assert {run.hyperparams["lr"] for run in runs if run.random_seed > 42} == {0.1}
 
 
 def test_grid_larger_than_the_resources():

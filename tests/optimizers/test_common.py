@@ -16,8 +16,8 @@ from torch.optim import lr_scheduler
 from alig_deepobs import registry
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import NeedsLoss
-from alig_deepobs.results import Outcome
-from alig_deepobs.runners import RunSpec, execute
+from alig_deepobs.run import Outcome, RunSpec
+from alig_deepobs.runners import execute
 from alig_deepobs.runners.objective import build_optimizer
 from alig_deepobs.runners.schedule import Schedule, ScheduledRates
 

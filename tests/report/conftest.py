@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from alig_deepobs.results import Outcome, RunResult, write_result
+from alig_deepobs.results import write_result
+from alig_deepobs.run import Outcome, RunResult
 
 EVIL = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'
 
@@ -63,11 +64,9 @@ def write_grid(folder, problem="digits_mlp"):
     for label in ("AliG", "SGD"):
         name = "max_lr" if label == "AliG" else "lr"
         for rate, final in ((0.001, 0.5), (0.01, 0.7), (1.0, 0.75)):
-            write_result(
-                make_run(problem, label, 42, final, optimizer_hyperparams={name: rate}), folder
-            )
+            write_result(make_run(problem, label, 42, final, hyperparams={name: rate}), folder)
         broken = make_run(
-            problem, label, 42, 0.3, optimizer_hyperparams={name: 10.0},
+            problem, label, 42, 0.3, hyperparams={name: 10.0},
             outcome=Outcome.DIVERGED, outcome_reason="not finite at epoch 4",
         )  # fmt: skip
         for part in ("train_data_losses", "test_data_losses", "train_losses", "test_losses",

@@ -12,8 +12,7 @@ from alig_deepobs.cli.progress import Session
 from alig_deepobs.reproduce.carry_out import carry_out, unfinished
 from alig_deepobs.reproduce.declare import FULL, Budget, Experiment, Kind, Method, Part
 from alig_deepobs.reproduce.plan import make_plan
-from alig_deepobs.results import RunResult
-from alig_deepobs.runners.spec import RunSpec
+from alig_deepobs.run import RunResult, RunSpec
 
 BASE = RunSpec(testproblem="", optimizer="", device="cpu")
 

@@ -12,7 +12,8 @@ from alig_deepobs.reproduce.declare import FULL, Budget, Kind, Method
 from alig_deepobs.reproduce.finish import finish
 from alig_deepobs.reproduce.plan import make_plan
 from alig_deepobs.reproduce.report import as_rich, as_text
-from alig_deepobs.results import Outcome, read_result
+from alig_deepobs.results import read_result
+from alig_deepobs.run import Outcome
 from alig_deepobs.runners.selection import select
 
 from .conftest import BASE, METHODS, experiment, result
@@ -45,7 +46,7 @@ def test_table(table, tmp_path):
     best = max(range(3), key=lambda k: select(sgd.tuning[k]).valid_accuracy)
     assert sgd.chosen == best
     assert [run.random_seed for run in sgd.runs] == [42, 43]
-    assert {run.optimizer_hyperparams["lr"] for run in sgd.runs} == {(1e-3, 0.1, 1.0)[best]}
+    assert {run.hyperparams["lr"] for run in sgd.runs} == {(1e-3, 0.1, 1.0)[best]}
     assert missing.runs == wrong.runs == []
 
     report = finish(plan, outcomes, tmp_path)

@@ -10,7 +10,7 @@ from alig_deepobs.reproduce.carry_out import Outcomes
 from alig_deepobs.reproduce.declare import FULL, Kind, Method
 from alig_deepobs.reproduce.heat_map import cells_csv, draw, good_range, objective, summarize
 from alig_deepobs.reproduce.plan import make_plan
-from alig_deepobs.results import Outcome
+from alig_deepobs.run import Outcome
 
 from .conftest import BASE, experiment, result
 
@@ -56,7 +56,7 @@ def outcomes():
     def runs(row, knob, losses):
         return [
             result(
-                optimizer_hyperparams={knob: spec.hyperparams[knob]},
+                hyperparams={knob: spec.hyperparams[knob]},
                 epoch_mean_losses=[1.0, loss],
                 outcome=Outcome.DONE if math.isfinite(loss) else Outcome.DIVERGED,
             )

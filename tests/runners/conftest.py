@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from alig_deepobs.runners import RunSpec
+from alig_deepobs.run import RunSpec
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from alig_deepobs.baselines import known_setting, published_result
-from alig_deepobs.runners import RunSpec, execute
+from alig_deepobs.run import RunSpec
+from alig_deepobs.runners import execute
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])

@@ -16,7 +16,8 @@ from alig_deepobs import AliG, StandardRunner, registry
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import HyperParameter, NeedsLoss, OptimizerEntry
 from alig_deepobs.results import read_result
-from alig_deepobs.runners import RunSpec, Watcher, execute
+from alig_deepobs.run import RunSpec
+from alig_deepobs.runners import Callback, execute
 from alig_deepobs.runners.deepobs import pytorch_config
 from alig_deepobs.runners.deepobs.runners import PTRunner
 
@@ -37,14 +38,14 @@ def test_numbers_of_numpy_and_torch(tmp_path):
 
 
 def test_interrupt_ends_the_callers_loop_too(tmp_path):
-    class Stop(Watcher):
+    class Stop(Callback):
         def evaluated(self, epoch, evaluations):
             raise KeyboardInterrupt
 
     runner = StandardRunner(torch.optim.SGD, LR)
     with pytest.raises(KeyboardInterrupt):
         runner.run("digits_logreg", {"lr": 0.1}, num_epochs=1, output_dir=tmp_path, synthetic=True,
-                   watcher=Stop())  # fmt: skip
+                   callback=Stop())  # fmt: skip
     (path,) = tmp_path.rglob("*.json")
     result = read_result(path)
     assert result.outcome.value == "interrupted"
@@ -79,8 +80,8 @@ def test_no_cap_survives_reading_back(tmp_path):
     )
     (path,) = tmp_path.rglob("*.json")
     read = read_result(path)
-    assert read.optimizer_hyperparams == {"max_lr": float("inf")}
-    again = RunSpec("digits_logreg", "alig", read.optimizer_hyperparams, num_epochs=1)
+    assert read.hyperparams == {"max_lr": float("inf")}
+    again = RunSpec("digits_logreg", "alig", read.hyperparams, num_epochs=1)
     assert execute(again).outcome.value == "done"
 
 

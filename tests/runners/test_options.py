@@ -10,7 +10,8 @@ import torch
 from alig_deepobs import registry
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import OptimizerEntry, needs_loss_of
-from alig_deepobs.runners import RunSpec, execute
+from alig_deepobs.run import RunSpec
+from alig_deepobs.runners import execute
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.objective import Objective, build_optimizer, make_step
 from alig_deepobs.runners.schedule import Decay, Schedule, ScheduledRates

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from alig_deepobs.errors import ResultError, UsageError
-from alig_deepobs.results import RunResult, read_result, write_result
-from alig_deepobs.runners import RunSpec, execute
+from alig_deepobs.results import read_result, write_result
+from alig_deepobs.run import RunResult, RunSpec
+from alig_deepobs.runners import execute
 from alig_deepobs.runners.selection import select
 from alig_deepobs.runners.weights import load_weights
 from alig_deepobs.testproblems import digits_mlp

@@ -10,8 +10,9 @@ import torch
 
 from alig_deepobs import registry
 from alig_deepobs.errors import RunError, UsageError
-from alig_deepobs.results import Outcome, write_result
-from alig_deepobs.runners import RunSpec, Watcher, execute
+from alig_deepobs.results import write_result
+from alig_deepobs.run import Outcome, RunSpec
+from alig_deepobs.runners import Callback, execute
 from alig_deepobs.testproblems import digits_mlp
 
 
@@ -138,7 +139,7 @@ def test_step_sizes_of_a_run_that_diverges_are_finite(spec, tmp_path):
 
 
 def test_interrupt_keeps_what_there_is(spec):
-    class Stop(Watcher):
+    class Stop(Callback):
         def evaluated(self, epoch, evaluations):
             if epoch == 1:
                 raise KeyboardInterrupt

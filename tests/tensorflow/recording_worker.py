@@ -19,7 +19,7 @@ from alig_deepobs.registry import (
     register_testproblem,
 )
 from alig_deepobs.results import read_result
-from alig_deepobs.runners.spec import RunSpec
+from alig_deepobs.run import RunSpec
 from alig_deepobs.runners.tensorflow.request import make_request, optimizer_of
 from alig_deepobs.runners.tensorflow.worker import carry_out
 from alig_deepobs.tensorflow import enable

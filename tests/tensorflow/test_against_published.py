@@ -5,7 +5,8 @@ import statistics
 import pytest
 
 from alig_deepobs.baselines import known_setting, published_result
-from alig_deepobs.runners import RunSpec, execute
+from alig_deepobs.run import RunSpec
+from alig_deepobs.runners import execute
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("needs_tensorflow")]
 

@@ -7,8 +7,9 @@ import pytest
 
 from alig_deepobs.cli.main import main
 from alig_deepobs.errors import RunError, UsageError
-from alig_deepobs.results import Outcome, read_result
-from alig_deepobs.runners import RunSpec, Watcher, execute
+from alig_deepobs.results import read_result
+from alig_deepobs.run import Outcome, RunSpec
+from alig_deepobs.runners import Callback, execute
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.tensorflow.reports import Reports
 
@@ -116,7 +117,7 @@ class TestReports:
         assert not found["broken"]
 
 
-class _Record(Watcher):
+class _Record(Callback):
     def __init__(self, interrupt_after=None):
         self.interrupt_after = interrupt_after
         self.heard = []
@@ -153,7 +154,7 @@ class TestProcess:
         assert (result.outcome, result.steps, result.num_epochs) == (Outcome.DONE, 8, 1)
         assert (result.optimizer, result.optimizer_name) == ("alig", "AliG")
         assert result.optimizer_class == "alig_deepobs.tensorflow:AliG"
-        assert result.optimizer_hyperparams["max_lr"] == 0.01
+        assert result.hyperparams["max_lr"] == 0.01
         assert (result.regularization, result.max_norm) == ("ball", 60.0)
         assert result.effective_weight_decay == 0.0
         assert (result.data_set, result.data_label) == ("mnist", "MNIST (synthetic twin)")
@@ -294,10 +295,10 @@ def test_hyper_parameters_have_their_names_in_tensorflow():
 
 
 def test_reports_that_are_not_finite():
-    from alig_deepobs.results import RunResult
+    from alig_deepobs.run import RunResult
 
     result = RunResult("quadratic_deep", "SGD", {}, 128, 5, 42, train_log_interval=3)
-    reports = Reports(result, Watcher(), 7, 0.0)
+    reports = Reports(result, Callback(), 7, 0.0)
     trained = {
         "event": "trained", "epoch": 1, "steps": 7, "seconds": 1.0, "mean_loss": math.nan,
         "minibatch_losses": [3.0, math.inf, 1.0], "step_sizes": None, "guarded_steps": {},

@@ -9,8 +9,8 @@ import torch
 from alig_deepobs import registry
 from alig_deepobs.baselines import grid_for
 from alig_deepobs.errors import UsageError
-from alig_deepobs.results import Outcome
-from alig_deepobs.runners import RunSpec, execute
+from alig_deepobs.run import Outcome, RunSpec
+from alig_deepobs.runners import execute
 from alig_deepobs.settings import Setting
 from alig_deepobs.testproblems import dnc_copy
 from alig_deepobs.testproblems.datasets import copy_task
@@ -229,8 +229,8 @@ def test_defaults_of_problems_are_declared_hyperparameters():
 def test_a_run_and_its_record():
     result = execute(RunSpec("dnc_copy", "alig", {"max_lr": 100}, num_epochs=1))
     assert result.outcome is Outcome.DONE
-    assert result.optimizer_hyperparams["eps"] == 0.0
-    assert result.optimizer_hyperparams["momentum"] == 0.0
+    assert result.hyperparams["eps"] == 0.0
+    assert result.hyperparams["momentum"] == 0.0
     assert result.steps == 100
     assert len(result.test_accuracies) == 2
     # The whole task is evaluated on both, so both are the same.

@@ -10,7 +10,8 @@ import torch
 import alig_deepobs.testproblems as testproblems
 from alig_deepobs import registry
 from alig_deepobs.errors import UsageError
-from alig_deepobs.runners import RunSpec, execute
+from alig_deepobs.run import RunSpec
+from alig_deepobs.runners import execute
 from alig_deepobs.testproblems.checks import check_batch_fits
 from alig_deepobs.testproblems.datasets.base import DataSet
 from alig_deepobs.testproblems.datasets.paper_split import paper_split
@@ -96,7 +97,7 @@ def official(classes=10, size=50_000, **changes):
     numbers = torch.arange(size, dtype=torch.float32).view(-1, 1, 1, 1).expand(size, 3, 1, 1)
     labels = torch.arange(size) % classes
     parts = {"train": (numbers, labels), "test": (numbers[:100], labels[:100])}
-    return DataSet("cifar10", "CIFAR-10", "0", parts, **changes)
+    return DataSet("cifar10", "CIFAR-10", "0", "official", parts, **changes)
 
 
 def test_the_papers_split_of_cifar(monkeypatch):

@@ -9,8 +9,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from alig_deepobs import registry, testproblems
 from alig_deepobs.errors import DataError, UsageError
-from alig_deepobs.results import Outcome
-from alig_deepobs.runners import RunSpec, execute
+from alig_deepobs.run import Outcome, RunSpec
+from alig_deepobs.runners import execute
 from alig_deepobs.runners.checks import check
 from alig_deepobs.testproblems import snli_bilstm, snli_bilstm_svm
 from alig_deepobs.testproblems.hinge import MultiClassHinge
@@ -207,9 +207,9 @@ def test_alig_learns_the_twin(name):
     result = execute(spec)
     assert result.outcome is Outcome.DONE
     # The paper's settings are the defaults.
-    assert result.optimizer_hyperparams["max_lr"] == 1.0
-    assert result.optimizer_hyperparams["momentum"] == 0.0
-    assert result.optimizer_hyperparams["max_norm"] is None
+    assert result.hyperparams["max_lr"] == 1.0
+    assert result.hyperparams["momentum"] == 0.0
+    assert result.hyperparams["max_norm"] is None
     assert result.test_accuracies[0] < 0.5
     assert result.test_accuracies[-1] > 0.75
     assert len(result.valid_accuracies) == 13

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from alig_deepobs import AliG
 from alig_deepobs.errors import unknown_choice
+from alig_deepobs.files import write_text_atomically
 from alig_deepobs.optimizers.polyak import Polyak
 from alig_deepobs.reproduce.theory.checks import Check
 from alig_deepobs.reproduce.theory.figure1 import figure1
 from alig_deepobs.reproduce.theory.figure2 import figure2
 from alig_deepobs.reproduce.theory.pictures import draw_figure1, draw_figure2
 from alig_deepobs.reproduce.theory.theorems import theorems
-from alig_deepobs.results import write_text_atomically
 
 
 def demonstrate(target: str, folder: Path) -> tuple[list[Check], list[Path]]:

@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from alig_deepobs.results import RunResult
+from alig_deepobs.run import Evaluation, RunResult
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Metrics of one set at one epoch.
-
-    Attributes:
-        loss: the run's objective (with its L2 term, if it has one), mean over mini-batches.
-        data_loss: the data term alone.
-        accuracy: a fraction, None for problems without accuracy.
-    """
-
-    loss: float
-    data_loss: float
-    accuracy: float | None
-
-
-class Watcher:
+class Callback:
     """Hears of a run's progress; this one ignores everything. Subclass what you need."""
 
     def started(self, result: RunResult, steps_per_epoch: int) -> None:

@@ -1,0 +1,58 @@
+"""The plan of a study as text, with its cost, before anything is run."""
+
+from __future__ import annotations
+
+from alig_deepobs.runners.study import Study, estimated_seconds
+
+
+def plan_text(study: Study, jobs: int = 1) -> str:
+    """The runs of a study with their estimated time.
+
+    Args:
+        study: the study.
+        jobs: runs at the same time.
+    """
+    rows = [("problem", "optimizer", "runs", "epochs", "time")]
+    keys = [(run.testproblem, run.optimizer) for run in study.runs]
+    for key in dict.fromkeys(keys):
+        runs = [run for run, other in zip(study.runs, keys, strict=True) if other == key]
+        seconds, unknown = estimated_seconds(runs)
+        epochs = sum(run.num_epochs for run in runs)
+        time = "?" if unknown else duration(seconds)
+        rows.append((*key, str(len(runs)), f"{epochs:,}", time))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    seconds, unknown = estimated_seconds(study.missing)
+    text = (
+        f"{len(study.runs)} runs: {len(study.found)} there already, {len(study.missing)} to be run"
+    )
+    lines += ["", f"{text}, about {duration(seconds)} on one CPU core"]
+    if jobs > 1:
+        lines[-1] += f", {duration(seconds / jobs)} with {jobs} jobs"
+    if unknown:
+        lines.append(f"of {unknown} runs nobody knows how long they take")
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the two units that matter.
+
+    Example:
+        >>> duration(0.4), duration(75), duration(7300), duration(200_000)
+        ('0.4 s', '1 min 15 s', '2 h 1 min', '2 d 7 h')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+    parts: list[str] = []
+    for name, size in units:
+        count, whole = divmod(whole, size)
+        if count or parts:
+            parts.append(f"{count} {name}")
+        if len(parts) == 2:
+            break
+    return " ".join(part for part in parts if not part.startswith("0 "))

@@ -1,0 +1,507 @@
+"""A run as a value: asked (`RunSpec`), with nothing left open (`Run`), carried out (`RunResult`).
+
+Every field of a run says in its own metadata (`Facet`) what it is for: whether it belongs to the
+run's identity, whether runs must share it to be compared, and how its flag, its key in a file and
+its column are called. The command line's options, the folder's name, the command that repeats a
+run, resuming, grouping and the columns of the frame all come from there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from alig_deepobs.entries import HyperParameter, OptimizerEntry, ProblemEntry
+from alig_deepobs.registry import testproblems
+from alig_deepobs.settings import Setting
+
+NUMBERS_VERSION = 1
+"""Raised by a release with which the same run gives other numbers."""
+
+FRAMEWORKS = ("pytorch", "tensorflow")
+SPLITS = ("full", "validation")
+
+TRAINING_PARAMS: Mapping[str, HyperParameter] = {
+    "lr_sched_epochs": HyperParameter(
+        list, help="Change the learning rate after so many epochs, for example 60,120."
+    ),
+    "lr_sched_factors": HyperParameter(
+        list, help="Factors of the base learning rate from these epochs on, for example 0.2,0.04."
+    ),
+    "lr_decay_per_epoch": HyperParameter(
+        float, help="Multiply the learning rate by this in every epoch but the first."
+    ),
+    "lr_plateau_factor": HyperParameter(
+        float,
+        help="Multiply the learning rate by this after each epoch without a new best validation "
+        "metric.",
+    ),
+    "clip_norm": HyperParameter(
+        float, help="Scale gradients down to this norm where it is larger."
+    ),
+}
+"""Schedules and clipping: what ``training_params`` may hold."""
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    DONE = "done"
+    DIVERGED = "diverged"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run came to an end of its own, so that running it again gives the same."""
+        return self in (Outcome.DONE, Outcome.DIVERGED)
+
+
+@dataclass(frozen=True)
+class Facet:
+    """What a field of a run is for.
+
+    Attributes:
+        identity: whether its value can change the numbers.
+        comparable: whether runs must share it to stand in one table.
+        label: its name in messages and headings.
+        key: its name in result files, where it is not that of the field.
+        flags: short forms of its flag on the command line (the long one is ``--<name>``); None:
+            it has no flag.
+        help: of the flag.
+        minimum: the smallest value that the flag takes.
+        choices: the only values that it takes.
+        metavar: of the flag.
+    """
+
+    identity: bool = False
+    comparable: bool = False
+    label: str = ""
+    key: str = ""
+    flags: tuple[str, ...] | None = None
+    help: str = ""
+    minimum: int | None = None
+    choices: tuple[str, ...] = ()
+    metavar: str | None = None
+
+
+def facets(of: type[Run]) -> dict[str, Facet]:
+    """The facet of every field of a class of runs, by name of the field."""
+    return {item.name: item.metadata["facet"] for item in dataclasses.fields(of)}
+
+
+def _field(facet: Facet, default: Any = dataclasses.MISSING, positional: bool = False) -> Any:
+    """A field with its facet; dictionaries and lists are given as their type."""
+    settings: dict[str, Any] = {"kw_only": not positional, "metadata": {"facet": facet}}
+    if isinstance(default, type):
+        settings["default_factory"] = default
+    elif default is not dataclasses.MISSING:
+        settings["default"] = default
+    return field(**settings)
+
+
+def _measured(default: Any, label: str = "") -> Any:
+    return _field(Facet(label=label), default)
+
+
+@dataclass
+class Run:
+    """Everything that shapes the numbers of a run, with nothing left open.
+
+    Attributes:
+        testproblem: name of the test problem.
+        optimizer_name: label of the optimizer (the folder name).
+        hyperparams: all hyper-parameters, the learning rate or cap included.
+        optimizer: registry name, or ``package.module:Class``; empty in files of DeepOBS.
+        batch_size: examples a step.
+        num_epochs: epochs that were asked for.
+        random_seed: the base of every seed of the run.
+        weight_decay: factor of the problem's L2 term; None where the problem has none.
+        split: ``full`` (all training data train) or ``validation`` (a part is held out).
+        reshuffle: whether every epoch has a batch order of its own.
+        problem_options: options of the test problem that are not its defaults.
+        training_params: schedules and clipping (`TRAINING_PARAMS`).
+        framework: ``pytorch`` or ``tensorflow``.
+        precision: of weights and arithmetic.
+        synthetic: whether the data are the small synthetic twin.
+        data_set: name of the data set.
+        data_label: what the data are, for a reader, for example ``"MNIST (synthetic twin)"``.
+        data_source: ``official``, ``unverified``, ``bundled``, ``generated``, ``synthetic``, or
+            empty where it is not known.
+        data_version: digest of the decoded data, and of what is held out.
+        numbers_version: see `NUMBERS_VERSION`; 0 for files of DeepOBS.
+        train_log_interval: steps between two logged mini-batch losses.
+        purpose: ``tuning`` for a run that only serves to choose a setting, else empty.
+        setting_source: who chose the hyper-parameters and how, one line.
+    """
+
+    testproblem: str = _field(
+        Facet(identity=True, comparable=True, label="problem"), positional=True
+    )
+    optimizer_name: str = _field(Facet(label="optimizer"), positional=True)
+    hyperparams: dict[str, Any] = _field(
+        Facet(identity=True, label="hyper-parameters", key="optimizer_hyperparams"),
+        positional=True,
+    )
+    optimizer: str = _field(Facet(identity=True, label="optimizer"), "")
+    batch_size: int = _field(
+        Facet(
+            identity=True, label="batch size", flags=("--bs",), minimum=1,
+            help="Mini-batch size; by default the problem's.",
+        )
+    )  # fmt: skip
+    num_epochs: int = _field(
+        Facet(
+            identity=True, comparable=True, label="number of epochs", flags=("-N",), minimum=0,
+            help="Epochs; by default the problem's.",
+        )
+    )  # fmt: skip
+    random_seed: int = _field(
+        Facet(identity=True, label="seed", flags=("-r",), help="Seed, or the first of several.")
+    )
+    weight_decay: float | None = _field(
+        Facet(
+            identity=True, label="weight decay", flags=("--wd",), minimum=0,
+            help="L2 factor; by default the problem's.",
+        ),
+        None,
+    )  # fmt: skip
+    split: str = _field(
+        Facet(
+            identity=True, comparable=True, label="split", flags=(), choices=SPLITS,
+            help="validation: hold out a part of the training data; by default the problem's "
+            "(DeepOBS: full).",
+        ),
+        "full",
+    )  # fmt: skip
+    reshuffle: bool = _field(
+        Facet(
+            identity=True, comparable=True, label="reshuffling", flags=(),
+            help="New batch order in every epoch, or one for the run; by default the problem's "
+            "(DeepOBS: one for the run).",
+        ),
+        False,
+    )  # fmt: skip
+    problem_options: dict[str, Any] = _field(
+        Facet(identity=True, comparable=True, label="problem's options"), dict
+    )
+    training_params: dict[str, Any] = _field(
+        Facet(identity=True, label="schedule and clipping"), dict
+    )
+    framework: str = _field(
+        Facet(
+            identity=True, comparable=True, label="framework", flags=(), choices=FRAMEWORKS,
+            help="tensorflow: DeepOBS 1.1.2's own problem and runner.",
+        ),
+        "pytorch",
+    )  # fmt: skip
+    precision: str = _field(Facet(identity=True, comparable=True, label="precision"), "float32")
+    synthetic: bool = _field(
+        Facet(
+            identity=True, comparable=True, label="synthetic data", flags=(),
+            help="Train on the small synthetic twin of the data set.",
+        ),
+        False,
+    )  # fmt: skip
+    data_set: str = _field(Facet(label="data set"), "")
+    data_label: str = _field(Facet(comparable=True, label="data"), "")
+    data_source: str = _field(Facet(label="source of the data"), "")
+    data_version: str = _field(
+        Facet(identity=True, comparable=True, label="version of the data"), ""
+    )
+    numbers_version: int = _field(
+        Facet(identity=True, comparable=True, label="version of the numbers"), NUMBERS_VERSION
+    )
+    train_log_interval: int = _field(
+        Facet(
+            label="log interval", flags=(), minimum=1,
+            help="Steps between two logged mini-batch losses.",
+        ),
+        10,
+    )  # fmt: skip
+    purpose: str = _field(Facet(label="purpose"), "")
+    setting_source: str = _field(Facet(label="source of the setting"), "")
+
+    def identity(self) -> str:
+        """The same for two runs if and only if they are the same run, tried twice."""
+        return self._digest({name for name, facet in facets(Run).items() if facet.identity})
+
+    def setting(self) -> str:
+        """The same for two runs if and only if they differ in the seed at most."""
+        names = {name for name, facet in facets(Run).items() if facet.identity}
+        return self._digest(names - {"random_seed"})
+
+    def comparison(self) -> dict[str, Any]:
+        """What runs must share to stand in one table."""
+        return {
+            name: getattr(self, name) for name, facet in facets(Run).items() if facet.comparable
+        }
+
+    def setting_params(self) -> dict[str, Any]:
+        """What was set by hand: hyper-parameters, schedules, a weight decay of its own."""
+        params = {**self.hyperparams, **self.training_params}
+        entry = testproblems().get(self.testproblem)
+        default = None if entry is None else entry.weight_decay
+        # An optimizer with a weight decay of its own, such as AdamW, does not use the problem's.
+        if self.weight_decay != default and params.get("weight_decay") is None:
+            params["weight_decay"] = self.weight_decay
+        # A file holds lists where a run in memory holds tuples; both are the same setting.
+        return {key: tuple(v) if isinstance(v, list) else v for key, v in params.items()}
+
+    @property
+    def learning_rate(self) -> float | None:
+        """The learning rate or cap, whatever the optimizer calls it; None if there is none."""
+        for name in ("lr", "learning_rate", "max_lr"):
+            rate = self.hyperparams.get(name)
+            if isinstance(rate, (int, float)) and math.isfinite(rate):
+                return float(rate)
+        return None
+
+    def repeat_command(self, seeds: int = 1) -> str:
+        """The command line that repeats the run, and as many more with the seeds after it.
+
+        Everything is written out, defaults too, so that a version with other defaults repeats the
+        same run. Empty where the record does not say what would have to be called.
+        """
+        if not self.optimizer:
+            return ""
+        words = [
+            "alig-deepobs", "run", str(Setting(self.testproblem, self.problem_options)),
+            "--optimizer", str(Setting(self.optimizer, self.hyperparams)),
+        ]  # fmt: skip
+        for name, facet in facets(Run).items():
+            value = getattr(self, name)
+            if not facet.identity or facet.flags is None or value is None:
+                continue
+            if isinstance(value, bool):
+                if value or name == "reshuffle":
+                    words.append(f"--{name}" if value else f"--no-{name}")
+            elif not facet.choices or value != facet.choices[0]:
+                words += [f"--{name}", str(value)]
+        for name, value in self.training_params.items():
+            text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            words += [f"--{name}", text]
+        return shlex.join([*words, "--seeds", str(seeds)] if seeds > 1 else words)
+
+    def _digest(self, names: set[str]) -> str:
+        values = {name: _canonical(getattr(self, name)) for name in names}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _canonical(value: Any) -> Any:
+    """One form for values that mean the same: ``1`` and ``1.0``, lists and tuples."""
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+@dataclass
+class ResolvedRun(Run):
+    """A run that can be carried out: a `Run`, its registry entries, and where and how.
+
+    Attributes:
+        problem, entry: what the registry says of problem and optimizer.
+        device: torch device; None for the GPU if there is one.
+        threads: CPU threads of the framework; None: as many as suit the size of the problem.
+        data_dir: folder with the official files; None for the per-user cache.
+        offline: never touch the network.
+        keep_best: folder for the weights of the epoch with the best validation accuracy; None:
+            do not keep them.
+    """
+
+    problem: ProblemEntry = _field(Facet(label="problem's entry"))
+    entry: OptimizerEntry = _field(Facet(label="optimizer's entry"))
+    device: str | None = _field(
+        Facet(
+            label="device", flags=(),
+            help="cpu, cuda, cuda:1, ...; by default the GPU if there is one.",
+        ),
+        None,
+    )  # fmt: skip
+    threads: int | None = _field(
+        Facet(
+            label="threads", flags=(), minimum=1,
+            help="CPU threads of a run; by default one for small problems, else all there are.",
+        ),
+        None,
+    )  # fmt: skip
+    data_dir: str | None = _field(
+        Facet(
+            label="data folder", flags=(), metavar="DIR",
+            help="Folder with the data files; by default the user's cache.",
+        ),
+        None,
+    )  # fmt: skip
+    offline: bool = _field(Facet(label="offline", flags=(), help="Never touch the network."), False)
+    keep_best: str | None = _field(
+        Facet(
+            label="kept weights", flags=(), metavar="DIR",
+            help="Keep the weights of the epoch with the best validation accuracy there.",
+        ),
+        None,
+    )  # fmt: skip
+
+    def result(self, **measured: Any) -> RunResult:
+        """The result of this run, with what was measured so far."""
+        shared = {name: getattr(self, name) for name in facets(Run)}
+        return RunResult(**shared, command=self.repeat_command(), **measured)
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What is asked; `alig_deepobs.runners.resolve` says what it means, `execute` carries it out.
+
+    The fields are those of `Run` and `ResolvedRun`. None stands for a default: the problem's, or,
+    for hyper-parameters that are left out, the problem's for this optimizer
+    (`ProblemEntry.optimizer_defaults`) and else the optimizer's.
+
+    Example:
+        >>> RunSpec("digits_mlp", "alig", {"max_lr": 0.1}, num_epochs=3).random_seed
+        42
+    """
+
+    testproblem: str
+    optimizer: str
+    hyperparams: dict[str, Any] = field(default_factory=dict)
+    batch_size: int | None = None
+    num_epochs: int | None = None
+    weight_decay: float | None = None
+    random_seed: int = 42
+    split: str | None = None
+    reshuffle: bool | None = None
+    synthetic: bool = False
+    data_dir: str | None = None
+    offline: bool = False
+    device: str | None = None
+    threads: int | None = None
+    framework: str = "pytorch"
+    train_log_interval: int = 10
+    problem_options: dict[str, Any] = field(default_factory=dict)
+    training_params: dict[str, Any] = field(default_factory=dict)
+    keep_best: str | None = None
+    purpose: str = ""
+    setting_source: str = ""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of one set at one epoch.
+
+    Attributes:
+        loss: the run's objective (with its L2 term, if it has one), mean over mini-batches.
+        data_loss: the data term alone.
+        accuracy: a fraction, None for problems without accuracy.
+    """
+
+    loss: float
+    data_loss: float
+    accuracy: float | None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether both losses are finite numbers."""
+        return math.isfinite(self.loss) and math.isfinite(self.data_loss)
+
+
+@dataclass
+class RunResult(Run):
+    """Everything that is known of one run.
+
+    The lists per epoch have one entry before training and one after each finished epoch; a list
+    is empty where the quantity does not exist (no accuracy, no validation part). Losses and
+    accuracies are means over the full mini-batches of the set (over all of it, where the problem
+    keeps incomplete ones); accuracies are fractions.
+
+    Attributes:
+        outcome: how the run ended.
+        outcome_reason: for anything but ``done``, one line.
+        train_losses: the objective of this run (L2 term included if it had one) on the
+            train-eval set.
+        valid_losses, test_losses: likewise.
+        train_data_losses, valid_data_losses, test_data_losses: the data term alone. Compare
+            optimizers by these.
+        train_accuracies, valid_accuracies, test_accuracies: fractions.
+        minibatch_train_losses: objective of every ``train_log_interval``-th step.
+        epoch_mean_losses: running mean of the objective over each epoch's examples: the training
+            objective as the ALI-G paper plots it, while the weights change.
+        best_valid_epoch: the epoch with the best validation accuracy (or, for problems without
+            accuracy, loss), the first of several; None without a validation set.
+        best_valid_test_loss: data term of the test loss after that epoch.
+        best_valid_test_accuracy: likewise. It is what the ALI-G paper reports.
+        best_weights: path of the weights after that epoch, if they were kept.
+        step_sizes: one dictionary per epoch (mean, median, min, max, clipped_fraction), from
+            every ``train_log_interval``-th step, for optimizers that compute their step size.
+        guarded_steps: name of a guard -> steps in which it set the step size to 0.
+        regularization: ``l2``, ``ball``, ``weight_decay`` (by the optimizer itself) or ``none``:
+            what the run really did.
+        effective_weight_decay: factor of the L2 term in loss and gradient, or of the optimizer's
+            own weight decay; 0.0 if there was none.
+        max_norm: radius of the ball, None if there was none.
+        training_seconds, evaluation_seconds: one entry per epoch (evaluation: one more).
+        steps: optimizer steps taken.
+        peak_memory_bytes: of the device, None where it cannot be measured.
+        optimizer_class: ``package.module:Class``.
+        environment: versions, hardware, threads.
+        started: when it started, UTC, in ISO 8601 with fractions of a second; empty if unknown.
+        command: the command line that repeats the run.
+        schema_version: of the file; 0 for files of DeepOBS.
+    """
+
+    outcome: Outcome = _measured(Outcome.DONE, "outcome")
+    outcome_reason: str = _measured("", "reason")
+    train_losses: list[float] = _measured(list)
+    valid_losses: list[float] = _measured(list)
+    test_losses: list[float] = _measured(list)
+    train_data_losses: list[float] = _measured(list)
+    valid_data_losses: list[float] = _measured(list)
+    test_data_losses: list[float] = _measured(list)
+    train_accuracies: list[float] = _measured(list)
+    valid_accuracies: list[float] = _measured(list)
+    test_accuracies: list[float] = _measured(list)
+    minibatch_train_losses: list[float] = _measured(list)
+    epoch_mean_losses: list[float] = _measured(list)
+    best_valid_epoch: int | None = _measured(None)
+    best_valid_test_loss: float | None = _measured(None)
+    best_valid_test_accuracy: float | None = _measured(None)
+    best_weights: str = _measured("")
+    step_sizes: list[dict[str, float]] = _measured(list)
+    guarded_steps: dict[str, int] = _measured(dict)
+    regularization: str = _measured("none")
+    effective_weight_decay: float = _measured(0.0)
+    max_norm: float | None = _measured(None)
+    training_seconds: list[float] = _measured(list)
+    evaluation_seconds: list[float] = _measured(list)
+    steps: int = _measured(0)
+    peak_memory_bytes: int | None = _measured(None)
+    optimizer_class: str = _measured("")
+    environment: dict[str, Any] = _measured(dict)
+    started: str = _measured("")
+    command: str = _measured("")
+    schema_version: int = _measured(2)
+
+    def append(self, of: str, evaluation: Evaluation) -> None:
+        """Takes an evaluation on the ``train``, ``valid`` or ``test`` set."""
+        getattr(self, f"{of}_losses").append(evaluation.loss)
+        getattr(self, f"{of}_data_losses").append(evaluation.data_loss)
+        if evaluation.accuracy is not None:
+            getattr(self, f"{of}_accuracies").append(evaluation.accuracy)
+
+    def last(self, of: str) -> Evaluation:
+        """The last evaluation on a set."""
+        accuracies = getattr(self, f"{of}_accuracies")
+        return Evaluation(
+            getattr(self, f"{of}_losses")[-1],
+            getattr(self, f"{of}_data_losses")[-1],
+            accuracies[-1] if accuracies else None,
+        )

@@ -1,0 +1,140 @@
+"""From what is asked to what will be run: every default filled in, names and numbers checked.
+
+No framework is imported for that, so that what is already in a store is found at once; the rest is
+checked by `alig_deepobs.runners.checks` before it is run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from alig_deepobs.entries import OptimizerEntry, ProblemEntry
+from alig_deepobs.errors import ResultError, UsageError, unknown_choice
+from alig_deepobs.registry import entry_of_class, find_testproblem, resolve_optimizer
+from alig_deepobs.results import check_folder_name, plain_scalar
+from alig_deepobs.run import FRAMEWORKS, SPLITS, TRAINING_PARAMS, ResolvedRun, RunSpec
+from alig_deepobs.settings import Setting
+from alig_deepobs.testproblems.checks import batch_does_not_fit, check_weight_decay
+from alig_deepobs.testproblems.datasets.identity import data_identity
+
+
+def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = True) -> ResolvedRun:
+    """The run that a specification means.
+
+    Data that is missing in the user's cache is downloaded now.
+
+    Args:
+        spec: what is asked.
+        optimizer_class: the class to use instead of importing the one that the specification
+            names (for classes that cannot be imported, such as those of a notebook); its
+            hyper-parameters are taken as given.
+        check_data: False to leave the data alone; the run then does not know its version.
+
+    Raises:
+        UsageError: the specification makes no sense.
+        DataError: data is missing.
+    """
+    problem = find_testproblem(spec.testproblem)
+    if spec.framework not in FRAMEWORKS:
+        raise UsageError(f"framework must be one of {FRAMEWORKS}, not {spec.framework!r}")
+    # People loop over NumPy's ranges; a record has plain numbers.
+    plain = {item.name: plain_scalar(getattr(spec, item.name)) for item in dataclasses.fields(spec)}
+    entry, hyperparams = _optimizer(spec, problem, optimizer_class)
+    in_pytorch = spec.framework == "pytorch"
+    values = {
+        **plain,
+        "optimizer_name": entry.label,
+        "hyperparams": hyperparams,
+        "problem_options": problem.changed_options(spec.problem_options),
+        "training_params": _training_params(spec.training_params),
+        "batch_size": _first(plain["batch_size"], problem.batch_size),
+        "num_epochs": _first(plain["num_epochs"], problem.num_epochs),
+        "weight_decay": _first(
+            check_weight_decay(spec.weight_decay, problem.name, problem.weight_decay is not None),
+            problem.weight_decay,
+        ),
+        # DeepOBS's own runner knows no validation sets and no other order.
+        "split": _first(spec.split, problem.default_split if in_pytorch else "full"),
+        "reshuffle": _first(spec.reshuffle, problem.reshuffles if in_pytorch else False),
+        "train_log_interval": plain["train_log_interval"],
+        "problem": problem,
+        "entry": entry,
+    }
+    _check_values(values)
+    run = ResolvedRun(**values)
+    if check_data:
+        data = data_identity(
+            problem, problem_options=run.problem_options, split=run.split,
+            synthetic=run.synthetic, data_dir=run.data_dir, offline=run.offline,
+            framework=run.framework,
+        )  # fmt: skip
+        run.data_set, run.data_label = data.data_set, data.label
+        run.data_source, run.data_version = data.source, data.version
+        if data.smallest_set and run.batch_size > data.smallest_size:
+            raise batch_does_not_fit(
+                run.testproblem, data.smallest_size, data.smallest_set, data.label, run.batch_size
+            )
+    return run
+
+
+def _optimizer(
+    spec: RunSpec, problem: ProblemEntry, optimizer_class: Any
+) -> tuple[OptimizerEntry, dict[str, Any]]:
+    given = {key: _json_value(key, value, spec) for key, value in spec.hyperparams.items()}
+    if optimizer_class is not None:
+        return entry_of_class(optimizer_class), given
+    given = problem.with_defaults(spec.optimizer, given)
+    return resolve_optimizer(Setting(spec.optimizer, given), spec.framework)
+
+
+def _json_value(name: str, value: Any, spec: RunSpec) -> Any:
+    """A hyper-parameter in a form that a result file can hold.
+
+    Raises:
+        UsageError: it has none.
+    """
+    value = plain_scalar(value)
+    if isinstance(value, (list, tuple)):
+        return tuple(_json_value(name, item, spec) for item in value)
+    if isinstance(value, float) and not math.isfinite(value):
+        hint = "leave it out, or give None, for no limit" if value > 0 else "give a number"
+        raise UsageError(f"{spec.optimizer}: {name}={value} is no number to train with: {hint}")
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise UsageError(
+        f"{spec.optimizer}: {name} is a {type(value).__name__}, which a result file cannot hold: "
+        "give numbers, text, True, False, None or tuples of them"
+    )
+
+
+def _training_params(given: Mapping[str, Any]) -> dict[str, Any]:
+    for name in given:
+        if name not in TRAINING_PARAMS:
+            raise unknown_choice("training parameter", name, TRAINING_PARAMS)
+    return {
+        name: list(map(plain_scalar, value)) if TRAINING_PARAMS[name].type is list else value
+        for name, value in given.items()
+        if value is not None
+    }
+
+
+def _first(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _check_values(values: Mapping[str, Any]) -> None:
+    for name, lowest in (("batch_size", 1), ("num_epochs", 0), ("train_log_interval", 1)):
+        if values[name] < lowest:
+            raise UsageError(f"{name} must be at least {lowest}, not {values[name]}")
+    if values["split"] not in SPLITS:
+        raise UsageError(f"split must be 'full' or 'validation', not {values['split']!r}")
+    if values["keep_best"] is not None and values["split"] != "validation":
+        raise UsageError("keep_best needs a validation set: add --split validation")
+    try:
+        check_folder_name(values["testproblem"], "the test problem")
+        check_folder_name(values["optimizer_name"], "the optimizer's label")
+    except ResultError as error:
+        raise UsageError(str(error)) from None

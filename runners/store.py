@@ -1,0 +1,119 @@
+"""A folder of results as a store of runs: what is there, what is written, who works on what."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from alig_deepobs.errors import ResultError
+from alig_deepobs.files import check_writable
+from alig_deepobs.results import newest, read_result, run_folder, write_result
+from alig_deepobs.run import Outcome, ResolvedRun, Run, RunResult
+
+CLAIMS = ".claims"
+TUNING = "tuning"
+
+
+@dataclass(frozen=True)
+class Store:
+    """The results in a folder, found by the identity of their run.
+
+    Runs that only serve to choose a setting are no results: they are in a folder of their own.
+    Several processes, on one machine or on a file system with locks, may work on one folder.
+
+    Attributes:
+        folder: where the results are.
+    """
+
+    folder: Path
+
+    def check(self) -> None:
+        """Finds out whether results can be written.
+
+        Raises:
+            ResultError: they cannot; the message says why.
+        """
+        check_writable(self.folder)
+
+    def find(self, run: Run, since: str = "") -> RunResult | None:
+        """The result of a run that came to its end, if it is there.
+
+        Args:
+            run: the run.
+            since: a time (`alig_deepobs.results.now`); a run that failed after it counts, too, so
+                that several processes do not try it in turn.
+        """
+        found: RunResult | None = None
+        for _, result in self._results(run):
+            found = result if found is None else newest(found, result)
+        if found is None or not _has_extras(found, run):
+            return None
+        failed = found.outcome is Outcome.FAILED and since and found.started >= since
+        return found if found.outcome.is_final or failed else None
+
+    def write(self, result: RunResult) -> Path:
+        """Writes a result; it takes the place of those of the same run that count less.
+
+        Raises:
+            ResultError: it cannot be written.
+        """
+        earlier = list(self._results(result))
+        path = write_result(result, self._root(result))
+        for old_path, old in earlier:
+            if newest(old, result) is result:
+                with contextlib.suppress(OSError):
+                    old_path.unlink()
+        return path
+
+    @contextlib.contextmanager
+    def claim(self, run: Run) -> Iterator[bool]:
+        """Claims a run for this process; yields False if another one is at work on it.
+
+        A claim ends with the process that has it, however that ends.
+
+        Raises:
+            ResultError: the folder is not writable.
+        """
+        path = self.folder / CLAIMS / f"{run.purpose or 'run'}-{run.identity()}"
+        check_writable(path.parent)
+        lock = FileLock(path, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        except OSError as error:
+            raise ResultError(f"cannot lock {path}: {error.strerror or error}") from error
+        try:
+            yield True
+        finally:
+            # Whoever locks the file in the moment between looks into the store once more.
+            with contextlib.suppress(OSError):
+                path.unlink()
+            lock.release()
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
+
+    def _root(self, run: Run) -> Path:
+        return self.folder / TUNING if run.purpose == "tuning" else self.folder
+
+    def _results(self, run: Run) -> Iterator[tuple[Path, RunResult]]:
+        """The readable files of a run; broken ones are for the report to name."""
+        folder = run_folder(run, self._root(run))
+        for path in sorted(folder.glob(f"random_seed__{run.random_seed}__*.json")):
+            with contextlib.suppress(ResultError):
+                result = read_result(path)
+                if result.identity() == run.identity():
+                    yield path, result
+
+
+def _has_extras(found: RunResult, run: Run) -> bool:
+    """Whether a result has what was asked for beside the numbers."""
+    if found.train_log_interval != run.train_log_interval:
+        return False
+    wants_weights = isinstance(run, ResolvedRun) and run.keep_best is not None
+    return not wants_weights or Path(found.best_weights or "/").is_file()
