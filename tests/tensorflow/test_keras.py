@@ -7,6 +7,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from alig_deepobs.errors import UsageError
+from alig_deepobs.optimizers._sentences import no_weight_decay
 
 
 @pytest.fixture(scope="module", params=["keras", "tf_keras"])
@@ -85,6 +86,21 @@ def test_loop_of_ones_own(of):
 def test_bad_arguments(of):
     for name, message in of("bad_arguments").items():
         assert message.startswith(f"ValueError: {name} must be"), message
+
+
+def test_habits_of_other_optimizers(of):
+    """Each would give a wrong step, so each is refused, wherever it was written."""
+    found = of("habits")
+    assert len(found["arguments"]) == 6
+    for name, said in found["arguments"].items():
+        assert said.startswith(f"ValueError: AliG takes no {name}: "), said
+        assert f"AliG takes no {name}: " in found["attributes"][name], found["attributes"][name]
+    assert found["arguments"]["weight_decay"] == f"ValueError: {no_weight_decay('AliG')}"
+    assert found["nothing asked"] == "no error"
+    assert found["unknown"].startswith("TypeError: ")
+    assert "'learning_rat'" in found["unknown"]
+    assert "two names of one argument" in found["two names"]
+    assert found["cap"] == 0.25
 
 
 def test_mixin_leaves_other_optimizers_alone(of):
