@@ -109,13 +109,15 @@ class Scenarios:
         found = {}
         for name, cap in {"none": None, "number": 0.5, "schedule": schedule}.items():
             options = {"momentum": 0.5, "eps": 0.1, "adjusted_momentum": True, "f_min": -1.0}
-            optimizer = self.ours.AliG(cap, max_norm=2.0, **options)
+            optimizer = self.ours.AliG(cap, max_norm=2.0, name="mine", **options)
             config = optimizer.get_config()
             json.dumps(config)
             again = self.keras.optimizers.deserialize(self.keras.optimizers.serialize(optimizer))
             found[name] = {
                 "cap": float(again.learning_rate),
                 "same": json.dumps(again.get_config()) == json.dumps(config),
+                "kept": {key: getattr(again, key) for key in (*options, "max_norm", "name")},
+                "in config": sorted(config),
                 "momentum": again.momentum,
             }
         return found

@@ -47,6 +47,10 @@ def test_saved_model_goes_on(of):
 def test_configuration_is_plain_data(of):
     found = of("configurations")
     assert all(each["same"] and each["momentum"] == 0.5 for each in found.values())
+    given = {"momentum": 0.5, "eps": 0.1, "adjusted_momentum": True, "f_min": -1.0}
+    for each in found.values():
+        assert each["kept"] == {**given, "max_norm": 2.0, "name": "mine"}
+        assert each["in config"] == sorted([*given, "max_lr", "max_norm", "name"])
     caps = [found[name]["cap"] for name in ("none", "number", "schedule")]
     assert caps == [math.inf, 0.5, 0.5]
 
