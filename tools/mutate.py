@@ -39,7 +39,16 @@ TABLE = Path(__file__).with_name("mutate.toml")
 # What most tests import, but nothing of this package: its modules are imported after the change.
 # Checks that what is never so is not so.
 DECLARATIONS = ("strict=True", "frozen=True")
-WARM = ("numpy", "pytest", "torch", "pandas", "scipy.stats", "scipy.special", "hypothesis", "_pytest")
+WARM = (
+    "numpy",
+    "pytest",
+    "torch",
+    "pandas",
+    "scipy.stats",
+    "scipy.special",
+    "hypothesis",
+    "_pytest",
+)
 
 
 class Mutants(cst.CSTTransformer):
@@ -53,8 +62,15 @@ class Mutants(cst.CSTTransformer):
         if _has_no_meaning(node):
             return False
         if not (isinstance(node, cst.Call) and m.matches(node.func, m.Name("len"))):
-            changes = [new for kind, change in mutation_operators if isinstance(node, kind) for new in change(node)]
-            self.found += [(node, new) for new in (*changes, *_own_changes(node)) if _may_matter(new)]
+            changes = [
+                new
+                for kind, change in mutation_operators
+                if isinstance(node, kind)
+                for new in change(node)
+            ]
+            self.found += [
+                (node, new) for new in (*changes, *_own_changes(node)) if _may_matter(new)
+            ]
         return super().on_visit(node)
 
 
@@ -63,7 +79,9 @@ def _has_no_meaning(node: cst.CSTNode) -> bool:
     return (
         isinstance(node, cst.Annotation | cst.Raise | cst.Import | cst.ImportFrom)
         or m.matches(node, m.Call(func=m.Name("cast")) | m.If(test=m.Name("TYPE_CHECKING")))
-        or m.matches(node, m.SimpleStatementLine(body=[m.Expr(value=m.SimpleString())]))  # docstring
+        or m.matches(
+            node, m.SimpleStatementLine(body=[m.Expr(value=m.SimpleString())])
+        )  # docstring
         or m.matches(node, m.Assign(targets=[m.AssignTarget(target=m.Name("__all__"))]))
         or m.matches(node, m.TypeAlias())
     )
@@ -147,7 +165,9 @@ class Tree:
             if done:
                 code = os.waitstatus_to_exitcode(status)
                 if code in (4, 5):
-                    raise SystemExit(f"pytest found no tests: {' '.join(tests)}\n{self.log.read_text()}")
+                    raise SystemExit(
+                        f"pytest found no tests: {' '.join(tests)}\n{self.log.read_text()}"
+                    )
                 return code == 0
             time.sleep(0.02)
         os.killpg(child, signal.SIGKILL)
@@ -173,10 +193,14 @@ def try_out(tree: Tree, module: str, tests: list[str], sample: int, seed: int) -
     """Tries a sample of the changes of a module."""
     code = (ROOT / module).read_text(encoding="utf-8")
     possible = mutants(code)
-    chosen = sorted(random.Random(f"{seed} {module}").sample(range(len(possible)), min(sample, len(possible))))
+    chosen = sorted(
+        random.Random(f"{seed} {module}").sample(range(len(possible)), min(sample, len(possible)))
+    )
     start = time.monotonic()
     if not tree.passes(tests, 1800, keep=True):
-        raise SystemExit(f"the tests of {module} fail without any change:\n{tree.log.read_text()[-3000:]}")
+        raise SystemExit(
+            f"the tests of {module} fail without any change:\n{tree.log.read_text()[-3000:]}"
+        )
     limit = 10 + 5 * (time.monotonic() - start)
     tally = Tally(module, possible=len(possible))
     for index in chosen:
