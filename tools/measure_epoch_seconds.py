@@ -35,7 +35,7 @@ from alig_deepobs.testproblems.datasets import (
 
 PLACE = Path(__file__).parents[1] / "testproblems" / "epoch_seconds.json"
 SMALLEST = 2  # batch normalization needs two examples
-LONGEST_STEP = 4.0
+LONGEST_STEP = 16.0
 """Seconds that two steps of a larger batch size may take in any case."""
 MOST_EXAMPLES = 256
 """The largest batch size that is tried."""
