@@ -185,6 +185,7 @@ class ProblemEntry:
             Polyak step with ``f_min = 0`` assumes); None where it is not known.
         has_validation: whether a part of the training data can be held out.
         default_split: ``"validation"`` where a part is held out unless the user says otherwise.
+        reshuffles: whether every epoch has a batch order of its own unless the user says otherwise.
         options: what may be changed in the problem itself (a width, a file of word vectors), by
             name; passed to the class as keyword arguments.
         optimizer_defaults: optimizer name -> hyper-parameters whose default is another one on

@@ -2,7 +2,7 @@
 
 Third parties add theirs with `register_optimizer` and `register_testproblem`, or by the entry
 points ``alig_deepobs.optimizers`` and ``alig_deepobs.testproblems``, each of which names an
-`OptimizerEntry` or a `ProblemEntry`.
+`OptimizerEntry` or a `ProblemEntry`. A call may replace an entry, an entry point may not.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def optimizers() -> dict[str, OptimizerEntry]:
         from alig_deepobs.catalog import OPTIMIZERS
 
         _optimizers.update({entry.name: entry for entry in OPTIMIZERS})
-        _optimizers.update(_entry_points("alig_deepobs.optimizers", OptimizerEntry))
+        _add_entry_points("alig_deepobs.optimizers", OptimizerEntry, _optimizers)
     return _optimizers
 
 
@@ -82,7 +82,7 @@ def testproblems() -> dict[str, ProblemEntry]:
         from alig_deepobs.catalog import TESTPROBLEMS
 
         _testproblems.update({entry.name: entry for entry in TESTPROBLEMS})
-        _testproblems.update(_entry_points("alig_deepobs.testproblems", ProblemEntry))
+        _add_entry_points("alig_deepobs.testproblems", ProblemEntry, _testproblems)
     return _testproblems
 
 
@@ -231,9 +231,12 @@ def _rate_of(optimizer_class: type) -> dict[str, HyperParameter]:
     return {"lr": HyperParameter(float, float(found.default), "learning rate")}
 
 
-def _entry_points(group: str, kind: type[Entry]) -> dict[str, Entry]:
-    """The entries that installed packages add; a broken one is reported and left out."""
-    found: dict[str, Entry] = {}
+def _add_entry_points(group: str, kind: type[Entry], known: dict[str, Entry]) -> None:
+    """Adds the entries of installed packages; a broken one is reported and left out.
+
+    A name that is taken stays what it is: a package that happens to be installed must not change
+    what a run of ``sgd`` means. Who wants that calls `register_optimizer`.
+    """
     for point in metadata.entry_points(group=group):
         try:
             entry = point.load()
@@ -242,6 +245,10 @@ def _entry_points(group: str, kind: type[Entry]) -> dict[str, Entry]:
             continue
         if not isinstance(entry, kind):
             logger.warning("entry point %s (%s) is no %s", point.name, point.value, kind.__name__)
-            continue
-        found[entry.name] = entry
-    return found
+        elif entry.name in known:
+            logger.warning(
+                "entry point %s (%s) left out: the name %s is taken",
+                point.name, point.value, entry.name,
+            )  # fmt: skip
+        else:
+            known[entry.name] = entry

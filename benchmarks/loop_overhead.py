@@ -16,7 +16,8 @@ import time
 import torch
 
 from alig_deepobs.registry import find_testproblem
-from alig_deepobs.runners import RunSpec, execute
+from alig_deepobs.run import RunSpec
+from alig_deepobs.runners import execute
 
 
 def bare_epoch(problem, optimizer, order):

@@ -173,6 +173,9 @@ class _Sender(Callback):
     def started(self, result: RunResult, steps_per_epoch: int) -> None:
         self.events.put((self.number, "started", (result, steps_per_epoch)))
 
+    def stepped(self, epoch: int, step: int, loss: float) -> None:
+        self.events.put((self.number, "stepped", (epoch, step, loss)))
+
     def evaluated(self, epoch: int, evaluations: Any) -> None:
         self.events.put((self.number, "evaluated", (epoch, evaluations)))
 

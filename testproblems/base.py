@@ -64,6 +64,7 @@ class TestProblem:
         regularization_groups: L2 factor -> parameters that it applies to (0.0: the others).
         phase: the current phase (None before the first ``*_init_op``).
         has_accuracy: whether the problem has an accuracy; where not, it is reported as 0.0.
+        default_weight_decay: factor of the L2 term; None for problems without one.
         drops_incomplete: whether the rest of a set that fills no mini-batch is left out, as in
             DeepOBS, or makes a smaller last mini-batch.
         batch_share: size of the last mini-batch that was drawn as a fraction of ``batch_size``:
@@ -88,7 +89,6 @@ class TestProblem:
 
     __test__ = False  # a name that pytest would take for a test
     has_accuracy: ClassVar[bool] = True
-    has_weight_decay: ClassVar[bool] = False
     reshuffles: ClassVar[bool] = False
     default_split: ClassVar[str] = "full"
     drops_incomplete: ClassVar[bool] = True
@@ -119,7 +119,7 @@ class TestProblem:
         self.weight_decay = check_weight_decay(
             self.default_weight_decay if weight_decay is None else weight_decay,
             type(self).__name__,
-            self.has_weight_decay,
+            self.default_weight_decay is not None,
         )
         self.synthetic = synthetic
         self.data_dir = data_dir

@@ -36,7 +36,6 @@ class ColourImages(Classification):
         settings: the other arguments of `TestProblem`.
     """
 
-    has_weight_decay = True
     augmentation: ClassVar[Augmentation]
     classes: ClassVar[int]
     twin_sizes: ClassVar[tuple[int, int]] = TWIN_SIZES

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from alig_deepobs.testproblems.base import Phase, TestProblem
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet
-from alig_deepobs.testproblems.datasets.tolstoi import VOCABULARY, tolstoi
+from alig_deepobs.testproblems.datasets.tolstoi import tolstoi
+from alig_deepobs.testproblems.datasets.tolstoi_files import VOCABULARY
 from alig_deepobs.testproblems.losses import SequenceLoss
 from alig_deepobs.testproblems.models.char_rnn import CharRNN, char_rnn
 

@@ -9,7 +9,7 @@ from alig_deepobs.catalog.paper_optimizers import PAPER_OPTIMIZERS
 from alig_deepobs.catalog.paper_vision import PAPER_VISION_PROBLEMS
 from alig_deepobs.catalog.rivals import RIVALS
 from alig_deepobs.catalog.snli import SNLI_PROBLEMS
-from alig_deepobs.registry import OptimizerEntry, ProblemEntry
+from alig_deepobs.entries import OptimizerEntry, ProblemEntry
 
 OPTIMIZERS: tuple[OptimizerEntry, ...] = (*BASELINES, *PAPER_OPTIMIZERS, *RIVALS)
 

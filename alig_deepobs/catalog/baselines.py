@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alig_deepobs.registry import HyperParameter, NeedsLoss, OptimizerEntry
+from alig_deepobs.entries import HyperParameter, NeedsLoss, OptimizerEntry
 
 ALIG = "Berrada, Zisserman, Kumar: Training Neural Networks for and by Interpolation, ICML 2020"
 

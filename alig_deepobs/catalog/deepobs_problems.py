@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alig_deepobs.registry import ProblemEntry
+from alig_deepobs.entries import ProblemEntry
 
 DEEPOBS = "Schneider, Balles, Hennig: DeepOBS, ICLR 2019"
 
@@ -45,12 +45,14 @@ DEEPOBS_PROBLEMS = (
              "loss", None, False, "Branin function with linear noise", has_validation=False),
     ProblemEntry(
         "digits_logreg", "Digits LogReg", "alig_deepobs.testproblems.digits:digits_logreg",
-        "digits", 32, 30, interpolates=False, citation="scikit-learn: load_digits; UCI optdigits",
+        "digits", 32, 30, interpolates=False, weight_decay=0.0, reshuffles=True,
+        citation="scikit-learn: load_digits; UCI optdigits",
         description="logistic regression on 1,797 handwritten digits; needs no download",
     ),
     ProblemEntry(
         "digits_mlp", "Digits MLP", "alig_deepobs.testproblems.digits:digits_mlp",
-        "digits", 32, 30, interpolates=True, citation="scikit-learn: load_digits; UCI optdigits",
+        "digits", 32, 30, interpolates=True, weight_decay=0.0, reshuffles=True,
+        citation="scikit-learn: load_digits; UCI optdigits",
         description="multi-layer perceptron on 1,797 handwritten digits; needs no download",
     ),
     _deepobs("mnist_logreg", "MNIST LogReg", "mnist", "mnist", 128, 50,

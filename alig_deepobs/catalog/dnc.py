@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alig_deepobs.catalog.baselines import ALIG
-from alig_deepobs.registry import HyperParameter, ProblemEntry
+from alig_deepobs.entries import HyperParameter, ProblemEntry
 
 DNC_PROBLEMS = (
     ProblemEntry(
@@ -17,6 +17,7 @@ DNC_PROBLEMS = (
         metric="loss",
         interpolates=True,
         has_validation=False,
+        reshuffles=True,
         options={
             "hidden_dim": HyperParameter(int, 64, "units of the recurrent network"),
             "memory_slots": HyperParameter(int, 16, "rows of the memory"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alig_deepobs.catalog.baselines import ALIG
-from alig_deepobs.registry import HyperParameter, NeedsLoss, OptimizerEntry
+from alig_deepobs.entries import HyperParameter, NeedsLoss, OptimizerEntry
 
 # torch's fastest implementations, so that times compare methods.
 _FUSED = {"fused": True}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alig_deepobs.catalog.baselines import ALIG
-from alig_deepobs.registry import HyperParameter, ProblemEntry
+from alig_deepobs.entries import HyperParameter, ProblemEntry
 
 LOSSES = HyperParameter(
     str, "cross_entropy", "the loss to train with",
@@ -30,6 +30,7 @@ def _paper(
         weight_decay=weight_decay,
         interpolates=interpolates,
         default_split="validation",
+        reshuffles=True,
         options=options,
         optimizer_defaults={"alig": alig},
         citation=ALIG,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alig_deepobs.registry import HyperParameter, NeedsLoss, OptimizerEntry
+from alig_deepobs.entries import HyperParameter, NeedsLoss, OptimizerEntry
 
 _MOMENTUM = HyperParameter(float, 0.9, "Nesterov momentum, 0 to turn it off")
 _BETAS = HyperParameter(tuple, (0.9, 0.999), "decay of the two moments")

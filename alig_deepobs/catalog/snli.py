@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alig_deepobs.catalog.baselines import ALIG
-from alig_deepobs.registry import HyperParameter, ProblemEntry
+from alig_deepobs.entries import HyperParameter, ProblemEntry
 
 _OPTIONS = {
     "corpus": HyperParameter(str, "snli", "pairs of sentences", choices=("snli", "snli_mini")),
@@ -31,6 +31,7 @@ SNLI_PROBLEMS = tuple(
         num_epochs=20,
         interpolates=True,
         default_split="validation",
+        reshuffles=True,
         options=_OPTIONS,
         optimizer_defaults={"alig": {"max_lr": 1.0, "momentum": 0.0}},
         tensorflow_factory=f"alig_deepobs.testproblems.tensorflow.snli_bilstm:{name}",

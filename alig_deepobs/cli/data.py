@@ -52,12 +52,14 @@ def list_data(as_json: bool, data_dir: str | None) -> None:
         return
     table: list[tuple[str, ...]] = [("name", "label", "files", "size", "folder")]
     for row in rows:
+        source = SOURCES[str(row["name"])]
         if row["folder"] is None:
-            table.append((str(row["name"]), str(row["label"]), "built in", "", ""))
+            table.append((source.name, source.label, "built in", "", ""))
         else:
+            label = f"{source.label} (bring your own)" if source.own else source.label
             files = f"{row['present']} of {row['files']}"
-            size = f"{SOURCES[str(row['name'])].size / 1e6:.1f} MB"
-            table.append((str(row["name"]), str(row["label"]), files, size, str(row["folder"])))
+            size = f"{source.size / 1e6:.1f} MB"
+            table.append((source.name, label, files, size, str(row["folder"])))
     _echo_table(table)
 
 

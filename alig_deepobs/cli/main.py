@@ -76,7 +76,8 @@ def _exit_code(words: list[str], debug: bool) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         click.echo("Interrupted.", err=True)
-        return 128 + int(getattr(error, "number", signal.SIGINT))
+        # click makes an Abort of every interrupt.
+        return 128 + int(getattr(error.__cause__ or error, "number", signal.SIGINT))
     except AligDeepobsError as error:
         if debug:
             raise

@@ -12,37 +12,28 @@ def plan_text(study: Study, jobs: int = 1) -> str:
         study: the study.
         jobs: runs at the same time.
     """
-    rows = [("problem", "optimizer", "tuning runs", "runs", "epochs", "time")]
-    for cell in study.cells:
-        tuning, reported = cell.tuning, cell.reported(0)
-        runs = study.runs_of(cell)
+    rows = [("problem", "optimizer", "runs", "epochs", "time")]
+    keys = [(run.testproblem, run.optimizer) for run in study.runs]
+    for key in dict.fromkeys(keys):
+        runs = [run for run, other in zip(study.runs, keys, strict=True) if other == key]
         seconds, unknown = estimated_seconds(runs)
-        rows.append(
-            (
-                runs[0].testproblem,
-                runs[0].optimizer,
-                str(len(tuning)),
-                str(len(reported)),
-                f"{sum(run.num_epochs for run in runs):,}",
-                "?" if unknown else duration(seconds),
-            )
-        )
+        epochs = sum(run.num_epochs for run in runs)
+        time = "?" if unknown else duration(seconds)
+        rows.append((*key, str(len(runs)), f"{epochs:,}", time))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    found = study.found()
-    seconds, unknown = estimated_seconds(study.runs)
-    epochs = sum(run.num_epochs for run in study.runs)
-    text = f"{len(study.runs)} runs, {epochs:,} epochs: about {duration(seconds)} on one CPU core"
-    if unknown:
-        text += f", and {unknown} runs of problems whose time is not known"
+    seconds, unknown = estimated_seconds(study.missing)
+    text = (
+        f"{len(study.runs)} runs: {len(study.found)} there already, {len(study.missing)} to be run"
+    )
+    lines += ["", f"{text}, about {duration(seconds)} on one CPU core"]
     if jobs > 1:
-        text += f"; about {duration(seconds / jobs)} with {jobs} jobs"
-    lines += ["", text]
-    if found:
-        lines.append(f"{found} of the runs are there already and are not run again")
+        lines[-1] += f", {duration(seconds / jobs)} with {jobs} jobs"
+    if unknown:
+        lines.append(f"of {unknown} runs nobody knows how long they take")
     return "\n".join(lines)
 
 

@@ -146,14 +146,19 @@ def ending_signals() -> Iterator[None]:
     # What is ignored from the start (nohup) stays ignored.
     taken = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
+    received: list[int] = []
+
     def end(number: int, _: Any) -> None:
-        for other in taken:
-            signal.signal(other, lambda number, _: os._exit(128 + number))
-        raise Ended(number)
+        if received:
+            os._exit(128 + number)
+        received.append(number)
+        raise KeyboardInterrupt
 
     before = {number: signal.signal(number, end) for number in taken}
     try:
         yield
+    except KeyboardInterrupt:
+        raise Ended(*received) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -166,7 +171,7 @@ class Ended(KeyboardInterrupt):
         number: of the signal.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__()
         self.number = number
 

@@ -23,10 +23,11 @@ from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.environment import host
 from alig_deepobs.runners.tensorflow.reports import Reports
-from alig_deepobs.runners.tensorflow.request import data_of, make_request, visible_gpu
+from alig_deepobs.runners.tensorflow.request import make_request, visible_gpu
 from alig_deepobs.testproblems.checks import check_batch_fits
 from alig_deepobs.testproblems.datasets.base import DataSet
 from alig_deepobs.testproblems.datasets.fetch import cache_dir
+from alig_deepobs.testproblems.datasets.identity import data_of
 from alig_deepobs.testproblems.datasets.official import write_for_deepobs
 from alig_deepobs.testproblems.datasets.sources import SOURCES
 

@@ -10,19 +10,16 @@ from typing import Any
 
 import torch
 
-from alig_deepobs.entries import ProblemEntry
 from alig_deepobs.errors import DataError, UsageError
-from alig_deepobs.registry import find_testproblem, optimizers
+from alig_deepobs.registry import optimizers
 from alig_deepobs.run import ResolvedRun
 from alig_deepobs.runners.objective import build_optimizer
 from alig_deepobs.runners.schedule import schedule_of
 from alig_deepobs.tensorflow._install import INSTALL
 from alig_deepobs.testproblems.checks import check_weight_decay
 from alig_deepobs.testproblems.datasets.fetch import cache_dir
+from alig_deepobs.testproblems.datasets.identity import data_of
 from alig_deepobs.testproblems.datasets.sources import SOURCES
-
-# DeepOBS's problem that reads another problem's data by mistake.
-_READS_DATA_OF = {"fmnist_mlp": "mnist_mlp"}
 
 
 def check_tensorflow(run: ResolvedRun, check_data: bool = True) -> None:
@@ -145,13 +142,6 @@ def visible_gpu(device: str | None) -> str | None:
     if device == "cpu":
         return "-1"
     return match[1]
-
-
-def data_of(problem: ProblemEntry) -> ProblemEntry:
-    """The problem whose data set DeepOBS's problem reads."""
-    if problem.tensorflow_factory:
-        return problem
-    return find_testproblem(_READS_DATA_OF.get(problem.name, problem.name))
 
 
 def make_request(run: ResolvedRun, data_dir: str) -> dict[str, Any]:

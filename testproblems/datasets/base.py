@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from alig_deepobs.errors import UsageError
+from alig_deepobs.testproblems.datasets.sources import DataSource
 
 Batch = tuple[Tensor, ...]
 """The tensors of a mini-batch; for images ``(images, labels)``."""
@@ -28,7 +29,8 @@ class DataSet:
     Attributes:
         name: the name on the command line.
         label: the name in reports; it says so when the content is not the official one.
-        version: hexadecimal SHA-256 digest of the decoded content.
+        version: hexadecimal SHA-256 digest of the decoded content, and of what is held out.
+        source: where the content comes from.
         parts: ``"train"``, ``"test"`` and perhaps ``"valid"``: the tensors of each, which have
             the same first dimension. uint8 tensors are images.
         scale: what the bytes of images are divided by.
@@ -40,6 +42,7 @@ class DataSet:
     name: str
     label: str
     version: str
+    source: DataSource
     parts: Mapping[str, Batch]
     scale: float = 1.0
     train_eval_size: int | None = None
@@ -77,6 +80,7 @@ class DataSet:
         Raises:
             UsageError: the data set has nothing that could be held out.
         """
+        version = self.version_for(split)
         parts = dict(self.parts)
         if split == "full":
             parts.pop("valid", None)
@@ -85,12 +89,25 @@ class DataSet:
             keep[self.held_out] = False
             parts["valid"] = tuple(x[~keep] for x in parts["train"])
             parts["train"] = tuple(x[keep] for x in parts["train"])
-        elif "valid" not in parts:
+        return dataclasses.replace(self, parts=parts, held_out=None, version=version)
+
+    def version_for(self, split: str) -> str:
+        """The version of what `for_split` returns: it depends on which examples are held out.
+
+        Raises:
+            UsageError: as for `for_split`.
+        """
+        if split == "full":
+            return self.version
+        if self.held_out is not None:
+            rows = content_digest([self.held_out.unique().numpy()])  # sorted: a set has no order
+            return hashlib.sha256(f"{self.version} without {rows}".encode()).hexdigest()
+        if "valid" not in self.parts:
             raise UsageError(
                 f"split='validation': the data set {self.name} has no validation set; "
                 "use split='full'"
             )
-        return dataclasses.replace(self, parts=parts, held_out=None)
+        return self.version  # the digest has the validation set in it
 
     def _starts(self, part: str, batch_size: int, drops_incomplete: bool) -> range:
         end = self.size(part) - (batch_size - 1 if drops_incomplete else 0)

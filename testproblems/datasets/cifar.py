@@ -11,9 +11,15 @@ import torch
 from alig_deepobs.testproblems.datasets.archive import read_members
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet, held_out
 from alig_deepobs.testproblems.datasets.examine import warn_unofficial
-from alig_deepobs.testproblems.datasets.fetch import how_to_get, require, stamps_of
+from alig_deepobs.testproblems.datasets.fetch import Stamps, how_to_get, require, stamps_of
 from alig_deepobs.testproblems.datasets.records import Records, join, parse, read_file
-from alig_deepobs.testproblems.datasets.sources import CIFAR10, CIFAR100, Source
+from alig_deepobs.testproblems.datasets.sources import (
+    CIFAR10,
+    CIFAR100,
+    DataSource,
+    Source,
+    label_of,
+)
 from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, colour_twin
 
 TRAIN_SIZE = 50_000
@@ -58,21 +64,17 @@ def cifar100(
 
 
 def _load(source: Source, data_dir: str | None, offline: bool) -> DataSet:
-    (path,) = require(source, data_dir, offline)
-    data, verified = _read(
-        source, path, stamps_of(source.files[0], path), how_to_get(source, data_dir)
-    )
-    if not verified:
-        warn_unofficial(path, source.label)
+    paths = require(source, data_dir, offline)
+    data = _read(source, paths[0], stamps_of(source, paths), how_to_get(source, data_dir))
+    if data.source == "unverified":
+        warn_unofficial(paths[0], source.label)
     return data
 
 
 @lru_cache(maxsize=2)
-def _read(
-    source: Source, path: Path, stamps: tuple[tuple[int, int], ...], hint: str
-) -> tuple[DataSet, bool]:
+def _read(source: Source, path: Path, stamps: Stamps, hint: str) -> DataSet:
     # Cached because a grid of runs in one process would decode the same files again and again;
-    # the stamps, times of last change, are part of the key, so that a replaced file is read.
+    # the stamps are part of the key, so that a replaced file is read.
     parts = source.files[0].parts
     names = [part.name for part in parts]
     if path.is_dir():
@@ -80,7 +82,8 @@ def _read(
     else:
         contents = read_members(path, names, hint)
     digests = {name: hashlib.sha256(contents[name]).hexdigest() for name in names}
-    verified = all(digests[part.name] == part.sha256 for part in parts)
+    official = all(digests[part.name] == part.sha256 for part in parts)
+    origin: DataSource = "official" if official else "unverified"
     classes, label_bytes = (10, 1) if source is CIFAR10 else (100, 2)
 
     def records(name: str) -> Records:
@@ -89,15 +92,15 @@ def _read(
 
     # The test file is the last one.
     train = _tensors(join([records(name) for name in names[:-1]]))
-    data = DataSet(
+    return DataSet(
         name=source.name,
-        label=source.label if verified else f"{source.label} (unverified files)",
+        label=label_of(source.label, origin),
         version=hashlib.sha256("".join(digests.values()).encode()).hexdigest(),
+        source=origin,
         parts={"train": train, "test": _tensors(records(names[-1]))},
         train_eval_size=TRAIN_EVAL_SIZE,
         held_out=held_out(len(train[0]), VALID_SIZE, TRAIN_SIZE),
     )
-    return data, verified
 
 
 def _tensors(records: Records) -> Batch:

@@ -11,8 +11,9 @@ from pathlib import Path
 from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems.datasets.archive import read_members, read_zip_members
 from alig_deepobs.testproblems.datasets.idx import decompress
-from alig_deepobs.testproblems.datasets.records import read_file
+from alig_deepobs.testproblems.datasets.records import read_file, read_mat
 from alig_deepobs.testproblems.datasets.sources import RemoteFile
+from alig_deepobs.testproblems.datasets.tolstoi_files import decode
 
 logger = logging.getLogger(__name__)
 
@@ -63,12 +64,8 @@ def examine(file: RemoteFile, path: Path) -> FileState:
     if hashlib.sha256(content).hexdigest() == file.sha256:
         return FileState.OK
     if file.name.endswith(".mat"):
-        from alig_deepobs.testproblems.datasets.svhn import read_mat
-
         read_mat(path, hint="")
     else:
-        from alig_deepobs.testproblems.datasets.tolstoi import decode
-
         decode(content, str(path), hint="")
     return FileState.UNVERIFIED
 

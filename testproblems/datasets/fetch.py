@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems.datasets.examine import FileState, examine
@@ -16,6 +19,8 @@ logger = logging.getLogger(__name__)
 __all__ = [
     "CACHE_VARIABLE",
     "FileState",
+    "Stamp",
+    "Stamps",
     "cache_dir",
     "check_file",
     "download",
@@ -25,10 +30,14 @@ __all__ = [
     "how_to_get",
     "require",
     "short_reason",
+    "stamp_of",
     "stamps_of",
 ]
 
 CACHE_VARIABLE = "ALIG_DEEPOBS_CACHE"
+
+Stamp = tuple[str, int, int]
+Stamps = tuple[Stamp, ...]
 
 
 def cache_dir() -> Path:
@@ -36,9 +45,7 @@ def cache_dir() -> Path:
     override = os.environ.get(CACHE_VARIABLE)
     if override:
         return Path(override).expanduser()
-    import pooch
-
-    return Path(pooch.os_cache("alig-deepobs"))
+    return platformdirs.user_cache_path("alig-deepobs")
 
 
 def folder_of(source: Source, data_dir: str | None = None) -> Path:
@@ -73,10 +80,18 @@ def _folders(source: Source, data_dir: str | None) -> list[Path]:
     return found if data_dir is None else [*found, folder.parent]
 
 
-def stamps_of(file: RemoteFile, path: Path) -> tuple[tuple[int, int], ...]:
-    """Time of the last change and size of what `find_file` found: a key for caches."""
-    paths = [path / part.name for part in file.parts] if path.is_dir() else [path]
-    return tuple((p.stat().st_mtime_ns, p.stat().st_size) for p in paths)
+def stamp_of(path: Path) -> Stamp:
+    """Path, size and time of the last change of a file: another stamp, another content."""
+    status = path.stat()
+    return str(path.absolute()), status.st_size, status.st_mtime_ns
+
+
+def stamps_of(source: Source, paths: Iterable[Path]) -> Stamps:
+    """The stamps of what `require` found, for the keys of caches."""
+    found: list[Path] = []
+    for file, path in zip(source.files, paths, strict=True):
+        found += [path / part.name for part in file.parts] if path.is_dir() else [path]
+    return tuple(map(stamp_of, found))
 
 
 def how_to_get(source: Source, data_dir: str | None = None) -> str:

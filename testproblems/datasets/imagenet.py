@@ -145,6 +145,7 @@ def imagenet(
         name=IMAGENET.name,
         label="ImageNet (folders)",
         version=digest.hexdigest(),
+        source="unverified",  # there is nothing to compare with
         parts=parts,
         train_eval_size=TRAIN_EVAL_SIZE,
         files=files,

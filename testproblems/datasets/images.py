@@ -13,14 +13,14 @@ from alig_deepobs.errors import DataError
 from alig_deepobs.seeds import derive_seed
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet, content_digest, held_out
 from alig_deepobs.testproblems.datasets.examine import warn_unofficial
-from alig_deepobs.testproblems.datasets.fetch import how_to_get, require
+from alig_deepobs.testproblems.datasets.fetch import Stamps, how_to_get, require, stamps_of
 from alig_deepobs.testproblems.datasets.idx import (
     IdxFile,
     check_counts,
     read_images,
     read_labels,
 )
-from alig_deepobs.testproblems.datasets.sources import SOURCES, Source
+from alig_deepobs.testproblems.datasets.sources import SOURCES, DataSource, Source, label_of
 
 TRAIN_SIZE = 60_000
 TRAIN_EVAL_SIZE = 10_000
@@ -42,35 +42,34 @@ def load_images(source: Source, *, synthetic: bool, data_dir: str | None, offlin
     if synthetic:
         return synthetic_images(source)
     paths = require(source, data_dir, offline)
-    # The time of the last change and the size are part of the key, so a replaced file is read.
-    stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
-    data, verified = _read_images(source, tuple(paths), stamps, how_to_get(source, data_dir))
-    if not verified:
+    # The stamps are part of the key, so a replaced file is read.
+    hint = how_to_get(source, data_dir)
+    data = _read_images(source, tuple(paths), stamps_of(source, paths), hint)
+    if data.source == "unverified":
         warn_unofficial(paths[0].parent, source.label)
     return data
 
 
 @lru_cache(maxsize=4)
-def _read_images(
-    source: Source, paths: tuple[Path, ...], stamps: tuple[tuple[int, int], ...], hint: str
-) -> tuple[DataSet, bool]:
+def _read_images(source: Source, paths: tuple[Path, ...], stamps: Stamps, hint: str) -> DataSet:
     # Cached because a grid of runs in one process would decode the same files again and again.
     train_images, train_labels, test_images, test_labels = paths
     files = [
         *_read_pair(train_images, train_labels, hint),
         *_read_pair(test_images, test_labels, hint),
     ]
-    verified = True
+    origin: DataSource = "official"
     for path, file, official in zip(paths, files, source.files, strict=True):
         if file.sha256 != official.sha256 and file.content_sha256 != official.content_sha256:
             _check_not_another(source, path, file, hint)
-            verified = False
+            origin = "unverified"
     tensors = [torch.from_numpy(file.array) for file in files]
     digests = "".join(file.content_sha256 for file in files)
-    data = DataSet(
+    return DataSet(
         name=source.name,
-        label=source.label if verified else f"{source.label} (unverified files)",
+        label=label_of(source.label, origin),
         version=hashlib.sha256(digests.encode()).hexdigest(),
+        source=origin,
         parts={
             "train": (tensors[0].unsqueeze(1), tensors[1].long()),
             "test": (tensors[2].unsqueeze(1), tensors[3].long()),
@@ -79,7 +78,6 @@ def _read_images(
         train_eval_size=TRAIN_EVAL_SIZE,
         held_out=held_out(len(tensors[0]), VALID_SIZE, TRAIN_SIZE),
     )
-    return data, verified
 
 
 def _read_pair(images: Path, labels: Path, hint: str) -> tuple[IdxFile, IdxFile]:
@@ -113,8 +111,9 @@ def synthetic_images(source: Source) -> DataSet:
     parts = {"train": draw(512), "test": draw(256)}
     return DataSet(
         name=source.name,
-        label=f"{source.label} (synthetic twin)",
+        label=label_of(source.label, "synthetic"),
         version=content_digest(x.numpy() for part in parts.values() for x in part),
+        source="synthetic",
         parts=parts,
         scale=255.0,
         train_eval_size=TRAIN_EVAL_SIZE,

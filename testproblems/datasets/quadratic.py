@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from alig_deepobs.testproblems.datasets.base import DataSet, content_digest
+from alig_deepobs.testproblems.datasets.sources import DataSource, label_of
 
 DIM = 100
 NOISE_LEVEL = 0.6
@@ -24,9 +25,11 @@ def quadratic(*, synthetic: bool = False) -> DataSet:
         part: np.random.RandomState(seed).normal(0.0, NOISE_LEVEL, (size, DIM)).astype(np.float32)
         for part, seed in SEEDS.items()
     }
+    source: DataSource = "synthetic" if synthetic else "generated"
     return DataSet(
         name="quadratic",
-        label="Quadratic (synthetic twin)" if synthetic else "Quadratic",
+        label=label_of("Quadratic", source),
         version=content_digest(points.values()),
+        source=source,
         parts={part: (torch.from_numpy(x),) for part, x in points.items()},
     )

@@ -1,4 +1,4 @@
-"""Binary image files: records of one or two label bytes and the bytes of a 32 x 32 image."""
+"""Files of 32 x 32 images: binary records of CIFAR's form, and MATLAB files of SVHN's."""
 
 from __future__ import annotations
 
@@ -77,6 +77,43 @@ def parse(
     else:
         images = pixels.reshape(count, 3, 32, 32)
     return images.copy(order="C"), labels  # writable, which PyTorch asks for
+
+
+def read_mat(path: Path, hint: str) -> Records:
+    """Reads a ``.mat`` file of SVHN; label 10, the digit zero, becomes 0.
+
+    Raises:
+        DataError: the file is missing, truncated, corrupt or holds something else.
+    """
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(path, variable_names=("X", "y"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; {hint}") from None
+    except Exception as error:  # SciPy raises whatever a broken file makes it stumble over
+        reason = str(error).partition("\n")[0]
+        raise DataError(
+            f"{path}: truncated or corrupt; expected a MATLAB 5 file ({reason}); {hint}"
+        ) from error
+    images, labels = content.get("X"), content.get("y")
+    if images is None or labels is None:
+        raise DataError(f"{path}: expected the variables X (images) and y (labels); {hint}")
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[:3] != (32, 32, 3):
+        raise DataError(
+            f"{path}: X has type {images.dtype} and shape {images.shape}; expected uint8 and "
+            f"(32, 32, 3, images); {hint}"
+        )
+    count = images.shape[3]
+    if labels.size != count or count == 0 or labels.dtype.kind not in "ui":
+        raise DataError(
+            f"{path}: {labels.size} labels of type {labels.dtype} for {count} images; expected "
+            f"one integer label per image, and at least one image; {hint}"
+        )
+    digits = labels.astype(np.int64).reshape(-1)
+    digits[digits == 10] = 0
+    check_labels(digits, 10, str(path), hint)
+    return np.ascontiguousarray(images.transpose(3, 2, 0, 1)), digits
 
 
 def check_labels(labels: NDArray[np.int64], classes: int, where: str, hint: str) -> None:

@@ -6,6 +6,7 @@ import torch
 
 from alig_deepobs.testproblems.datasets.base import DataSet, content_digest
 from alig_deepobs.testproblems.datasets.copy_task import table
+from alig_deepobs.testproblems.datasets.sources import DataSource, label_of
 
 
 def repeat_copy(*, synthetic: bool = False) -> DataSet:
@@ -16,9 +17,11 @@ def repeat_copy(*, synthetic: bool = False) -> DataSet:
     """
     arrays = table()
     rows = tuple(torch.from_numpy(array) for array in arrays)
+    source: DataSource = "synthetic" if synthetic else "generated"
     return DataSet(
         name="repeat_copy",
-        label="Repeat copy (synthetic twin)" if synthetic else "Repeat copy",
+        label=label_of("Repeat copy", source),
         version=content_digest(arrays),
+        source=source,
         parts={"train": rows, "test": rows},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,13 +80,15 @@ class Corpus:
 
     Attributes:
         label: the name in reports, with the table of vectors.
-        version: hexadecimal SHA-256 digest of everything below.
+        version: hexadecimal SHA-256 digest of vectors and parts.
+        source: where the sentences come from (`DataSet.source`).
         vectors: float32 of shape ``(rows, dim)``; rows 0 to 2 are the zero vector and the markers.
         parts: ``"train"``, ``"valid"`` and ``"test"``.
     """
 
     label: str
     version: str
+    source: Literal["official", "unverified", "synthetic"]
     vectors: NDArray[np.float32]
     parts: Mapping[str, Pairs]
 

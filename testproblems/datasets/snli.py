@@ -16,6 +16,7 @@ from alig_deepobs.testproblems.datasets.base import Batch, DataSet, content_dige
 from alig_deepobs.testproblems.datasets.embeddings import DEFAULT
 from alig_deepobs.testproblems.datasets.sentences import Corpus, Pairs, renumber
 from alig_deepobs.testproblems.datasets.snli_corpus import find_corpus, load_corpus
+from alig_deepobs.testproblems.datasets.sources import label_of
 
 CPU = torch.device("cpu")
 TWIN_SIZES = {"train": 256, "valid": 64, "test": 64}
@@ -123,6 +124,7 @@ def snli(
         name=corpus,
         label=found.label,
         version=found.version,
+        source=found.source,
         parts={part: (torch.from_numpy(pairs.labels),) for part, pairs in found.parts.items()},
         train_eval_size=len(found.parts["test"].labels),
         pairs=found.parts,
@@ -140,7 +142,7 @@ def twin(corpus: str, dim: int) -> Corpus:
         corpus: what is imitated.
         dim: length of the vectors.
     """
-    label = f"{find_corpus(corpus).label} (synthetic twin)"
+    label = label_of(find_corpus(corpus).label, "synthetic")
     rng = np.random.default_rng(derive_seed("synthetic twin", "snli"))
     words, no = 30, 33  # the words have the rows 3 to 32
     vectors = rng.normal(0.0, 0.5, (no + 1, dim)).astype(np.float32)
@@ -158,7 +160,7 @@ def twin(corpus: str, dim: int) -> Corpus:
             sides[1].append({0: premise[:2], 1: own, 2: [no, *premise[:2]]}[int(kind)])
         parts[part] = Pairs(labels, *(renumber(*_flat(side), rows) for side in sides))
     arrays = [vectors, *(x for pairs in parts.values() for x in pairs.arrays().values())]
-    return Corpus(label, content_digest(arrays), vectors, parts)
+    return Corpus(label, content_digest(arrays), "synthetic", vectors, parts)
 
 
 def _flat(sentences: list[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

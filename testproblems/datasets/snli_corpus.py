@@ -23,7 +23,14 @@ from numpy.typing import NDArray
 from alig_deepobs.errors import DataError, UsageError
 from alig_deepobs.testproblems.datasets.base import content_digest
 from alig_deepobs.testproblems.datasets.embeddings import HINT, VectorTable, find_table
-from alig_deepobs.testproblems.datasets.fetch import cache_dir, how_to_get, require
+from alig_deepobs.testproblems.datasets.fetch import (
+    Stamps,
+    cache_dir,
+    how_to_get,
+    require,
+    stamp_of,
+    stamps_of,
+)
 from alig_deepobs.testproblems.datasets.sentences import (
     END,
     START,
@@ -38,7 +45,7 @@ from alig_deepobs.testproblems.datasets.snli_files import (
     read_contents,
     read_pairs,
 )
-from alig_deepobs.testproblems.datasets.sources import SNLI, SNLI_MINI, Source
+from alig_deepobs.testproblems.datasets.sources import SNLI, SNLI_MINI, Source, label_of
 
 logger = logging.getLogger(__name__)
 
@@ -87,12 +94,7 @@ def load_corpus(
     source = find_corpus(corpus)
     paths = find_files(corpus, data_dir, offline)
     table = find_table(embeddings, data_dir)
-    files = [
-        f for path in paths for f in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])
-    ]
-    stamps = tuple(
-        (str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in (*files, *table.paths)
-    )
+    stamps = (*stamps_of(source, paths), *map(stamp_of, table.paths))
     arrays, facts = _prepared(source.name, paths, table, stamps, how_to_get(source, data_dir))
     dim = arrays["vectors"].shape[1]
     if embedding_dim is not None and dim != embedding_dim:
@@ -100,8 +102,15 @@ def load_corpus(
             f"{table.paths[0]}: vectors of {dim} numbers; embedding_dim asks for {embedding_dim}; "
             f"{HINT}"
         )
-    label = source.label if facts["official"] else f"{source.label} (unverified files)"
-    return Corpus(f"{label} with {table.name}", facts["version"], arrays["vectors"], _parts(arrays))
+    label = source.label if facts["official"] else label_of(source.label, "unverified")
+    return Corpus(
+        label=f"{label} with {table.name}",
+        version=facts["version"],
+        # Of a corpus of one's own nothing is known.
+        source="official" if facts["official"] and not source.own else "unverified",
+        vectors=arrays["vectors"],
+        parts=_parts(arrays),
+    )
 
 
 def find_files(corpus: str, data_dir: str | None, offline: bool) -> tuple[Path, ...]:
@@ -129,10 +138,10 @@ def _other_corpus(source: Source, data_dir: str | None) -> str:
     return ""
 
 
-# Cached, with the times of last change in the key, as the images are.
+# Cached, with the stamps in the key, as the images are.
 @lru_cache(maxsize=2)
 def _prepared(
-    corpus: str, paths: tuple[Path, ...], table: VectorTable, stamps: tuple[Any, ...], hint: str
+    corpus: str, paths: tuple[Path, ...], table: VectorTable, stamps: Stamps, hint: str
 ) -> Prepared:
     source = CORPORA[corpus]
     folder = cache_dir() / "prepared" / source.name

@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from alig_deepobs.errors import unknown_name
+
+DataSource = Literal["official", "unverified", "bundled", "generated", "synthetic"]
+"""Where data come from: official files for certain; files that are others, or that cannot be
+compared with official ones; an installed package; drawn numbers; the synthetic twin."""
+
+
+def label_of(label: str, source: DataSource) -> str:
+    """The label of data that may not be the official ones.
+
+    Example:
+        >>> label_of("MNIST", "official"), label_of("MNIST", "synthetic")
+        ('MNIST', 'MNIST (synthetic twin)')
+    """
+    notes = {"unverified": " (unverified files)", "synthetic": " (synthetic twin)"}
+    return label + notes.get(source, "")
 
 
 @dataclass(frozen=True)
@@ -286,7 +302,7 @@ TOLSTOI = Source(
 
 IMAGENET = Source(
     name="imagenet",
-    label="ImageNet (bring your own)",
+    label="ImageNet",
     files=(
         RemoteFile("train", 0, None, is_folder=True),
         RemoteFile("val", 0, None, is_folder=True),
@@ -342,7 +358,7 @@ SNLI_MINI = Source(
 
 GLOVE = Source(
     name="glove",
-    label="GloVe (bring your own)",
+    label="GloVe",
     files=(RemoteFile("glove.840B.300d.txt", 0, None),),
     citation="Pennington, Socher, Manning: GloVe: global vectors for word representation, "
     "EMNLP 2014",

@@ -12,19 +12,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems.datasets.base import DataSet, content_digest, held_out
 from alig_deepobs.testproblems.datasets.examine import warn_unofficial
-from alig_deepobs.testproblems.datasets.fetch import how_to_get, require, stamps_of
+from alig_deepobs.testproblems.datasets.fetch import Stamps, how_to_get, require, stamps_of
 from alig_deepobs.testproblems.datasets.paper_split import paper_held_out
 from alig_deepobs.testproblems.datasets.records import (
     Records,
-    check_labels,
     join,
     parse,
     read_file,
+    read_mat,
 )
-from alig_deepobs.testproblems.datasets.sources import SVHN, SVHN_EXTRA, RemoteFile
+from alig_deepobs.testproblems.datasets.sources import (
+    SVHN,
+    SVHN_EXTRA,
+    DataSource,
+    RemoteFile,
+    label_of,
+)
 from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, colour_twin
 
 # DeepOBS's converter stops after five files of 12,800 of the 73,257 training images.
@@ -61,36 +66,30 @@ def svhn(
     if synthetic:
         return colour_twin(SVHN, classes=10, sizes=twin_sizes)
     paths = require(SVHN, data_dir, offline)
-    stamps = tuple(stamps_of(file, path) for file, path in zip(SVHN.files, paths, strict=True))
     hint = how_to_get(SVHN, data_dir)
-    data, verified = _read(tuple(paths), stamps, hint, train_size)
-    if not verified:
-        warn_unofficial(paths[0].parent, "SVHN")
+    data = _read(tuple(paths), stamps_of(SVHN, paths), hint, train_size)
+    if data.source == "unverified":
+        warn_unofficial(paths[0].parent, SVHN.label)
     return data
 
 
 @lru_cache(maxsize=2)
-def _read(
-    paths: tuple[Path, ...],
-    stamps: tuple[tuple[tuple[int, int], ...], ...],
-    hint: str,
-    train_size: int | None,
-) -> tuple[DataSet, bool]:
+def _read(paths: tuple[Path, ...], stamps: Stamps, hint: str, train_size: int | None) -> DataSet:
     (train, train_good), (test, test_good) = (
         _read_part(file, path, hint) for file, path in zip(SVHN.files, paths, strict=True)
     )
-    verified = train_good and test_good
+    origin: DataSource = "official" if train_good and test_good else "unverified"
     arrays = [x[:train_size] for x in train] + list(test)
     tensors = [torch.from_numpy(np.ascontiguousarray(x)) for x in arrays]
-    data = DataSet(
+    return DataSet(
         name=SVHN.name,
-        label=SVHN.label if verified else f"{SVHN.label} (unverified files)",
+        label=label_of(SVHN.label, origin),
         version=content_digest(arrays),
+        source=origin,
         parts={"train": (tensors[0], tensors[1]), "test": (tensors[2], tensors[3])},
         train_eval_size=TRAIN_EVAL_SIZE,
         held_out=held_out(len(tensors[0]), VALID_SIZE, TRAIN_SIZE),
     )
-    return data, verified
 
 
 def svhn_extra(
@@ -119,36 +118,32 @@ def svhn_extra(
         data = colour_twin(SVHN_EXTRA, classes=10, scale=255.0, sizes=twin_sizes)
         return replace(data, held_out=_paper_held_out(data.size("train")))
     paths = require(SVHN_EXTRA, data_dir, offline)
-    stamps = tuple(
-        stamps_of(file, path) for file, path in zip(SVHN_EXTRA.files, paths, strict=True)
-    )
-    data, verified = _read_with_extra(tuple(paths), stamps, how_to_get(SVHN_EXTRA, data_dir))
-    if not verified:
+    hint = how_to_get(SVHN_EXTRA, data_dir)
+    data = _read_with_extra(tuple(paths), stamps_of(SVHN_EXTRA, paths), hint)
+    if data.source == "unverified":
         warn_unofficial(paths[-1].parent, SVHN_EXTRA.label)
     return data
 
 
 @lru_cache(maxsize=1)
-def _read_with_extra(
-    paths: tuple[Path, ...], stamps: tuple[tuple[tuple[int, int], ...], ...], hint: str
-) -> tuple[DataSet, bool]:
+def _read_with_extra(paths: tuple[Path, ...], stamps: Stamps, hint: str) -> DataSet:
     parts = [
         _read_part(file, path, hint) for file, path in zip(SVHN_EXTRA.files, paths, strict=True)
     ]
-    verified = all(good for _, good in parts)
+    origin: DataSource = "official" if all(good for _, good in parts) else "unverified"
     train, test, extra = (records for records, _ in parts)
     arrays: list[NDArray[Any]] = [*join([train, extra]), *test]
     tensors = [torch.from_numpy(x) for x in arrays]
-    data = DataSet(
+    return DataSet(
         name=SVHN_EXTRA.name,
-        label=SVHN_EXTRA.label if verified else f"{SVHN_EXTRA.label} (unverified files)",
+        label=label_of(SVHN_EXTRA.label, origin),
         version=content_digest(arrays),
+        source=origin,
         parts={"train": (tensors[0], tensors[1]), "test": (tensors[2], tensors[3])},
         scale=255.0,
         train_eval_size=TRAIN_EVAL_SIZE,
         held_out=_paper_held_out(len(train[1])),  # none of the extra images
     )
-    return data, verified
 
 
 def _paper_held_out(size: int) -> torch.Tensor:
@@ -170,40 +165,3 @@ def _read_part(file: RemoteFile, path: Path, hint: str) -> tuple[Records, bool]:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
     return records, digest.hexdigest() == file.sha256
-
-
-def read_mat(path: Path, hint: str) -> Records:
-    """Reads an official ``.mat`` file; label 10, the digit zero, becomes 0.
-
-    Raises:
-        DataError: the file is missing, truncated, corrupt or holds something else.
-    """
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(path, variable_names=("X", "y"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; {hint}") from None
-    except Exception as error:  # SciPy raises whatever a broken file makes it stumble over
-        reason = str(error).partition("\n")[0]
-        raise DataError(
-            f"{path}: truncated or corrupt; expected a MATLAB 5 file ({reason}); {hint}"
-        ) from error
-    images, labels = content.get("X"), content.get("y")
-    if images is None or labels is None:
-        raise DataError(f"{path}: expected the variables X (images) and y (labels); {hint}")
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[:3] != (32, 32, 3):
-        raise DataError(
-            f"{path}: X has type {images.dtype} and shape {images.shape}; expected uint8 and "
-            f"(32, 32, 3, images); {hint}"
-        )
-    count = images.shape[3]
-    if labels.size != count or count == 0 or labels.dtype.kind not in "ui":
-        raise DataError(
-            f"{path}: {labels.size} labels of type {labels.dtype} for {count} images; expected "
-            f"one integer label per image, and at least one image; {hint}"
-        )
-    digits = labels.astype(np.int64).reshape(-1)
-    digits[digits == 10] = 0
-    check_labels(digits, 10, str(path), hint)
-    return np.ascontiguousarray(images.transpose(3, 2, 0, 1)), digits

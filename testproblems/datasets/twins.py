@@ -7,7 +7,7 @@ import torch
 
 from alig_deepobs.seeds import derive_seed
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet, content_digest, held_out
-from alig_deepobs.testproblems.datasets.sources import Source
+from alig_deepobs.testproblems.datasets.sources import Source, label_of
 
 TWIN_SIZES = (512, 256)
 """Training and test images of a twin; large networks have fewer."""
@@ -47,8 +47,9 @@ def colour_twin(
     parts = {"train": draw(sizes[0]), "test": draw(sizes[1])}
     return DataSet(
         name=source.name,
-        label=f"{source.label.partition(' (')[0]} (synthetic twin)",
+        label=label_of(source.label, "synthetic"),
         version=content_digest(x.numpy() for part in parts.values() for x in part),
+        source="synthetic",
         parts=parts,
         scale=scale,
         held_out=held_out(sizes[0], sizes[0] // 4, sizes[0] + 1) if can_hold_out else None,

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from alig_deepobs.testproblems.datasets.base import DataSet, content_digest
+from alig_deepobs.testproblems.datasets.sources import DataSource, label_of
 
 
 def two_d(*, synthetic: bool = False) -> DataSet:
@@ -22,9 +23,11 @@ def two_d(*, synthetic: bool = False) -> DataSet:
     if synthetic:
         x, y = x[:512], y[:512]
     zeros = torch.zeros(len(x))
+    source: DataSource = "synthetic" if synthetic else "generated"
     return DataSet(
         name="two_d",
-        label="2D noise (synthetic twin)" if synthetic else "2D noise",
+        label=label_of("2D noise", source),
         version=content_digest((x, y)),
+        source=source,
         parts={"train": (torch.from_numpy(x), torch.from_numpy(y)), "test": (zeros, zeros)},
     )

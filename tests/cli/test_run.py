@@ -148,7 +148,7 @@ def test_progress_in_a_terminal(tmp_path):
     from rich.console import Console
 
     from alig_deepobs.cli.progress import Session
-    from alig_deepobs.runners import RunSpec
+    from alig_deepobs.run import RunSpec
 
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=120)

@@ -45,12 +45,19 @@ def test_every_optimizer_entry_builds_with_its_defaults(name):
 
 
 @pytest.mark.parametrize("name", sorted(registry.testproblems()))
-def test_every_problem_entry_names_its_class(name):
+def test_every_problem_entry_says_what_its_class_says(name):
     entry = find_testproblem(name)
-    assert entry.load().__name__ == name
+    problem = entry.load()
+    assert problem.__name__ == name
     assert entry.batch_size >= 1
     assert entry.num_epochs >= 1
-    assert entry.load().has_accuracy or entry.metric == "loss"
+    assert problem.has_accuracy or entry.metric == "loss"
+    assert entry.reshuffles is problem.reshuffles
+    assert entry.default_split == problem.default_split
+    assert entry.weight_decay == problem.default_weight_decay
+    data = problem(1, synthetic=True, device="cpu").load_data()
+    assert entry.has_validation is ("valid" in data.parts or data.held_out is not None)
+    assert data.name == entry.data_set
 
 
 def test_unknown_names_come_with_the_nearest():
@@ -105,15 +112,24 @@ def test_entry_points_of_other_packages(empty_registry, monkeypatch, caplog):
             Point("theirs", lambda: theirs),
             Point("broken", broken),
             Point("wrong", lambda: 3),
+            Point("other_sgd", lambda: OptimizerEntry("sgd", "Theirs", "torch.optim:Adam")),
         ],
-        "alig_deepobs.testproblems": [],
+        "alig_deepobs.testproblems": [
+            Point("digits_mlp", lambda: ProblemEntry("digits_mlp", "Mine", "a:b", "digits", 8, 1)),
+        ],
     }
     monkeypatch.setattr(metadata, "entry_points", lambda group: points[group])
     with caplog.at_level(logging.WARNING):
         assert find_optimizer("theirs") is theirs
-    assert find_optimizer("alig").label == "AliG"  # what comes with the package stays
+    assert find_optimizer("alig").label == "AliG"
     assert "broken" in caplog.text
     assert "wrong" in caplog.text
+    # What comes with the package stays, even if another package uses its name.
+    with caplog.at_level(logging.WARNING):
+        assert find_testproblem("digits_mlp").label == "Digits MLP"
+    assert find_optimizer("sgd").factory == "torch.optim:SGD"
+    assert "other_sgd (package:entry) left out: the name sgd is taken" in caplog.text
+    assert "digits_mlp (package:entry) left out" in caplog.text
 
 
 def test_registering_by_a_call(empty_registry):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from alig_deepobs.errors import RunError
-from alig_deepobs.run import Outcome, RunResult
-from alig_deepobs.runners import RunSpec, tune
+from alig_deepobs.run import Outcome, RunResult, RunSpec
+from alig_deepobs.runners import tune
 
 
 @pytest.fixture

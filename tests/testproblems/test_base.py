@@ -196,7 +196,7 @@ def test_validation_split_is_fixed_and_disjoint():
     assert images(one, "valid") == images(two, "valid")
     assert not images(one, "valid") & images(one, "train")
     assert images(one, "valid") | images(one, "train") == images(full, "train")
-    assert one.data.version == full.data.version
+    assert one.data.version == two.data.version != full.data.version
     with pytest.raises(UsageError, match="split='validation'"):
         full.valid_init_op()
 

@@ -51,6 +51,7 @@ def test_unknown_content_is_marked(mnist_folder, caplog):
     with caplog.at_level(logging.WARNING):
         data = mnist(data_dir=str(mnist_folder))
     assert data.label == "MNIST (unverified files)"
+    assert data.source == "unverified"
     assert "are not the official ones of MNIST" in caplog.text
 
 

@@ -2,6 +2,7 @@
 
 import builtins
 import dataclasses
+import functools
 import io
 import logging
 import pickle
@@ -16,11 +17,14 @@ import torch
 from scipy.io import savemat
 
 from alig_deepobs.errors import DataError, UsageError
+from alig_deepobs.registry import find_testproblem
 from alig_deepobs.testproblems import cifar10_3c3d
+from alig_deepobs.testproblems import imagenet as imagenet_problems
 from alig_deepobs.testproblems import imagenet_vgg16 as imagenet_problem
 from alig_deepobs.testproblems.datasets import fetch
 from alig_deepobs.testproblems.datasets.cifar import cifar10, cifar100
 from alig_deepobs.testproblems.datasets.fetch import FileState
+from alig_deepobs.testproblems.datasets.identity import data_identity
 from alig_deepobs.testproblems.datasets.imagenet import imagenet, read_image
 from alig_deepobs.testproblems.datasets.sources import CIFAR10, CIFAR100, IMAGENET, SVHN
 from alig_deepobs.testproblems.datasets.svhn import svhn
@@ -77,6 +81,7 @@ def test_the_decoded_images_and_labels(folder, contents, caplog):
     with caplog.at_level(logging.WARNING):
         data = load(folder.parent)
     assert data.label == "CIFAR-10 (unverified files)"
+    assert data.source == "unverified"
     assert "are not the official ones of CIFAR-10" in caplog.text
     images, labels = data.parts["train"]
     assert images.shape == (100, 3, 32, 32)
@@ -262,6 +267,7 @@ def test_svhn_in_both_formats(tmp_path, svhn_folder):
     data = svhn(data_dir=str(svhn_folder.parent))
     raw = loadmat(svhn_folder / "train_32x32.mat")
     assert data.label == "SVHN (unverified files)"
+    assert data.source == "unverified"
     assert data.parts["train"][1].tolist() == (raw["y"][:, 0] % 10).tolist()
     assert np.array_equal(data.parts["train"][0][7], raw["X"][..., 7].transpose(2, 0, 1))
     # DeepOBS's converter: the label, then the image with the three numbers of a pixel together.
@@ -353,9 +359,23 @@ def test_imagenet_tree(tree):
     assert data.for_split("full").to(torch.device("cpu")).take("test", torch.tensor([2]))[1] == 3
     with pytest.raises(UsageError, match="imagenet has no validation set"):
         data.for_split("validation")
-    before = data.version
+    assert data.source == "unverified"  # nothing is known of it that it could be compared with
+
+
+def test_a_new_image_is_another_version(tree, monkeypatch):
+    monkeypatch.setattr(imagenet_problems, "imagenet", functools.partial(imagenet, classes=3))
+
+    def identify():
+        return data_identity(
+            find_testproblem("imagenet_vgg16"), problem_options={}, split="full", synthetic=False,
+            data_dir=str(tree), offline=True,
+        )  # fmt: skip
+
+    before = identify()
+    assert before.version == imagenet(data_dir=str(tree), classes=3).version
+    path = tree / "imagenet" / "train" / "n03" / "n03_0.JPEG"
     (tree / "imagenet" / "val" / "n01" / "new.JPEG").write_bytes(path.read_bytes())
-    assert imagenet(data_dir=str(tree), classes=3).version != before
+    assert identify().version != before.version
 
 
 def test_grey_and_transparent_images(tmp_path):

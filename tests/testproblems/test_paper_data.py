@@ -35,6 +35,7 @@ def test_svhn_with_extra_images(svhn_folder):
     raw = {name: loadmat(svhn_folder / name) for name in COUNTS}
     data = svhn_extra(data_dir=str(svhn_folder.parent))
     assert data.label == "SVHN with extra images (unverified files)"
+    assert data.source == "unverified"
     assert data.name == "svhn_extra"
     labels = [raw[f"{part}_32x32.mat"]["y"][:, 0] % 10 for part in ("train", "extra")]
     assert data.parts["train"][1].tolist() == np.concatenate(labels).tolist()

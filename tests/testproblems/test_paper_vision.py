@@ -97,7 +97,7 @@ def official(classes=10, size=50_000, **changes):
     numbers = torch.arange(size, dtype=torch.float32).view(-1, 1, 1, 1).expand(size, 3, 1, 1)
     labels = torch.arange(size) % classes
     parts = {"train": (numbers, labels), "test": (numbers[:100], labels[:100])}
-    return DataSet("cifar10", "CIFAR-10", "0", parts, **changes)
+    return DataSet("cifar10", "CIFAR-10", "0", "official", parts, **changes)
 
 
 def test_the_papers_split_of_cifar(monkeypatch):

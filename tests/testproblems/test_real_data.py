@@ -15,7 +15,7 @@ from alig_deepobs.testproblems import cifar10_3c3d, tolstoi_char_rnn
 from alig_deepobs.testproblems.datasets.fetch import find_file
 from alig_deepobs.testproblems.datasets.snli import snli
 from alig_deepobs.testproblems.datasets.sources import CIFAR10, SNLI_MINI, TOLSTOI
-from alig_deepobs.testproblems.datasets.tolstoi import tokenize
+from alig_deepobs.testproblems.datasets.tolstoi_files import tokenize
 
 DATA = os.environ.get("ALIG_DEEPOBS_TEST_DATA")
 

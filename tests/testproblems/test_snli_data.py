@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from alig_deepobs.errors import DataError, UsageError
+from alig_deepobs.registry import find_testproblem
 from alig_deepobs.testproblems.datasets import fetch, snli_corpus
 from alig_deepobs.testproblems.datasets.embeddings import HINT
 from alig_deepobs.testproblems.datasets.fetch import FileState
+from alig_deepobs.testproblems.datasets.identity import data_identity
 from alig_deepobs.testproblems.datasets.sentences import Sentences, renumber
 from alig_deepobs.testproblems.datasets.snli import snli
 from alig_deepobs.testproblems.datasets.snli_corpus import load_corpus
@@ -194,6 +196,28 @@ def test_missing_files_of_the_small_corpus(tmp_path):
     assert "bring your own copy: snli_mini_1.0_train.jsonl and " in str(caught.value)
 
 
+def test_the_data_of_a_run_are_known_before_it(data_dir, monkeypatch):
+    def identify(vectors="vectors.txt"):
+        return data_identity(
+            find_testproblem("snli_bilstm"), split="validation", synthetic=False, offline=True,
+            problem_options={"corpus": "snli_mini", "embeddings": vectors}, data_dir=str(data_dir),
+        )  # fmt: skip
+
+    first = identify()
+    assert (first.data_set, first.label) == ("snli_mini", "SNLI-mini with vectors.txt")
+    assert first.source == "unverified"
+    assert first.version == load(data_dir).version
+    with monkeypatch.context() as patch:
+        patch.setattr(snli_corpus, "_prepared", None)  # it is not read again
+        assert identify() == first
+    (data_dir / "vectors.txt").write_text(GLOVE.replace("dog 2 1", "dog 2 2"))
+    assert identify().version != first.version
+    (data_dir / "other.txt").write_text(GLOVE)
+    other = identify("other.txt")
+    assert other.version == first.version
+    assert other.label == "SNLI-mini with other.txt"
+
+
 def test_the_official_archive(data_dir, tmp_path):
     unpacked = write_corpus(tmp_path / "unpacked" / "snli_1.0", "snli_1.0")
     folder = data_dir / "snli"
@@ -204,6 +228,7 @@ def test_the_official_archive(data_dir, tmp_path):
             archive.write(path, f"snli_1.0/{path.name}")
     packed = load(data_dir, corpus="snli")
     assert packed.label == "SNLI (unverified files) with vectors.txt"
+    assert packed.source == "unverified"
     plain = load(unpacked.parent, corpus="snli", embeddings=str(data_dir / "vectors.txt"))
     assert packed.version == plain.version == load(data_dir).version
     [file] = SNLI.files

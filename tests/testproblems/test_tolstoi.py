@@ -12,7 +12,8 @@ from alig_deepobs.testproblems import tolstoi_char_rnn
 from alig_deepobs.testproblems.datasets import fetch
 from alig_deepobs.testproblems.datasets.fetch import FileState
 from alig_deepobs.testproblems.datasets.sources import TOLSTOI
-from alig_deepobs.testproblems.datasets.tolstoi import tokenize, tolstoi
+from alig_deepobs.testproblems.datasets.tolstoi import tolstoi
+from alig_deepobs.testproblems.datasets.tolstoi_files import tokenize
 from alig_deepobs.testproblems.models.char_rnn import CharRNN, char_rnn
 
 LINES = 29 + 771 + 358 + 63_000
@@ -98,6 +99,7 @@ def test_text_and_arrays_are_the_same_data(data_dir, tmp_path):
     path.write_bytes(book(65_400).encode("utf-8-sig"))
     data = tolstoi(data_dir=str(data_dir))
     assert data.label == "Tolstoi (unverified files)"
+    assert data.source == "unverified"
     folder = tmp_path / "arrays"
     folder.mkdir()
     for name, ids in zip(("train", "test"), tokenize(path.read_bytes(), "", ""), strict=True):
