@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 from alig_deepobs.errors import UsageError
 
@@ -14,27 +16,65 @@ TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class GoodRange:
-    """The values of a hyper-parameter around the best one that do nearly as well.
+    """An unbroken range of good values of a hyper-parameter among those that were tried.
 
     Attributes:
-        best: the best value of the hyper-parameter.
-        best_result: its result.
-        low, high: ends of the unbroken range of good values around it.
-        decades: ``log10(high / low)``; 0 where only the best is good.
-        n_good: good values in the whole grid, also those outside the range.
-        n: values in the grid.
-        open_low, open_high: whether the range touches the end of the grid, so that it may be wider.
+        values: the good values, ascending; infinity stands for no cap. Empty: none is good.
+        best: the one with the best result; NaN where none is good.
+        good: number of good values anywhere, also outside the range.
+        tried: number of values that were tried.
+        open_low, open_high: whether the range touches the end of what was tried, so that it may be
+            wider. Beyond no cap there is nothing.
     """
 
+    values: tuple[float, ...]
     best: float
-    best_result: float
-    low: float
-    high: float
-    decades: float
-    n_good: int
-    n: int
-    open_low: bool
-    open_high: bool
+    good: int
+    tried: int
+    open_low: bool = False
+    open_high: bool = False
+
+    @property
+    def _finite(self) -> list[float]:
+        return [value for value in self.values if math.isfinite(value)]
+
+    @property
+    def low(self) -> float:
+        """The lowest good value."""
+        return min(self.values, default=math.nan)
+
+    @property
+    def high(self) -> float:
+        """The highest good value."""
+        return max(self.values, default=math.nan)
+
+    @property
+    def decades(self) -> float:
+        """From the lowest to the highest finite value, as a number of powers of ten."""
+        finite = self._finite
+        return math.log10(finite[-1] / finite[0]) if finite else 0.0
+
+    @property
+    def rank(self) -> tuple[float, float, int]:
+        """What ranges are compared by: decades, then the end without a cap, then good values."""
+        return round(self.decades, 6), math.inf in self.values, self.good
+
+    def ends_text(self) -> str:
+        """Its ends, marked where they are open."""
+        low, high = value_text(self.low), value_text(self.high)
+        return f"{'≤ ' * self.open_low}{low} … {'≥ ' * self.open_high}{high}"
+
+    def __str__(self) -> str:
+        if not self.values:
+            return f"none of {self.tried} values"
+        finite = self._finite
+        if not finite:
+            return f"only without a cap ({self.good} of {self.tried} values)"
+        text = f"{finite[0]:g}" if len(finite) == 1 else f"{finite[0]:g} to {finite[-1]:g}"
+        without = " and without a cap" if math.inf in self.values else ""
+        ends = ("", ", open at one end", ", open at both ends")[self.open_low + self.open_high]
+        decades = f"{self.decades:.2g} decade{'' if self.decades == 1 else 's'}"
+        return f"{text}{without} ({decades}, {self.good} of {self.tried} values{ends})"
 
 
 def relative_performance(
@@ -92,25 +132,66 @@ def good_range(
     if any(not at > 0 or not math.isfinite(at) for at in results):
         raise UsageError("a range in decades needs positive values of the hyper-parameter")
     relative = relative_performance(results, higher_is_better)
-    grid = list(relative)
-    good = [relative[at] >= 1 - tolerance for at in grid]
-    centre = max(range(len(grid)), key=lambda i: relative[grid[i]])
-    first = last = centre
-    while first > 0 and good[first - 1]:
-        first -= 1
-    while last + 1 < len(grid) and good[last + 1]:
-        last += 1
-    return GoodRange(
-        best=grid[centre],
-        best_result=results[grid[centre]],
-        low=grid[first],
-        high=grid[last],
-        decades=math.log10(grid[last] / grid[first]),
-        n_good=sum(good),
-        n=len(grid),
-        open_low=first == 0,
-        open_high=last == len(grid) - 1,
-    )
+    ranges = _unbroken(relative, lambda result: result >= 1 - tolerance)
+    return next(found for found in ranges if relative[found.best] == 1)
+
+
+def widest_range(results: Mapping[float, float], limit: float) -> GoodRange:
+    """The widest unbroken range of values whose result is at most a limit.
+
+    Args:
+        results: value of the hyper-parameter (positive; infinity: no cap) -> result, the lower the
+            better; infinite for a run that did not finish.
+        limit: the highest result that is good.
+
+    Example:
+        >>> str(widest_range({0.1: 9.0, 1.0: 0.2, 10.0: 0.3, 100.0: math.inf}, 1.0))
+        '1 to 10 (1 decade, 2 of 4 values)'
+    """
+    # The best is that with the highest share of the limit left.
+    left = {at: -results[at] for at in sorted(results)}
+    ranges = _unbroken(left, lambda result: -limit <= result and result > -math.inf)
+    return max(ranges, key=lambda found: found.rank, default=GoodRange((), math.nan, 0, len(left)))
+
+
+def value_text(value: Any) -> str:
+    """A hyper-parameter value in few characters.
+
+    Example:
+        >>> value_text(0.001), value_text(1e-05), value_text(None), value_text(0.015848931925)
+        ('0.001', '1e-5', '∞', '0.016')
+    """
+    if value is None:
+        return "∞"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if value and not 1e-3 <= abs(value) < 1e4:
+        mantissa, _, exponent = f"{value:.1e}".partition("e")
+        return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+    return f"{value:.2g}" if abs(value) < 100 else f"{value:g}"
+
+
+def _unbroken(quality: Mapping[float, float], good: Callable[[float], bool]) -> list[GoodRange]:
+    """The unbroken ranges of good values; ``quality`` is ascending by value, higher is better."""
+    tried = list(quality)
+    number = sum(map(good, quality.values()))
+    ranges = []
+    for is_good, members in groupby(tried, key=lambda at: good(quality[at])):
+        if is_good:
+            values = tuple(members)
+            ranges.append(
+                GoodRange(
+                    values,
+                    best=max(values, key=lambda at: quality[at]),
+                    good=number,
+                    tried=len(tried),
+                    open_low=values[0] == tried[0],
+                    open_high=values[-1] == tried[-1] < math.inf,
+                )
+            )
+    return ranges
 
 
 def _ratio(value: float, best: float, higher_is_better: bool) -> float:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator
 
+from alig_deepobs.analysis.plots.style import Style, new_figure, save_figure, styles, tidy
 from alig_deepobs.reproduce.carry_out import Outcomes
 from alig_deepobs.reproduce.declare import Part
-from alig_deepobs.reproduce.pictures import COLORS, LINES, VERMILLION, new_figure, save
 from alig_deepobs.reproduce.plan import Plan
 from alig_deepobs.reproduce.summary import Line, Summary, line, setting_text
 from alig_deepobs.run import Outcome, RunResult
@@ -89,40 +89,38 @@ def draw(plan: Plan, summary: Summary, outcomes: Sequence[Outcomes], path: Path)
     with_accuracy = any(part.problem == TOP_5_PROBLEM for part in parts)
     figure = new_figure(11.0, 4.4)
     panels = figure.subplots(1, len(parts) + with_accuracy, squeeze=False)[0]
+    # The benchmark's colours; the paper's spelling of ALI-G is not that of its class.
+    labels = {o.row.method.label: o.row.method.label.replace("ALI-G", "AliG") for o in outcomes}
+    style = styles(labels.values())
+    of_method = {label: style[known] for label, known in labels.items()}
     for axes, part in zip(panels, parts, strict=False):
-        _draw_part(axes, [o for o in outcomes if o.row.part is part], "objective")
+        _draw_part(axes, [o for o in outcomes if o.row.part is part], of_method, "objective")
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
-        axes.set_title(part.label, fontsize=10)
         width = min(SMOOTHED_OVER, max(run.num_epochs for o in outcomes for run in o.runs))
-        axes.set_ylabel(f"training objective (mean of {width} epochs)", fontsize=9)
+        tidy(axes, part.label, "epoch", f"training objective (mean of {width} epochs)")
     if with_accuracy:
-        _draw_part(panels[-1], outcomes, "accuracy")
+        _draw_part(panels[-1], outcomes, of_method, "accuracy")
         panels[-1].axhline(100 * TOP_5, color="0.4", linestyle=":", linewidth=1.0)
-        panels[-1].set_title("dotted: 99 %", fontsize=10)
-        panels[-1].set_ylabel("top-5 training accuracy in %", fontsize=9)
+        tidy(panels[-1], "dotted: 99 %", "epoch", "top-5 training accuracy in %")
     for axes in panels:
-        axes.set_xlabel("epoch", fontsize=9)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(visible=True, which="major", color="0.9", linewidth=0.7)
-        axes.set_axisbelow(True)
-    labels = {run.data_label for outcome in outcomes for run in outcome.runs}
-    figure.suptitle(f"{plan.experiment.title}\n({'; '.join(sorted(labels))})", fontsize=10.5)
+    data = {run.data_label for outcome in outcomes for run in outcome.runs}
+    figure.suptitle(f"{plan.experiment.title}\n({'; '.join(sorted(data))})", fontsize=10.5)
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize=9, frameon=False,
                   handlelength=3.2)  # fmt: skip
-    return save(figure, path)
+    return save_figure(figure, path)
 
 
-def _draw_part(axes: Axes, outcomes: Sequence[Outcomes], quantity: str) -> None:
-    number = 0
+def _draw_part(
+    axes: Axes, outcomes: Sequence[Outcomes], style: Mapping[str, Style], quantity: str
+) -> None:
     for outcome in outcomes:
         label = outcome.row.method.label
-        color, style, width = VERMILLION, "-", 2.2
-        if label != "ALI-G":
-            color, style, width = COLORS[number % len(COLORS)], LINES[number % len(LINES)], 1.6  # type: ignore[assignment]
-            number += 1
+        color, dashes = style[label].color, style[label].line
+        width = 2.2 if label == "ALI-G" else 1.6
         for position, run in enumerate(outcome.runs):
             if quantity == "accuracy":
                 curve = [100 * value for value in run.train_accuracies]
@@ -132,7 +130,7 @@ def _draw_part(axes: Axes, outcomes: Sequence[Outcomes], quantity: str) -> None:
                 epochs = range(1, len(curve) + 1)
             diverged = run.outcome is Outcome.DIVERGED
             name = f"{label} (diverged)" if diverged else label
-            axes.plot(epochs, curve, color=color, linestyle=style, linewidth=width,
+            axes.plot(epochs, curve, color=color, linestyle=dashes, linewidth=width,
                       marker="o" if len(curve) <= 5 else "", markersize=4,
                       label=name if position == 0 else None)  # fmt: skip
             if diverged and curve:

@@ -8,8 +8,15 @@ from pathlib import Path
 from matplotlib.artist import Artist
 
 from alig_deepobs.analysis import mean_interval
+from alig_deepobs.analysis.plots.style import (
+    BLUE,
+    GREY,
+    VERMILLION,
+    new_figure,
+    open_frame,
+    save_figure,
+)
 from alig_deepobs.reproduce.carry_out import Outcomes
-from alig_deepobs.reproduce.pictures import BLUE, GREY, VERMILLION, new_figure, save
 from alig_deepobs.reproduce.plan import Plan
 from alig_deepobs.reproduce.summary import Line, Summary, line, setting_text
 from alig_deepobs.run import RunResult
@@ -90,6 +97,7 @@ def draw(plan: Plan, summary: Summary, outcomes: Sequence[Outcomes], path: Path)
         axes.set_ylim(-0.6, len(shown) - 0.4)
         axes.set_title(part.label, fontsize=10)
         axes.set_xlabel(summary.quantity, fontsize=9)
+        open_frame(axes)
     named: dict[str, Artist] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -97,7 +105,7 @@ def draw(plan: Plan, summary: Summary, outcomes: Sequence[Outcomes], path: Path)
     figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=2,
                   fontsize=9, frameon=False)  # fmt: skip
     figure.suptitle(f"{plan.experiment.title}\n({_data(outcomes)})", fontsize=10.5)
-    return save(figure, path)
+    return save_figure(figure, path)
 
 
 def _data(outcomes: Sequence[Outcomes]) -> str:

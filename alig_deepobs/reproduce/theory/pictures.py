@@ -9,7 +9,15 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from alig_deepobs.reproduce.pictures import BLACK, BLUE, GREY, VERMILLION, new_figure, save
+from alig_deepobs.analysis.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    VERMILLION,
+    new_figure,
+    open_frame,
+    save_figure,
+)
 from alig_deepobs.reproduce.theory.figure1 import CURVES, Curve
 from alig_deepobs.reproduce.theory.figure2 import (
     THRESHOLD,
@@ -33,7 +41,7 @@ def draw_figure1(walks: Sequence[list[float]], path: Path) -> Path:
     panels[0].set_ylabel("f(w)")
     figure.suptitle("Polyak step with minimum 0: the tangent's root is the next point", fontsize=11)
     _legend(figure, panels[0])
-    return save(figure, path)
+    return save_figure(figure, path)
 
 
 def _tangents(axes: Axes, curve: Curve, walk: list[float]) -> None:
@@ -56,6 +64,7 @@ def _tangents(axes: Axes, curve: Curve, walk: list[float]) -> None:
     axes.set_ylim(-0.13 * top, 1.1 * top)
     axes.set_title(f"f(w) = {curve.label}", fontsize=10)
     axes.set_xlabel("w")
+    open_frame(axes)
 
 
 def draw_figure2(shown: Oscillation, path: Path) -> Path:
@@ -108,7 +117,8 @@ def draw_figure2(shown: Oscillation, path: Path) -> Path:
     thresholds.set_xlabel("cap max_lr")
     for axes in (on_curve, over_time, thresholds):
         axes.legend(fontsize=8.5, frameon=False, loc="best")
-    return save(figure, path)
+        open_frame(axes)
+    return save_figure(figure, path)
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
