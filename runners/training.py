@@ -322,8 +322,16 @@ def _seed_noise(seed: int, phase: str, epoch: int) -> None:
 
 @contextmanager
 def own_random_state(seed: int, device: torch.device) -> Iterator[None]:
-    """Leaves torch's global random state as it was found."""
+    """Leaves torch's global random state as it was found, and its default data type.
+
+    Within it the default is float32, which the data have: a run is the same in every process.
+    """
     devices = [device] if device.type == "cuda" else []
+    default = torch.get_default_dtype()
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(derive_seed(seed, "noise"))
-        yield
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(default)
