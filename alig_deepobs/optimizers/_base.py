@@ -73,7 +73,7 @@ class Method(Optimizer):
         name = type(self).__name__
         if "lr" in param_group and "lr" not in self.defaults:
             ignore_rate(name, param_group.pop("lr"))
-        check_group(name, param_group, self._known, self.needs_loss != "nothing")
+        check_group(name, param_group, self._known, self._no_decay)
         check_rate(name, param_group.get("lr"), self.rate)
         super().add_param_group(param_group)
 
@@ -87,6 +87,11 @@ class Method(Optimizer):
         saved = state_dict["param_groups"]
         check_loaded(type(self).__name__, saved, self._known, self.defaults, labels)
         super().load_state_dict(state_dict)
+
+    @property
+    def _no_decay(self) -> str:
+        """What the method says to a ``weight_decay`` that it does not have."""
+        return ""
 
     @property
     def _known(self) -> set[str]:

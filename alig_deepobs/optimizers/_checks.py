@@ -13,7 +13,6 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.optim import Optimizer
 
-from alig_deepobs.optimizers._sentences import no_weight_decay
 from alig_deepobs.optimizers.health import HealthWarning
 
 _LABELS = frozenset({"params", "param_names", "name", "group_name"})
@@ -25,7 +24,7 @@ _OF_SCHEDULERS = frozenset(
 _FLAGS = frozenset({"foreach", "fused", "capturable"})
 
 
-def check_group(name: str, group: dict[str, Any], known: Collection[str], needs_loss: bool) -> None:
+def check_group(name: str, group: dict[str, Any], known: Collection[str], no_decay: str) -> None:
     """Refuses options that an optimizer does not have, instead of ignoring them.
 
     A ``weight_decay`` of 0 asks for nothing, so it is taken out of the group.
@@ -34,14 +33,14 @@ def check_group(name: str, group: dict[str, Any], known: Collection[str], needs_
         name: of the optimizer.
         group: a parameter group, as it was given.
         known: the options that the optimizer has, and what it keeps in groups.
-        needs_loss: whether its step depends on the loss.
+        no_decay: what it says to a weight decay that it does not have; empty: nothing special.
 
     Raises:
         ValueError: there is an option that it does not have.
     """
-    if "weight_decay" in group and "weight_decay" not in known and needs_loss:
+    if "weight_decay" in group and "weight_decay" not in known and no_decay:
         if group["weight_decay"]:
-            raise ValueError(no_weight_decay(name))
+            raise ValueError(no_decay)
         del group["weight_decay"]
     unknown = _unknown(group, known)
     if unknown:
@@ -115,16 +114,6 @@ def refuse_shards(optimizer: Optimizer) -> None:
                     f"or give {name} to DistributedDataParallel's parameters directly"
                 )
         frame = frame.f_back
-
-
-def refuse_weight_decay(name: str, weight_decay: float | None) -> None:
-    """Says what to use in place of a weight decay.
-
-    Raises:
-        ValueError: there is a weight decay.
-    """
-    if weight_decay:
-        raise ValueError(no_weight_decay(name))
 
 
 def ignore_rate(name: str, lr: float | None) -> None:

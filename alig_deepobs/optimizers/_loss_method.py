@@ -18,6 +18,7 @@ from alig_deepobs.optimizers._norm import (
     inner_product,
 )
 from alig_deepobs.optimizers._scalars import Scalar
+from alig_deepobs.optimizers._sentences import no_weight_decay
 from alig_deepobs.optimizers.health import Health, Monitor
 from alig_deepobs.optimizers.loss import loss_value
 
@@ -101,6 +102,19 @@ class LossMethod(Method):
 
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         raise NotImplementedError
+
+    @property
+    def _no_decay(self) -> str:
+        return no_weight_decay(type(self).__name__)
+
+    def _refuse_weight_decay(self, weight_decay: float | None) -> None:
+        """Says what to use in place of a weight decay.
+
+        Raises:
+            ValueError: there is one.
+        """
+        if weight_decay:
+            raise ValueError(self._no_decay)
 
     # --- A step without a loss -------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from torch.distributed.checkpoint import state_dict as dcp
 from torch.optim import lr_scheduler
 
 from alig_deepobs import AliG, HealthWarning, registry
+from alig_deepobs.errors import UsageError
 from alig_deepobs.optimizers._sentences import no_weight_decay
 from alig_deepobs.registry import NeedsLoss
 from alig_deepobs.run import Outcome, RunSpec
@@ -362,12 +363,18 @@ def test_runs_do_not_depend_on_the_default_data_type(problem):
 @named(WITHOUT_DECAY)
 def test_weight_decay_says_what_to_use_instead(case):
     w = torch.ones(2, requires_grad=True)
+    if case.name == "sls":  # a line search relies on no bound
+        with pytest.raises(ValueError, match="put the L2 term into the loss"):
+            case.build([{"params": [w], "weight_decay": 1e-4}])
+        return
     sentence = re.escape(no_weight_decay(case.entry.load().__name__))
     rate = {"lr": 0.1} if case in WITH_RATE and case.name != "sps" else {}
     with pytest.raises(ValueError, match=sentence):
         case.entry.load()([w], **rate, **plain_arguments(case), weight_decay=1e-4)
     with pytest.raises(ValueError, match=sentence):
         case.build([{"params": [w], "weight_decay": 1e-4}])
+    with pytest.raises(UsageError, match=re.escape(no_weight_decay(case.name))):
+        case.entry.complete({"weight_decay": 1e-4})
     optimizer = case.build([{"params": [w], "weight_decay": 0.0}])  # asks for nothing
     assert "weight_decay" not in optimizer.param_groups[0]
 
