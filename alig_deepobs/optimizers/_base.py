@@ -127,8 +127,9 @@ class Method(Optimizer):
 
     def _is_probe(self, work: list[Work]) -> bool:
         """Whether this step is torch's way to see the state: rates and gradients are all 0."""
-        if any(group.get("lr", 1.0) for group in self.param_groups):
-            return False
+        rates = [group.get("lr", 1.0) for group in self.param_groups]
+        if any((isinstance(r, Tensor) and r.device.type != "cpu") or r for r in rates):
+            return False  # a rate on an accelerator is not read
         return not any(bool(g.any()) for g in gradients(work))
 
     def _make_all_state(self, work: list[Work]) -> None:

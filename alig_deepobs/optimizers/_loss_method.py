@@ -198,7 +198,8 @@ class LossMethod(Method):
         for group in self.param_groups:
             if "initial_lr" not in group:
                 continue
-            if group.get("lr") == math.inf:
+            rate = group.get("lr")
+            if not isinstance(rate, Tensor) and rate == math.inf:
                 monitor.say(
                     "schedule",
                     "a scheduler has nothing to change, because there is no cap: give "
