@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from alig_deepobs.errors import AligDeepobsError, RunError
+from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
@@ -196,6 +197,8 @@ class _Training:
         if math.isfinite(mean):
             result.epoch_mean_losses.append(mean)
         summary = step_size_summary(sizes)
+        if isinstance(self.optimizer, LossMethod):
+            self.optimizer.health()  # warns of trouble, where the device was read anyway
         if summary:
             result.step_sizes.append(summary)
 

@@ -63,6 +63,8 @@ class Method(Optimizer):
         for group in self.param_groups:
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
+        for name, value in self.memory.items():
+            self.param_groups[0].setdefault(name, value)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds a group.

@@ -64,7 +64,7 @@ def check_loaded(
         name: of the optimizer.
         saved: the groups of the state.
         known: as in `check_group`.
-        needed: the options that its own states always have.
+        needed: the options that its own states have.
         labels: what else its groups hold now.
 
     Raises:
@@ -73,7 +73,7 @@ def check_loaded(
     for group in saved:
         unknown = _unknown(group, {*known, *labels})
         missing = sorted(set(needed) - set(group) - _FLAGS)
-        if unknown or missing:
+        if unknown or 2 * len(missing) > len(needed):  # an older version may lack a few
             found = f"has {_listed(unknown)}" if unknown else f"lacks {_listed(missing)}"
             raise ValueError(
                 f"{name} cannot go on from this state, which is that of another optimizer: it "
@@ -105,7 +105,9 @@ def refuse_shards(optimizer: Optimizer) -> None:
     while frame is not None and frame.f_back is not None:
         outer = frame.f_locals.get("self")
         if isinstance(outer, Optimizer) and outer is not optimizer:
-            all_of_it = {id(p) for group in outer.param_groups for p in group["params"]}
+            all_of_it = {
+                id(p) for group in getattr(outer, "param_groups", []) for p in group["params"]
+            }
             if not all_of_it <= own:
                 name, other = type(optimizer).__name__, type(outer).__name__
                 raise RuntimeError(

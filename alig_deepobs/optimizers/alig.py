@@ -207,8 +207,6 @@ class AliG(LossMethod):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restores a pickled optimizer; options that it did not have yet get their default."""
         super().__setstate__(state)
-        for name, value in self.memory.items():
-            self.param_groups[0].setdefault(name, value)
         for group in self.param_groups:
             Caps.settle(group)
         self._caps = Caps(self.param_groups)

@@ -528,6 +528,12 @@ def test_a_healthy_run_says_nothing():
     assert 0 < health.at_cap <= 150
 
 
+def test_a_run_says_what_is_wrong():
+    spec = RunSpec("digits_logreg", "alig", {"max_lr": 0.001}, num_epochs=20, device="cpu")
+    with pytest.warns(HealthWarning, match="steps were at the cap, where it is SGD"):
+        execute(spec)
+
+
 def test_warnings_can_be_silenced():
     w = torch.ones(1, requires_grad=True)
     with warnings.catch_warnings():
