@@ -8,7 +8,7 @@ DEMO_OUTPUT ?= results/demo
 # Tests of optional parts are skipped where their extra is missing. `make test EXTRAS=$(ALL_EXTRAS)`
 # runs them all.
 EXTRAS ?= test
-ALL_EXTRAS := test,tensorflow,imagenet,text,report,stats,rivals,browser
+ALL_EXTRAS := test,tensorflow,imagenet,text,report,stats,rivals,browser,integrations
 
 .PHONY: demo test test-ci test-all check format clean print-all-extras FORCE
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 import statistics
 
-from alig_deepobs.results import Outcome, RunResult
-from alig_deepobs.runners import RunSpec, execute
+from alig_deepobs.run import Outcome, RunResult, RunSpec
+from alig_deepobs.runners import execute
 
 DECADES = "0.001,0.01,0.1,1,10,100,1000"
 

@@ -63,6 +63,8 @@ class Method(Optimizer):
         for group in self.param_groups:
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
+        for name, value in self.memory.items():
+            self.param_groups[0].setdefault(name, value)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds a group.
@@ -73,7 +75,7 @@ class Method(Optimizer):
         name = type(self).__name__
         if "lr" in param_group and "lr" not in self.defaults:
             ignore_rate(name, param_group.pop("lr"))
-        check_group(name, param_group, self._known, self.needs_loss != "nothing")
+        check_group(name, param_group, self._known, self._no_decay)
         check_rate(name, param_group.get("lr"), self.rate)
         super().add_param_group(param_group)
 
@@ -87,6 +89,11 @@ class Method(Optimizer):
         saved = state_dict["param_groups"]
         check_loaded(type(self).__name__, saved, self._known, self.defaults, labels)
         super().load_state_dict(state_dict)
+
+    @property
+    def _no_decay(self) -> str:
+        """What the method says to a ``weight_decay`` that it does not have."""
+        return ""
 
     @property
     def _known(self) -> set[str]:
@@ -122,8 +129,9 @@ class Method(Optimizer):
 
     def _is_probe(self, work: list[Work]) -> bool:
         """Whether this step is torch's way to see the state: rates and gradients are all 0."""
-        if any(group.get("lr", 1.0) for group in self.param_groups):
-            return False
+        rates = [group.get("lr", 1.0) for group in self.param_groups]
+        if any((isinstance(r, Tensor) and r.device.type != "cpu") or r for r in rates):
+            return False  # a rate on an accelerator is not read
         return not any(bool(g.any()) for g in gradients(work))
 
     def _make_all_state(self, work: list[Work]) -> None:

@@ -18,6 +18,7 @@ from alig_deepobs.optimizers._norm import (
     inner_product,
 )
 from alig_deepobs.optimizers._scalars import Scalar
+from alig_deepobs.optimizers._sentences import no_weight_decay
 from alig_deepobs.optimizers.health import Health, Monitor
 from alig_deepobs.optimizers.loss import loss_value
 
@@ -102,6 +103,19 @@ class LossMethod(Method):
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         raise NotImplementedError
 
+    @property
+    def _no_decay(self) -> str:
+        return no_weight_decay(type(self).__name__)
+
+    def _refuse_weight_decay(self, weight_decay: float | None) -> None:
+        """Says what to use in place of a weight decay.
+
+        Raises:
+            ValueError: there is one.
+        """
+        if weight_decay:
+            raise ValueError(self._no_decay)
+
     # --- A step without a loss -------------------------------------------------------------------
 
     def _may_rest(self, work: list[Work]) -> bool:
@@ -184,7 +198,8 @@ class LossMethod(Method):
         for group in self.param_groups:
             if "initial_lr" not in group:
                 continue
-            if group.get("lr") == math.inf:
+            rate = group.get("lr")
+            if not isinstance(rate, Tensor) and rate == math.inf:
                 monitor.say(
                     "schedule",
                     "a scheduler has nothing to change, because there is no cap: give "

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from alig_deepobs.optimizers._base import Params, Work, gradients
-from alig_deepobs.optimizers._checks import refuse_weight_decay
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._norm import by_type, global_squared_norm, host_squared_norm, local
 from alig_deepobs.optimizers._official import Caps, translated
@@ -129,7 +128,7 @@ class AliG(LossMethod):
         clip_norm: float | None = None,
         weight_decay: float = 0.0,
     ) -> None:
-        refuse_weight_decay("AliG", weight_decay)
+        self._refuse_weight_decay(weight_decay)
         if max_lr is not None and lr is not None:
             raise ValueError("max_lr and lr are two names of one argument: give only one of them")
         if not (eps >= 0 and math.isfinite(eps)):
@@ -208,8 +207,6 @@ class AliG(LossMethod):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restores a pickled optimizer; options that it did not have yet get their default."""
         super().__setstate__(state)
-        for name, value in self.memory.items():
-            self.param_groups[0].setdefault(name, value)
         for group in self.param_groups:
             Caps.settle(group)
         self._caps = Caps(self.param_groups)

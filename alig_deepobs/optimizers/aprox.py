@@ -6,7 +6,7 @@ import math
 from typing import Any, ClassVar
 
 from alig_deepobs.optimizers._base import Params, Work
-from alig_deepobs.optimizers._checks import check_positive, check_range, refuse_weight_decay
+from alig_deepobs.optimizers._checks import check_positive, check_range
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, quotient
 
@@ -68,7 +68,7 @@ class Aprox(LossMethod):
         weight_decay: float = 0.0,
         foreach: bool | None = None,
     ) -> None:
-        refuse_weight_decay("Aprox", weight_decay)
+        self._refuse_weight_decay(weight_decay)
         check_positive("lr", lr)
         if not 0 <= power <= 1:
             raise ValueError(f"power must be in [0, 1], not {power!r}")

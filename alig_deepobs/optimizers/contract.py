@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_TOLERANCE = 0.05
+_TOLERANCE, _NOISE = 0.05, 1e-4
 _DECREASE = 1e-3
 
 
@@ -149,7 +149,7 @@ def _remarks(
             f"the optimizer is given the loss {given:.4g}, but this batch has {here:.4g}: give the "
             "loss of the same examples, unscaled and reduced as for backward()"
         )
-    if abs(again - here) > _TOLERANCE * abs(here):
+    if abs(again - here) > _NOISE * abs(here):
         notes.append(
             "the loss changes from call to call (dropout, batch order): a step sees one draw of it"
         )

@@ -20,11 +20,11 @@ from alig_deepobs.optimizers._scalars import Scalar
 
 _SEVERAL = 10
 """Steps that were dropped or had no gap, after which it is worth a word."""
-_OFTEN = 20
-"""Steps with one gradient norm."""
+_OFTEN, _SHARE = 20, 0.25
+"""Steps with one gradient norm, and their share of all steps, that point to clipping."""
 _MANY = 200
 """Steps after which the share of steps at the cap means something."""
-_SAME_NORM = 1e-3
+_SAME_NORM = 1e-5
 _KEPT = 512
 
 
@@ -112,9 +112,9 @@ class Monitor:
             self.largest, self.same_norm = norm, 1
         elif norm > self.largest * (1 - _SAME_NORM):
             self.same_norm += 1
-            if self.same_norm >= _OFTEN:
+            if self.same_norm >= max(_OFTEN, _SHARE * self.steps):
                 self._say_clipped()
-        if has_cap:
+        if has_cap and loss > bound:
             self.with_cap += 1
             self.at_cap += size < unclipped
             if self.with_cap % _MANY == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from alig_deepobs.optimizers._base import Params, Work
-from alig_deepobs.optimizers._checks import ignore_rate, refuse_weight_decay
+from alig_deepobs.optimizers._checks import ignore_rate
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, quotient
 
@@ -62,7 +62,7 @@ class Polyak(LossMethod):
         foreach: bool | None = None,
     ) -> None:
         ignore_rate("Polyak", lr)
-        refuse_weight_decay("Polyak", weight_decay)
+        self._refuse_weight_decay(weight_decay)
         if not math.isfinite(f_star):
             raise ValueError(f"f_star must be a finite number, not {f_star!r}")
         super().__init__(params, {"f_star": f_star}, foreach)

@@ -14,7 +14,6 @@ from alig_deepobs.optimizers._checks import (
     check_positive,
     check_range,
     ignore_rate,
-    refuse_weight_decay,
 )
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._norm import host_squared_norm
@@ -92,7 +91,7 @@ class SLS(LossMethod):
         foreach: bool | None = None,
     ) -> None:
         ignore_rate("SLS", lr)
-        refuse_weight_decay("SLS", weight_decay)
+        self._refuse_weight_decay(weight_decay)
         check_positive("n_batches_per_epoch", n_batches_per_epoch)
         check_positive("init_step_size", init_step_size)
         for name, value in (("c", c), ("beta_b", beta_b)):
@@ -149,6 +148,10 @@ class SLS(LossMethod):
         self._search(value, work, closure, cheap)
         self._note(value, work)
         return returned
+
+    @property
+    def _no_decay(self) -> str:
+        return "SLS takes no weight_decay: put the L2 term into the loss that the closure returns"
 
     def _lower_bound(self) -> float:
         return -math.inf  # a line search needs none

@@ -9,7 +9,6 @@ from alig_deepobs.optimizers._checks import (
     check_positive,
     check_range,
     ignore_rate,
-    refuse_weight_decay,
 )
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, choose, quotient
@@ -87,7 +86,7 @@ class SPS(LossMethod):
         weight_decay: float = 0.0,
         foreach: bool | None = None,
     ) -> None:
-        refuse_weight_decay("SPS", weight_decay)
+        self._refuse_weight_decay(weight_decay)
         if adapt_flag == "smooth_iter":
             ignore_rate("SPS with adapt_flag='smooth_iter'", lr)
         elif lr is not None:

@@ -128,6 +128,8 @@ def main(rank: int, file: str, output: str) -> None:
             except Exception as error:  # noqa: BLE001 - the test says what went wrong where
                 found[f"{case.name} {name}"] = repr(error)
         found[f"{case.name} zero"] = zero(case)
+    half = torch.tensor(40000.0, dtype=torch.float16)
+    found["half"] = float(reduce_loss(half))  # the sum is more than float16 holds
     torch.save(found, Path(output) / f"sharded-{rank}.pt")
     dist.destroy_process_group()
 
