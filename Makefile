@@ -8,9 +8,13 @@ DEMO_OUTPUT ?= results/demo
 # Tests of optional parts are skipped where their extra is missing. `make test EXTRAS=$(ALL_EXTRAS)`
 # runs them all.
 EXTRAS ?= test
-ALL_EXTRAS := test,tensorflow,imagenet,text,report,stats,rivals,browser,integrations
+ALL_EXTRAS := test,tensorflow,imagenet,text,report,stats,rivals,jax,browser,integrations
 
-.PHONY: demo test test-ci test-all check format clean print-all-extras FORCE
+# Mutation testing, for example `make mutate MODULES=analysis/ranks.py SAMPLE=20`.
+MODULES ?=
+SAMPLE ?= 60
+
+.PHONY: demo test test-ci test-all check format mutate clean print-all-extras FORCE
 
 # The main job: ALI-G against SGD, Momentum and Adam on real handwritten digits, 5 seeds.
 demo: $(VENV)/.installed
@@ -49,6 +53,10 @@ check: $(VENV)/.installed-test
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+mutate:
+	$(MAKE) EXTRAS=$(ALL_EXTRAS),mutate $(VENV)/.installed-test
+	nice $(BIN)/python tools/mutate.py --sample $(SAMPLE) $(MODULES)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -4,9 +4,9 @@
     python tools/mutate.py analysis/ranks.py     one module
     python tools/mutate.py --sample 20           at most 20 changes per module, always the same ones
 
-The changes are mutmut's, and two of our own: a call that stands alone is left out, and a condition is
-turned round. mutmut's own runner is not used: it leaves out every decorated function, which
-``step`` and all properties are. Docstrings, annotations and the texts of errors are left alone.
+The changes are mutmut's, and two of our own: a call that stands alone is left out, and a condition
+is turned round. mutmut's own runner is not used: it leaves out every decorated function, which
+``step`` and all properties are. Docstrings, annotations and texts for people are left alone.
 
 Each change is made in a copy of the tree, so that processes which the tests start see it too. The
 process that imports torch and pytest is forked for each change, which saves seconds per change.
@@ -36,19 +36,10 @@ from mutmut.mutation.mutators import mutation_operators
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path(__file__).with_name("mutate.toml")
-# What most tests import, but nothing of this package: its modules are imported after the change.
 # Checks that what is never so is not so.
 DECLARATIONS = ("strict=True", "frozen=True")
-WARM = (
-    "numpy",
-    "pytest",
-    "torch",
-    "pandas",
-    "scipy.stats",
-    "scipy.special",
-    "hypothesis",
-    "_pytest",
-)
+# What most tests import, but nothing of this package: its modules are imported after the change.
+WARM = ("numpy", "pytest", "torch", "pandas", "scipy.stats", "scipy.special", "hypothesis")
 
 
 class Mutants(cst.CSTTransformer):
@@ -59,18 +50,14 @@ class Mutants(cst.CSTTransformer):
         self.found: list[tuple[cst.CSTNode, cst.CSTNode]] = []
 
     def on_visit(self, node: cst.CSTNode) -> bool:
+        """Collects the changes of a node; False where its children are to be left alone."""
         if _has_no_meaning(node):
             return False
-        if not (isinstance(node, cst.Call) and m.matches(node.func, m.Name("len"))):
-            changes = [
-                new
-                for kind, change in mutation_operators
-                if isinstance(node, kind)
-                for new in change(node)
-            ]
-            self.found += [
-                (node, new) for new in (*changes, *_own_changes(node)) if _may_matter(new)
-            ]
+        changes = [*_own_changes(node)]
+        for kind, change in mutation_operators:
+            if isinstance(node, kind):
+                changes += change(node)
+        self.found += [(node, new) for new in changes if _may_matter(new)]
         return super().on_visit(node)
 
 
@@ -79,9 +66,7 @@ def _has_no_meaning(node: cst.CSTNode) -> bool:
     return (
         isinstance(node, cst.Annotation | cst.Raise | cst.Import | cst.ImportFrom)
         or m.matches(node, m.Call(func=m.Name("cast")) | m.If(test=m.Name("TYPE_CHECKING")))
-        or m.matches(
-            node, m.SimpleStatementLine(body=[m.Expr(value=m.SimpleString())])
-        )  # docstring
+        or m.matches(node, m.Expr(value=m.SimpleString()))  # a docstring
         or m.matches(node, m.Assign(targets=[m.AssignTarget(target=m.Name("__all__"))]))
         or m.matches(node, m.TypeAlias())
     )
@@ -127,6 +112,7 @@ class Tally:
 
     @property
     def killed(self) -> int:
+        """How many of them a test noticed."""
         return self.total - len(self.survivors)
 
 
@@ -145,6 +131,7 @@ class Tree:
         self.clock = time.time()
 
     def write(self, module: str, code: str) -> None:
+        """Puts the code in the place of a module."""
         path = self.root / module
         path.write_text(code, encoding="utf-8")
         # Compiled files know their source by time and size: no two versions may have the same.
@@ -165,9 +152,7 @@ class Tree:
             if done:
                 code = os.waitstatus_to_exitcode(status)
                 if code in (4, 5):
-                    raise SystemExit(
-                        f"pytest found no tests: {' '.join(tests)}\n{self.log.read_text()}"
-                    )
+                    raise SystemExit(f"no tests: {' '.join(tests)}\n{self.log.read_text()}")
                 return code == 0
             time.sleep(0.02)
         os.killpg(child, signal.SIGKILL)
@@ -193,14 +178,12 @@ def try_out(tree: Tree, module: str, tests: list[str], sample: int, seed: int) -
     """Tries a sample of the changes of a module."""
     code = (ROOT / module).read_text(encoding="utf-8")
     possible = mutants(code)
-    chosen = sorted(
-        random.Random(f"{seed} {module}").sample(range(len(possible)), min(sample, len(possible)))
-    )
+    draw = random.Random(f"{seed} {module}")
+    chosen = sorted(draw.sample(range(len(possible)), min(sample, len(possible))))
     start = time.monotonic()
     if not tree.passes(tests, 1800, keep=True):
-        raise SystemExit(
-            f"the tests of {module} fail without any change:\n{tree.log.read_text()[-3000:]}"
-        )
+        log = tree.log.read_text()[-3000:]
+        raise SystemExit(f"the tests of {module} fail without any change:\n{log}")
     limit = 10 + 5 * (time.monotonic() - start)
     tally = Tally(module, possible=len(possible))
     for index in chosen:

@@ -191,6 +191,23 @@ class Scenarios:
             found["minimized"] = [float(optimizer.step_size_unclipped), variable.numpy().tolist()]
         return found
 
+    def skipped(self):
+        """Weights after three steps of which the second is skipped, and after the two others."""
+        found = {}
+        for adjusted in (False, True):
+            ends = []
+            for factors in ((1.0, float("nan"), -0.3), (1.0, -0.3)):
+                variable = tf.Variable([1.0, -1.0], dtype=tf.float64)
+                if self.name == "keras":
+                    variable = self.keras.Variable([1.0, -1.0], dtype="float64")
+                optimizer = self.ours.AliG(0.2, momentum=0.9, adjusted_momentum=adjusted)
+                for factor in factors:
+                    gradient = factor * tf.constant([1.0, -4.0], tf.float64)
+                    optimizer.apply_gradients([(gradient, variable)], loss=1.7)
+                ends.append(np.asarray(variable).tolist())
+            found[str(adjusted)] = ends
+        return found
+
     def bad_arguments(self):
         bad = {"max_lr": -1.0, "momentum": 1.0, "eps": -1.0, "f_min": float("inf"), "max_norm": 0.0}
         return {name: message(self.ours.AliG, **{name: value}) for name, value in bad.items()}
@@ -269,7 +286,7 @@ def main(folder, name):
     answers = {}
     for scenario in (
         "parity", "regularized", "saved", "configurations", "learning_rate_callback", "replicas",
-        "mixed_precision", "own_loop", "bad_arguments", "habits", "other_optimizers",
+        "mixed_precision", "own_loop", "skipped", "bad_arguments", "habits", "other_optimizers",
     ):  # fmt: skip
         try:
             answers[scenario] = getattr(scenarios, scenario)()

@@ -87,6 +87,13 @@ def test_loop_of_ones_own(of):
         assert weights == pytest.approx([0.72, -0.48], abs=1e-7)
 
 
+def test_skipped_step_leaves_the_momentum_alone(of):
+    found = of("skipped")
+    for three, two in found.values():
+        assert three == two
+    assert found["True"] != found["False"]
+
+
 def test_bad_arguments(of):
     for name, message in of("bad_arguments").items():
         assert message.startswith(f"ValueError: {name} must be"), message
