@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from alig_deepobs.analysis.frames import accuracy_curve, loss_curve
+from alig_deepobs.analysis.frames import Part, accuracy_curve, loss_curve
 from alig_deepobs.analysis.groups import Group
 from alig_deepobs.registry import ProblemEntry
 from alig_deepobs.run import Outcome, RunResult
@@ -59,26 +59,32 @@ class Band:
 def panels(runs: Sequence[RunResult], entry: ProblemEntry) -> list[Panel]:
     """Training loss, test loss and, where there is one, test accuracy."""
     kind = "" if any(run.schema_version == 0 for run in runs) else " (data term)"
-    found = [
-        Panel("train_loss", f"Train loss{kind}", lambda run: loss_curve(run, "train"), False),
-        Panel(
-            "test_loss",
-            f"Test loss{kind}",
-            lambda run: loss_curve(run, "test"),
-            headline=not entry.higher_is_better,
-        ),
-    ]
+    found = [_loss("train", entry, kind), _loss("test", entry, kind)]
     if any(run.test_accuracies for run in runs):
-        found.append(
-            Panel(
-                "test_accuracy",
-                "Test accuracy in %",
-                lambda run: accuracy_curve(run, "test"),
-                headline=entry.higher_is_better,
-                scale=100.0,
-            )
-        )
+        found.append(_accuracy("test", entry))
     return found
+
+
+def overview_panels(entry: ProblemEntry) -> list[Panel]:
+    """The rows of DeepOBS's overview figure, in its order."""
+    return [
+        _loss("test", entry),
+        _loss("train", entry),
+        _accuracy("test", entry),
+        _accuracy("train", entry),
+    ]
+
+
+def _loss(part: Part, entry: ProblemEntry, kind: str = "") -> Panel:
+    headline = part == "test" and not entry.higher_is_better
+    title = f"{part.capitalize()} loss{kind}"
+    return Panel(f"{part}_loss", title, lambda run: loss_curve(run, part), headline)
+
+
+def _accuracy(part: Part, entry: ProblemEntry) -> Panel:
+    headline = part == "test" and entry.higher_is_better
+    title = f"{part.capitalize()} accuracy in %"
+    return Panel(f"{part}_accuracy", title, lambda run: accuracy_curve(run, part), headline, 100.0)
 
 
 def band(group: Group, panel: Panel) -> Band:

@@ -1,24 +1,25 @@
-"""Figures, one module each; see `alig_deepobs.analysis.plots.style` for what they share."""
+"""Figures: every function makes one, `save_figure` makes it a PNG, PDF or SVG file."""
 
 from __future__ import annotations
 
-from alig_deepobs.analysis.plots.critical_difference import plot_critical_difference
-from alig_deepobs.analysis.plots.curves import plot_curves
-from alig_deepobs.analysis.plots.heat_map import plot_heat_map
-from alig_deepobs.analysis.plots.lines import Axis, Line, plot_lines
-from alig_deepobs.analysis.plots.overview import plot_overview
-from alig_deepobs.analysis.plots.step_sizes import plot_step_sizes, step_size_trace
-from alig_deepobs.analysis.plots.style import optimizer_color
+from alig_deepobs.analysis.plots.critical_difference import draw_critical_difference
+from alig_deepobs.analysis.plots.curves import draw_curves, draw_overview, plot_curves
+from alig_deepobs.analysis.plots.heat_map import draw_heat_map
+from alig_deepobs.analysis.plots.lines import Axis, Line, draw_lines
+from alig_deepobs.analysis.plots.step_sizes import draw_step_sizes, step_size_trace
+from alig_deepobs.analysis.plots.style import save_figure, styles
 
 __all__ = [
     "Axis",
     "Line",
-    "optimizer_color",
-    "plot_critical_difference",
+    "draw_critical_difference",
+    "draw_curves",
+    "draw_heat_map",
+    "draw_lines",
+    "draw_overview",
+    "draw_step_sizes",
     "plot_curves",
-    "plot_heat_map",
-    "plot_lines",
-    "plot_overview",
-    "plot_step_sizes",
+    "save_figure",
     "step_size_trace",
+    "styles",
 ]

@@ -8,40 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from alig_deepobs.analysis.plots.style import clipped, literal, new_figure, save_figure
+from alig_deepobs.analysis.plots.style import BLACK, literal, new_figure
 from alig_deepobs.errors import UsageError
 
-
-def plot_critical_difference(
-    ranks: Mapping[str, float],
-    path: str | Path,
-    *,
-    cliques: Sequence[Sequence[str]] = (),
-    critical_difference: float | None = None,
-    title: str = "",
-) -> Path:
-    """Draws mean ranks (1 is best, on the left) and joins methods that do not differ.
-
-    Args:
-        ranks: method -> mean rank over problems.
-        path: the file to write, PNG, PDF or SVG by its ending.
-        cliques: sets of methods that the test does not tell apart, each joined by a bar.
-        critical_difference: drawn as a ruler above the axis, in ranks; None for none.
-        title: above the figure.
-
-    Raises:
-        UsageError: there are fewer than two methods.
-        ResultError: the file cannot be written.
-    """
-    figure = draw_critical_difference(
-        ranks, cliques=cliques, critical_difference=critical_difference, title=title
-    )
-    return save_figure(figure, path)
+_ROW = 0.26
+_INCHES_A_CHARACTER = 0.085
 
 
 def draw_critical_difference(
@@ -49,49 +24,51 @@ def draw_critical_difference(
     *,
     cliques: Sequence[Sequence[str]] = (),
     critical_difference: float | None = None,
-    title: str = "",
 ) -> Figure:
-    """The figure of `plot_critical_difference`."""
+    """Draws mean ranks (1 is best, on the left) and joins optimizers that do not differ.
+
+    Args:
+        ranks: optimizer -> mean rank over problems. Names are written in full; the figure is as
+            wide as they need.
+        cliques: sets of optimizers that the test does not tell apart, each joined by a bar.
+        critical_difference: drawn as a ruler above the axis, in ranks; None for none.
+
+    Raises:
+        UsageError: there are fewer than two optimizers.
+    """
     if len(ranks) < 2:
         raise UsageError("a critical-difference diagram needs at least two methods")
     ordered = sorted(ranks, key=lambda name: (ranks[name], name))
     bars = _bars(ranks, cliques)
     top = max(len(ordered), math.ceil(max(ranks.values())))
-    rows = (len(ordered) + 1) // 2
+    half = (len(ordered) + 1) // 2
+    # Left: the better half; right: the others, from the last on.
+    sides = (ordered[:half], ordered[half:][::-1])
     ruler = critical_difference is not None and critical_difference <= top - 1
-    # All in rows of 0.26 inches: ruler, axis, bars, names.
-    above, below = (
-        (2.6 if ruler else 1.4),
-        0.9 * max((level + 1 for *_, level in bars), default=0) + 0.8,
-    )
-    height = above + below + rows + 0.3
-    figure = new_figure(7.2, 0.26 * height + (0.5 if title else 0.15))
+    # Heights in rows; widths in inches, with an axis of 2.6 between the names.
+    above = 2.6 if ruler else 1.4
+    below = 0.9 * max((level + 1 for *_, level in bars), default=0) + 0.8
+    margins = [_INCHES_A_CHARACTER * (max(map(len, side)) + 6) + 0.25 for side in sides]
+    figure = new_figure(sum(margins) + 2.6, _ROW * (above + below + half + 0.3))
     axes = figure.subplots()
     axes.set_axis_off()
-    span = top - 1
-    axes.set_xlim(1 - 0.42 * span, top + 0.42 * span)
-    axes.set_ylim(-(height - above), above)
+    unit = (top - 1) / 2.6
+    axes.set_xlim(1 - margins[0] * unit, top + margins[1] * unit)
+    axes.set_ylim(-(below + half + 0.3), above)
     _draw_axis(axes, top)
     if ruler and critical_difference is not None:
         _draw_ruler(axes, critical_difference)
     for low, high, level in bars:
         y = -0.55 - 0.9 * level
-        axes.plot([low - 0.02 * span, high + 0.02 * span], [y, y], color="#000000",
-                  linewidth=3.4, solid_capstyle="round")  # fmt: skip
-    for place, name in enumerate(ordered):
-        left = place < rows
-        row = place if left else len(ordered) - 1 - place
-        y = -(below + row)
-        end = 1 - 0.05 * span if left else top + 0.05 * span
-        axes.plot([ranks[name], ranks[name], end], [0, y, y], color="#000000", linewidth=0.9)
-        side = -1 if left else 1
-        axes.text(
-            end + side * 0.015 * span, y, literal(f"{clipped(name, 26)}  {ranks[name]:.2f}"
-            if left else f"{ranks[name]:.2f}  {clipped(name, 26)}"),
-            ha="right" if left else "left", va="center", fontsize=9,
-        )  # fmt: skip
-    if title:
-        axes.set_title(literal(title), fontsize=10)
+        axes.plot([low - 0.05 * unit, high + 0.05 * unit], [y, y], color=BLACK, linewidth=3.4,
+                  solid_capstyle="round")  # fmt: skip
+    for sign, end, align, side in ((-1, 1, "right", sides[0]), (1, top, "left", sides[1])):
+        for row, name in enumerate(side):
+            x, y = end + sign * 0.2 * unit, -(below + row)
+            axes.plot([ranks[name], ranks[name], x], [0, y, y], color=BLACK, linewidth=0.9)
+            words = (name, f"{ranks[name]:.2f}")[:: -sign]
+            axes.text(x + sign * 0.05 * unit, y, literal("  ".join(words)), ha=align, va="center",
+                      fontsize=9)  # fmt: skip
     return figure
 
 
@@ -120,18 +97,17 @@ def _bars(
 
 
 def _draw_axis(axes: Axes, top: int) -> None:
-    axes.plot([1, top], [0, 0], color="#000000", linewidth=1.2)
+    axes.plot([1, top], [0, 0], color=BLACK, linewidth=1.2)
     for rank in range(1, top + 1):
-        axes.plot([rank, rank], [0, 0.35], color="#000000", linewidth=1.2)
+        axes.plot([rank, rank], [0, 0.35], color=BLACK, linewidth=1.2)
         axes.text(rank, 0.5, str(rank), ha="center", va="bottom", fontsize=9)
-    for half in range(1, top):
-        axes.plot([half + 0.5, half + 0.5], [0, 0.2], color="#000000", linewidth=0.8)
+    for rank in range(1, top):
+        axes.plot([rank + 0.5, rank + 0.5], [0, 0.2], color=BLACK, linewidth=0.8)
 
 
 def _draw_ruler(axes: Axes, critical_difference: float) -> None:
     y, end = 1.75, 1 + critical_difference
-    axes.plot([1, end], [y, y], color="#000000", linewidth=1.2)
-    for x in (1.0, end):
-        axes.plot([x, x], [y - 0.15, y + 0.15], color="#000000", linewidth=1.2)
+    axes.plot([1, 1, 1, end, end, end], [y - 0.15, y + 0.15, y, y, y + 0.15, y - 0.15],
+              color=BLACK, linewidth=1.2)  # fmt: skip
     axes.text((1 + end) / 2, y + 0.12, f"CD = {critical_difference:.2f}",
               ha="center", va="bottom", fontsize=8)  # fmt: skip

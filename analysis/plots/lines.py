@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alig_deepobs.analysis.plots.style import (
@@ -15,24 +15,28 @@ from alig_deepobs.analysis.plots.style import (
     clipped,
     log_axis,
     new_figure,
-    save_figure,
     styles,
     tidy,
 )
 from alig_deepobs.errors import UsageError
 
+# About that many markers on a line; more would hide the line style.
+_MARKERS_A_LINE = 8
+
 
 @dataclass(frozen=True)
 class Line:
-    """One method in a figure: x and y, and a band around y where there is one.
+    """One optimizer in a figure: x and y, and a band around y where there is one.
 
-    A y that is not finite is a run that diverged; it is marked at the edge of the figure.
+    A y that is not finite is a run that diverged; it is marked at the edge of the figure. The notes
+    are what the page adds to the numbers of a point.
     """
 
     x: Sequence[float]
     y: Sequence[float]
     low: Sequence[float] = ()
     high: Sequence[float] = ()
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -44,86 +48,104 @@ class Axis:
     ends: tuple[float, float] | None = None
 
 
-def plot_lines(
+def draw_lines(
     lines: Mapping[str, Line],
-    path: str | Path,
     *,
     x: Axis,
     y: Axis,
     title: str = "",
     steps: bool = False,
     higher_is_better: bool = False,
-) -> Path:
-    """Draws one line for each method.
+    style: Mapping[str, Style] | None = None,
+    legend: bool = True,
+) -> Figure:
+    """Draws one line for each optimizer.
 
     Args:
         lines: label -> line.
-        path: the file to write, PNG, PDF or SVG by its ending.
         x: what the lines run over.
         y: what they show.
         title: above the figure.
         steps: draw stairs, for shares and counts, which jump.
         higher_is_better: diverged points are marked at the bad end of the y axis.
+        style: of each label; by default `styles` of them.
+        legend: whether the figure has one.
 
     Raises:
         UsageError: there is no line.
-        ResultError: the file cannot be written.
     """
-    figure = draw_lines(
-        lines, styles(lines), x=x, y=y, title=title, steps=steps, higher_is_better=higher_is_better
-    )
-    return save_figure(figure, path)
-
-
-def draw_lines(
-    lines: Mapping[str, Line],
-    looks: Mapping[str, Style],
-    *,
-    x: Axis,
-    y: Axis,
-    title: str = "",
-    steps: bool = False,
-    higher_is_better: bool = False,
-    legend: bool = True,
-) -> Figure:
-    """The figure of `plot_lines`."""
     if not lines:
         raise UsageError("there is nothing to draw")
+    style = styles(lines) if style is None else style
     figure = new_figure(5.2, 3.9 if legend else 3.3)
     axes = figure.subplots()
-    failed: list[tuple[float, float, Style]] = []
-    for label, line in lines.items():
-        look = looks[label]
-        good = [i for i, value in enumerate(line.y) if math.isfinite(value)]
-        # A step apart, so that the crosses of two methods do not hide each other.
-        height = (0.99 - 0.05 * len({id(mark[2]) for mark in failed})) % 1.0
-        edge = 1 - height if higher_is_better else height
-        failed += [(line.x[i], edge, look) for i in range(len(line.y)) if i not in set(good)]
-        if line.low and line.high:
-            axes.fill_between(
-                [line.x[i] for i in good], [line.low[i] for i in good],
-                [line.high[i] for i in good], color=look.color, alpha=0.15, linewidth=0,
-            )  # fmt: skip
-        axes.plot(
-            [line.x[i] for i in good], [line.y[i] for i in good], color=look.color,
-            linestyle=look.line, linewidth=1.6, marker=look.marker, markersize=4.5,
-            markevery=max(1, len(good) // 8), drawstyle="steps-post" if steps else "default",
-        )  # fmt: skip
     tidy(axes, title, x.label, y.label)
+    crosses = 0
+    for label, line in lines.items():
+        good = [i for i, value in enumerate(line.y) if math.isfinite(value)]
+        draw_line(axes, label, _at(line, good), style[label], steps)
+        failed = [line.x[i] for i in range(len(line.y)) if i not in set(good)]
+        if failed:
+            # A step apart, so that the crosses of two optimizers do not hide each other.
+            edge = (0.01 + 0.05 * crosses) % 1.0
+            crosses += 1
+            (mark,) = axes.plot(
+                failed, [edge if higher_is_better else 1 - edge] * len(failed), "x",
+                transform=axes.get_xaxis_transform(), color=style[label].color, markersize=6,
+                markeredgewidth=1.8, clip_on=False,
+            )  # fmt: skip
+            mark.set_gid(series_id(style[label]))
     if x.log:
         log_axis(axes, "x", [value for line in lines.values() for value in line.x])
     if y.log:
-        log_axis(
-            axes, "y", [v for line in lines.values() for v in (*line.y, *line.low, *line.high)]
-        )
+        values = [v for line in lines.values() for v in (*line.y, *line.low, *line.high)]
+        log_axis(axes, "y", values)
     if y.ends is not None:
         axes.set_ylim(*y.ends)
-    for place, edge, look in failed:
-        axes.plot(
-            [place], [edge], transform=axes.get_xaxis_transform(), color=look.color,
-            linestyle="none", marker="x", markersize=6, markeredgewidth=1.8, clip_on=False,
-        )  # fmt: skip
     if legend:
-        note = "×: diverged" if failed else ""
-        add_legend(figure, [looks[label].handle(clipped(label)) for label in lines], note)
+        note = "×: diverged" if crosses else ""
+        add_legend(figure, [style[label].handle(clipped(label)) for label in lines], note)
     return figure
+
+
+def draw_line(axes: Axes, label: str, line: Line, style: Style, steps: bool = False) -> None:
+    """Draws line, band and markers of one optimizer; every marker knows its numbers."""
+    drawn = axes.plot(
+        line.x, line.y, color=style.color, linestyle=style.line, linewidth=1.6,
+        drawstyle="steps-post" if steps else "default",
+    )  # fmt: skip
+    parts = [*drawn]
+    if line.low and line.high:
+        parts.append(
+            axes.fill_between(
+                line.x, line.low, line.high, color=style.color, alpha=0.16, linewidth=0
+            )
+        )
+    marked = range(0, len(line.x), max(1, len(line.x) // _MARKERS_A_LINE))
+    if marked:
+        points = axes.scatter(
+            [line.x[i] for i in marked], [line.y[i] for i in marked],
+            marker=style.marker, s=4.5**2, color=style.color, zorder=drawn[0].get_zorder(),
+        )  # fmt: skip
+        # Links are what matplotlib lets every single point carry; only the page makes use of it.
+        # Where there is one point it must be told twice.
+        points.set_urls([_numbers(label, line, i) for i in marked] * (1 + (len(marked) == 1)))
+        parts.append(points)
+    for part in parts:
+        part.set_gid(series_id(style))
+
+
+def series_id(style: Style) -> str:
+    """The identifier of everything that a figure shows of one optimizer."""
+    return f"series-{style.number}"
+
+
+def _at(line: Line, places: Sequence[int]) -> Line:
+    return Line(*([of[i] for i in places] if of else () for of in
+                  (line.x, line.y, line.low, line.high, line.notes)))  # fmt: skip
+
+
+def _numbers(label: str, line: Line, i: int) -> str:
+    band = f" [{line.low[i]:.4g}, {line.high[i]:.4g}]" if line.low and line.high else ""
+    note = f", {line.notes[i]}" if line.notes else ""
+    return f"{label} at {line.x[i]:.4g}: {line.y[i]:.4g}{band}{note}"

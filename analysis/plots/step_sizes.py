@@ -6,18 +6,17 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from alig_deepobs.analysis.plots.lines import Line, draw_line
 from alig_deepobs.analysis.plots.style import (
     Style,
     add_legend,
     clipped,
     log_axis,
     new_figure,
-    save_figure,
     styles,
     tidy,
 )
@@ -64,56 +63,46 @@ def step_size_trace(runs: Sequence[RunResult]) -> Trace | None:
     )
 
 
-def plot_step_sizes(traces: Mapping[str, Trace], path: str | Path, title: str = "") -> Path:
+def draw_step_sizes(
+    traces: Mapping[str, Trace],
+    style: Mapping[str, Style] | None = None,
+    title: str = "",
+    legend: bool = True,
+) -> Figure:
     """Draws step sizes (above) and the share of clipped steps (below) over the epochs.
 
-    The line is the mean step of an epoch, the dots its median, the band reaches from the
-    smallest to the largest step.
+    The line is the mean step of an epoch, the band reaches from the smallest to the largest step.
 
     Args:
         traces: label -> `step_size_trace` of its runs.
-        path: the file to write, PNG, PDF or SVG by its ending.
+        style: of each label; by default `styles` of them.
         title: above the figure.
+        legend: whether the figure has one.
 
     Raises:
         UsageError: there is no trace.
-        ResultError: the file cannot be written.
     """
-    return save_figure(draw_step_sizes(traces, styles(traces), title), path)
-
-
-def draw_step_sizes(
-    traces: Mapping[str, Trace], looks: Mapping[str, Style], title: str = "", legend: bool = True
-) -> Figure:
-    """The figure of `plot_step_sizes`."""
     if not traces:
         raise UsageError("none of these runs recorded step sizes")
-    figure = new_figure(5.6, 4.6)
+    style = styles(traces) if style is None else style
+    figure = new_figure(4.6, 4.6 if legend else 3.8)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.2])
-    drawn: list[float] = []
-    for label, trace in traces.items():
-        look, epochs = looks[label], range(1, len(trace.mean) + 1)
-        every = max(1, len(epochs) // 8)
-        upper.fill_between(epochs, trace.low, trace.high, color=look.color, alpha=0.15, linewidth=0)
-        upper.plot(epochs, trace.mean, color=look.color, linestyle=look.line, linewidth=1.6)
-        upper.plot(
-            epochs, trace.median, color=look.color, linestyle="none",
-            marker=look.marker, markersize=4.5, markevery=every,
-        )  # fmt: skip
-        lower.plot(
-            epochs, [100 * share for share in trace.clipped], color=look.color, linestyle=look.line,
-            linewidth=1.6, marker=look.marker, markersize=4, markevery=every,
-        )  # fmt: skip
-        drawn += [value for value in (*trace.low, *trace.high, *trace.mean) if value > 0]
     tidy(upper, title, "", "step size")
     tidy(lower, "", "epoch", "at the cap, %")
-    log_axis(upper, "y", drawn)
+    for label, trace in traces.items():
+        epochs = range(1, len(trace.mean) + 1)
+        notes = [f"median {value:.4g}" for value in trace.median]
+        draw_line(
+            upper, label, Line(epochs, trace.mean, trace.low, trace.high, notes), style[label]
+        )
+        share = [100 * value for value in trace.clipped]
+        draw_line(lower, f"{label}, % at the cap", Line(epochs, share), style[label])
+    values = [v for trace in traces.values() for v in (*trace.low, *trace.high, *trace.mean)]
+    log_axis(upper, "y", [value for value in values if value > 0])
     lower.set_ylim(-5, 105)
     lower.set_yticks([0, 50, 100])
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
     if legend:
-        handles = [looks[label].handle(clipped(label)) for label in traces]
-        add_legend(
-            figure, handles, "line: mean step; marks: median step; band: smallest to largest step"
-        )
+        handles = [style[label].handle(clipped(label)) for label in traces]
+        add_legend(figure, handles, "line: mean step; band: smallest to largest step")
     return figure

@@ -7,19 +7,17 @@ marker, so every figure also reads in black and white.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.typing import LineStyleType
 
 from alig_deepobs.errors import ResultError, UsageError
@@ -28,31 +26,29 @@ DPI = 150
 FORMATS = ("png", "pdf", "svg")
 
 # Okabe and Ito's colours without yellow, which is hard to see on white.
-_COLORS = {
-    "AliG": "#D55E00",  # vermillion
-    "SGD": "#0072B2",  # blue
-    "Momentum": "#009E73",  # bluish green
-    "Adam": "#CC79A7",  # reddish purple
-}
-_OTHER_COLORS = ("#000000", "#56B4E9", "#E69F00")
+BLACK, GREY = "#000000", "#999999"
+VERMILLION, BLUE, GREEN, PURPLE = "#D55E00", "#0072B2", "#009E73", "#CC79A7"
+SKY, ORANGE = "#56B4E9", "#E69F00"
+_BENCHMARK = {"AliG": VERMILLION, "SGD": BLUE, "Momentum": GREEN, "Adam": PURPLE}
+_COLORS = (BLACK, SKY, ORANGE, VERMILLION, BLUE, GREEN, PURPLE)
 
-_LINE_STYLES: tuple[LineStyleType, ...] = (
-    "-",
-    "--",
-    "-.",
-    (0, (1, 1.2)),
-    (0, (6, 1.5, 1, 1.5, 1, 1.5)),
-)
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES: tuple[LineStyleType, ...] = ("-", "--", "-.", (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5, 1, 1.5)))
+_MARKERS = ("o", "s", "^", "D", "v", "P", "*")
 
 
 @dataclass(frozen=True)
 class Style:
-    """How one optimizer is drawn: colour, line and marker each tell it apart."""
+    """How one optimizer is drawn: colour, line and marker each tell it apart.
+
+    Attributes:
+        color, line, marker: in matplotlib's words.
+        number: its place among the optimizers of a report, by which the page finds its lines.
+    """
 
     color: str
     line: LineStyleType
     marker: str
+    number: int = 0
 
     def handle(self, label: str) -> Line2D:
         """Its entry in a legend."""
@@ -62,26 +58,11 @@ class Style:
         )  # fmt: skip
 
 
-def optimizer_color(name: str) -> str:
-    """The colour of an optimizer: always the same one for one label.
-
-    Example:
-        >>> optimizer_color("AliG"), optimizer_color("Mine") == optimizer_color("Mine")
-        ('#D55E00', True)
-    """
-    digest = hashlib.sha256(name.encode()).digest()
-    return _COLORS.get(name) or _OTHER_COLORS[digest[0] % len(_OTHER_COLORS)]
-
-
-def style_at(index: int, color: str) -> Style:
-    """The style of the line at a place in the legend."""
-    return Style(color, _LINE_STYLES[index % len(_LINE_STYLES)], _MARKERS[index % len(_MARKERS)])
-
-
 def styles(labels: Iterable[str]) -> dict[str, Style]:
-    """A style for each of the methods of a report, in which no two look alike for long.
+    """A style for each of the optimizers of a report.
 
-    The benchmark's optimizers keep their colours; the others take what is free, in order.
+    The benchmark's optimizers keep their colours; the others take what is free, in order. Up to 35
+    no two share line and marker, and up to 49 no two share colour and marker.
 
     Example:
         >>> found = styles(["Adam", "Mine", "Yours"])
@@ -89,13 +70,20 @@ def styles(labels: Iterable[str]) -> dict[str, Style]:
         ('#CC79A7', '#000000', '#56B4E9')
     """
     ordered = list(dict.fromkeys(labels))
-    taken = {_COLORS[label] for label in ordered if label in _COLORS}
-    free = [*_OTHER_COLORS, *(color for color in _COLORS.values() if color not in taken)]
-    others = [label for label in ordered if label not in _COLORS]
-    colors = {label: free[i % len(free)] for i, label in enumerate(others)}
+    marker = {label: _MARKERS[i % len(_MARKERS)] for i, label in enumerate(ordered)}
+    color = {label: _BENCHMARK[label] for label in ordered if label in _BENCHMARK}
+    taken = {(color[label], marker[label]) for label in color}
+    free = [each for each in _COLORS if each not in color.values()]
+    for place, label in enumerate(label for label in ordered if label not in color):
+        first = place % len(free)
+        candidates = [*free[first:], *free[:first], *_COLORS]
+        color[label] = next(
+            (each for each in candidates if (each, marker[label]) not in taken), candidates[0]
+        )
+        taken.add((color[label], marker[label]))
     return {
-        label: style_at(index, _COLORS.get(label) or colors[label])
-        for index, label in enumerate(ordered)
+        label: Style(color[label], LINES[i % len(LINES)], marker[label], i)
+        for i, label in enumerate(ordered)
     }
 
 
@@ -132,15 +120,13 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
 
 def tidy(axes: Axes, title: str = "", x_label: str = "", y_label: str = "") -> None:
     """A quiet frame: light grid, no box, small labels."""
-    if title:
-        axes.set_title(literal(title), fontsize=10)
+    axes.set_title(literal(title), fontsize=10)
     axes.set_xlabel(literal(x_label), fontsize=9)
     axes.set_ylabel(literal(y_label), fontsize=9)
     axes.tick_params(labelsize=8)
     axes.grid(visible=True, which="major", color="0.9", linewidth=0.7)
     axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def log_axis(axes: Axes, which: str, values: Sequence[float]) -> None:
@@ -153,34 +139,24 @@ def log_axis(axes: Axes, which: str, values: Sequence[float]) -> None:
     (axes.set_yscale if which == "y" else axes.set_xscale)("log")
     # Within two decades, powers of ten alone would leave one label or none.
     if high / low < 2:
-        axis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
-        axis.set_minor_locator(NullLocator())
+        axis.set_major_locator(MaxNLocator(5))
     else:
         subs = (1.0, 2.0, 5.0) if high / low < 100 else (1.0,)
         axis.set_major_locator(LogLocator(subs=subs, numticks=8))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())
 
 
-def add_legend(
-    figure: Figure, handles: Sequence[Line2D], title: str = "", characters: int = 0
-) -> None:
-    """A legend below the panels, in as many columns as fit.
-
-    Args:
-        figure: with its panels.
-        handles: the entries.
-        title: a line above them.
-        characters: how many fit beside each other; 0 takes the figure's width.
-    """
+def add_legend(figure: Figure, handles: Sequence[Line2D], title: str = "") -> None:
+    """A legend below the panels, in as many columns as fit."""
     if not handles:
         return
     longest = max(len(str(handle.get_label())) for handle in handles)
-    room = characters or int(17 * figure.get_figwidth())
+    columns = int(17 * figure.get_figwidth()) // (longest + 8)
     figure.legend(
         handles=list(handles),
         loc="outside lower center",
-        ncols=max(1, min(len(handles), room // (longest + 8))),
+        ncols=max(1, min(len(handles), columns)),
         fontsize=9,
         frameon=False,
         handlelength=3.6,

@@ -12,15 +12,19 @@ import pandas as pd
 import pytest
 
 from alig_deepobs.analysis.groups import group_runs
-from alig_deepobs.analysis.plots.critical_difference import (
+from alig_deepobs.analysis.plots import (
+    Axis,
+    Line,
     draw_critical_difference,
-    plot_critical_difference,
+    draw_heat_map,
+    draw_lines,
+    draw_overview,
+    draw_step_sizes,
+    save_figure,
+    step_size_trace,
+    styles,
 )
-from alig_deepobs.analysis.plots.heat_map import draw_heat_map, plot_heat_map, value_text
-from alig_deepobs.analysis.plots.lines import Axis, Line, draw_lines, plot_lines
-from alig_deepobs.analysis.plots.overview import plot_overview
-from alig_deepobs.analysis.plots.step_sizes import plot_step_sizes, step_size_trace
-from alig_deepobs.analysis.plots.style import styles
+from alig_deepobs.analysis.plots.heat_map import value_text
 from alig_deepobs.analysis.plots.svg import inline_svg
 from alig_deepobs.errors import ResultError, UsageError
 
@@ -61,9 +65,9 @@ def test_heat_map_of_different_grids_labels_the_cells(tmp_path):
         "Adam": {10.0**k: 1.0 for k in range(-4, 3)},
     }
     figure = draw_heat_map(mixed)
-    assert "∞" in texts(figure)
-    assert "1e4" in texts(figure)
-    path = plot_heat_map(mixed, tmp_path / "map.png", title="a $ sign")
+    assert "∞\n1e-4" in texts(figure)
+    assert "1e4\n1e-5" in texts(figure)
+    path = save_figure(draw_heat_map(mixed, title="a $ sign"), tmp_path / "map.png")
     assert matplotlib.image.imread(path).shape[1] > 700
 
 
@@ -91,7 +95,7 @@ def test_critical_difference_bars_join_what_does_not_differ(tmp_path):
     assert spans[0][0] < 1.2 < 2.0 < spans[0][1]
     assert spans[1][0] < 2.0 < 3.9 < spans[1][1]
     assert any("CD = 1.90" in text for text in texts(figure))
-    assert plot_critical_difference(ranks, tmp_path / "cd.pdf").stat().st_size > 1000
+    assert save_figure(figure, tmp_path / "cd.pdf").stat().st_size > 1000
     with pytest.raises(UsageError, match="two methods"):
         draw_critical_difference({"A": 1.0})
 
@@ -101,7 +105,7 @@ def test_lines_mark_what_diverged():
         "A": Line([0.1, 1.0, 10.0], [1.0, 0.5, math.nan]),
         "B": Line([0.1, 1.0, 10.0], [2.0, 1.0, math.nan]),
     }
-    figure = draw_lines(lines, styles(lines), x=Axis("lr", log=True), y=Axis("loss", log=True))
+    figure = draw_lines(lines, x=Axis("lr", log=True), y=Axis("loss", log=True))
     crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
     assert [list(line.get_xdata()) for line in crosses] == [[10.0], [10.0]]
     assert crosses[0].get_ydata()[0] != crosses[1].get_ydata()[0]  # none hides the other
@@ -109,12 +113,15 @@ def test_lines_mark_what_diverged():
 
 def test_lines_are_written(tmp_path):
     line = {"A": Line([1, 2], [0.1, 0.4], [0.0, 0.3], [0.2, 0.5])}
-    path = plot_lines(line, tmp_path / "a.svg", x=Axis("x"), y=Axis("y"), steps=True)
+    figure = draw_lines(line, x=Axis("x"), y=Axis("y"), steps=True)
+    path = save_figure(figure, tmp_path / "a.svg")
     assert "<svg" in path.read_text()
     with pytest.raises(UsageError, match=r"not as 'a\.gif'"):
-        plot_lines(line, tmp_path / "a.gif", x=Axis("x"), y=Axis("y"))
+        save_figure(figure, tmp_path / "a.gif")
     with pytest.raises(ResultError, match="cannot write"):
-        plot_lines(line, tmp_path / "a.svg" / "b.png", x=Axis("x"), y=Axis("y"))
+        save_figure(figure, tmp_path / "a.svg" / "b.png")
+    with pytest.raises(UsageError, match="nothing to draw"):
+        draw_lines({}, x=Axis("x"), y=Axis("y"))
 
 
 def test_step_size_trace(tmp_path, make_run):
@@ -132,9 +139,10 @@ def test_step_size_trace(tmp_path, make_run):
     assert trace.mean == pytest.approx([0.4] * 3)
     assert trace.clipped == pytest.approx([0.4] * 3)
     assert step_size_trace([make_run()]) is None
-    assert plot_step_sizes({"AliG": trace}, tmp_path / "s.png").stat().st_size > 10_000
+    figure = draw_step_sizes({"AliG": trace})
+    assert save_figure(figure, tmp_path / "s.png").stat().st_size > 10_000
     with pytest.raises(UsageError, match="recorded step sizes"):
-        plot_step_sizes({}, tmp_path / "none.png")
+        draw_step_sizes({})
 
 
 def test_overview_has_four_rows_and_a_column_per_problem(
@@ -146,27 +154,25 @@ def test_overview_has_four_rows_and_a_column_per_problem(
         "one": (accuracy_problem, group_runs(runs, accuracy_problem)),
         "two": (loss_problem, group_runs(bare, loss_problem)),
     }
-    path = plot_overview(columns, tmp_path / "overview.png", "Title")
+    path = save_figure(draw_overview(columns), tmp_path / "overview.png")
     height, width, _ = matplotlib.image.imread(path).shape
     assert width == pytest.approx(150 * 6.8, abs=2)
-    assert height == pytest.approx(1500, abs=2)
+    assert height == pytest.approx(1440, abs=2)
 
 
 def test_styles_tell_many_methods_apart():
-    found = styles([*"ABCDEFG", "AliG", "SGD", "Momentum", "Adam"])
+    found = styles([*"ABCDEFG", "AliG", "SGD", "Momentum", "Adam", *map(str, range(20))])
     assert found["AliG"].color == "#D55E00"
-    looks = {(style.color, str(style.line), style.marker) for style in found.values()}
-    assert len(looks) == len(found)
+    assert len({(style.color, style.marker) for style in found.values()}) == len(found)
     # Without colour, too.
     assert len({(str(style.line), style.marker) for style in found.values()}) == len(found)
+    assert [style.number for style in found.values()] == list(range(len(found)))
 
 
 def test_inline_svg_follows_the_page():
-    line = {"A & <B>": Line([1, 2, 3], [0.0012345, 0.4, 1.5])}
-    figure = draw_lines(line, styles(line), x=Axis("rate <x>"), y=Axis("y"))
+    line = {"A & <B>": Line([1, 2, 3], [0.0012345, 0.4, 1.5]), "AliG": Line([1, 2], [0.1, 0.2])}
+    figure = draw_lines(line, x=Axis("rate <x>"), y=Axis("y"), legend=False)
     first, second = inline_svg(figure, "first"), inline_svg(figure, "second")
-    assert first.startswith("<svg")
-    assert first.endswith("</svg>")
     assert "currentColor" in first
     assert "#000000" not in first
     assert "rate &lt;x&gt;" in first
@@ -177,4 +183,23 @@ def test_inline_svg_follows_the_page():
     assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', first)) == names
     import xml.etree.ElementTree as ElementTree
 
-    ElementTree.fromstring(first)  # well formed
+    root = ElementTree.fromstring(first)  # well formed
+    titles = [title.text for title in root.iter("title")]
+    assert titles == [
+        "A & <B> at 1: 0.001234", "A & <B> at 2: 0.4", "A & <B> at 3: 1.5",
+        "AliG at 1: 0.1", "AliG at 2: 0.2",
+    ]  # fmt: skip
+    # The line and its markers are found by the number of the optimizer.
+    series = [element.get("data-series") for element in root.iter()]
+    assert (series.count("0"), series.count("1")) == (2, 2)
+
+
+def test_rank_diagram_writes_names_in_full():
+    long = "Momentum (nesterov=True, momentum=0.99, batch_size=128)"
+    figure = draw_critical_difference({long: 1.5, "B": 1.5, "C": 3.0})
+    figure.canvas.draw()
+    assert any(long in text for text in texts(figure))
+    for text in figure.axes[0].texts:
+        box = text.get_window_extent()
+        assert 0 <= box.x0
+        assert box.x1 <= figure.bbox.width

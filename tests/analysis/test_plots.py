@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from alig_deepobs.analysis import plot_curves
-from alig_deepobs.analysis.plots import optimizer_color
+from alig_deepobs.analysis.plots import styles
 from alig_deepobs.errors import ResultError, UsageError
 
 
@@ -28,11 +28,12 @@ def test_png_shows_every_optimizer(tmp_path, make_run, accuracy_problem):
     for label in ("AliG", "SGD", "Momentum", "Adam"):
         # Each third of the picture is a panel, and each panel has the line.
         for panel in np.array_split(image, 3, axis=1):
-            assert pixels_near(panel[: height * 4 // 5], optimizer_color(label)) > 100
+            assert pixels_near(panel[: height * 4 // 5], styles([label])[label].color) > 100
 
 
 def test_colors_of_the_baselines_differ():
-    assert len({optimizer_color(label) for label in ("AliG", "SGD", "Momentum", "Adam")}) == 4
+    found = styles(["AliG", "SGD", "Momentum", "Adam"])
+    assert len({style.color for style in found.values()}) == 4
 
 
 def test_without_accuracy_there_are_two_panels(tmp_path, make_run, loss_problem):
