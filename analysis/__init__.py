@@ -46,7 +46,12 @@ from alig_deepobs.analysis.ranks import (
     nemenyi_critical_difference,
     rank_optimizers,
 )
-from alig_deepobs.analysis.sensitivity import GoodRange, good_range, relative_performance
+from alig_deepobs.analysis.sensitivity import (
+    GoodRange,
+    good_range,
+    relative_performance,
+    widest_range,
+)
 from alig_deepobs.analysis.statistics import (
     Interval,
     epochs_to_target,
@@ -131,6 +136,7 @@ __all__ = [
     "seed_gaps",
     "stratified_interval",
     "survival_curve",
+    "widest_range",
     "write_csv",
 ]
 

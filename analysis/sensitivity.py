@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from alig_deepobs.errors import UsageError
 
@@ -14,27 +15,61 @@ TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class GoodRange:
-    """The values of a hyper-parameter around the best one that do nearly as well.
+    """An unbroken range of good values of a hyper-parameter among those that were tried.
 
     Attributes:
-        best: the best value of the hyper-parameter.
+        values: the values of the range, ascending; empty where none is good. Infinity stands for
+            no cap.
+        best: the best of them.
         best_result: its result.
-        low, high: ends of the unbroken range of good values around it.
-        decades: ``log10(high / low)``; 0 where only the best is good.
         n_good: good values in the whole grid, also those outside the range.
         n: values in the grid.
         open_low, open_high: whether the range touches the end of the grid, so that it may be wider.
+            Nothing lies beyond no cap.
     """
 
+    values: tuple[float, ...]
     best: float
     best_result: float
-    low: float
-    high: float
-    decades: float
     n_good: int
     n: int
     open_low: bool
     open_high: bool
+
+    @property
+    def low(self) -> float:
+        """The lowest value of the range."""
+        return self.values[0]
+
+    @property
+    def high(self) -> float:
+        """The highest value of the range."""
+        return self.values[-1]
+
+    @property
+    def decades(self) -> float:
+        """From the lowest to the highest finite value, in powers of ten; 0 where there is one."""
+        finite = [value for value in self.values if math.isfinite(value)]
+        return math.log10(finite[-1] / finite[0]) if finite else 0.0
+
+    @property
+    def width(self) -> tuple[float, bool, int]:
+        """What ranges are compared by: decades, then no cap at their end, then good values."""
+        return round(self.decades, 6), math.inf in self.values, self.n_good
+
+    def __str__(self) -> str:
+        if not self.values:
+            return f"none of {self.n} values"
+        finite = [value for value in self.values if math.isfinite(value)]
+        count = f"{self.n_good} of {self.n} values"
+        if not finite:
+            return f"only without a cap ({count})"
+        ends = " to ".join(f"{value:g}" for value in dict.fromkeys((finite[0], finite[-1])))
+        without = " and without a cap" if len(finite) < len(self.values) else ""
+        size = f"{self.decades:.2g} decade{'' if round(self.decades, 6) == 1 else 's'}"
+        ends_open = self.open_low + self.open_high
+        note = ("", ", open at one end", ", open at both ends")[ends_open]
+        return f"{ends}{without} ({size}, {count}{note})"
 
 
 def relative_performance(
@@ -95,21 +130,61 @@ def good_range(
     grid = list(relative)
     good = [relative[at] >= 1 - tolerance for at in grid]
     centre = max(range(len(grid)), key=lambda i: relative[grid[i]])
-    first = last = centre
-    while first > 0 and good[first - 1]:
-        first -= 1
-    while last + 1 < len(grid) and good[last + 1]:
-        last += 1
+    (run,) = (run for run in _runs_of(good) if centre in run)
+    return _range(results, grid, good, run, centre)
+
+
+def widest_range(results: Mapping[float, float], limit: float) -> GoodRange:
+    """The widest range of a hyper-parameter in which the result is at most a limit.
+
+    Args:
+        results: value of the hyper-parameter (positive; infinity: no cap) -> final objective;
+            infinity or NaN for a run that did not finish.
+        limit: the highest result that is good.
+
+    Example:
+        >>> found = widest_range({0.1: 9.0, 1.0: 0.2, 10.0: 0.3, 100.0: math.inf}, limit=1.0)
+        >>> str(found), found.best
+        ('1 to 10 (1 decade, 2 of 4 values)', 1.0)
+    """
+    grid = sorted(results)
+    good = [math.isfinite(results[at]) and results[at] <= limit for at in grid]
+    ranges = [
+        _range(results, grid, good, run, min(run, key=lambda i: results[grid[i]]))
+        for run in _runs_of(good)
+    ]
+    nothing = GoodRange((), math.nan, math.nan, 0, len(grid), False, False)
+    return max(ranges, key=lambda found: found.width, default=nothing)
+
+
+def _runs_of(good: Sequence[bool]) -> list[range]:
+    """The unbroken runs of good places.
+
+    Example:
+        >>> _runs_of([True, True, False, True])
+        [range(0, 2), range(3, 4)]
+    """
+    groups = [
+        list(places) for is_good, places in groupby(range(len(good)), good.__getitem__) if is_good
+    ]
+    return [range(places[0], places[-1] + 1) for places in groups]
+
+
+def _range(
+    results: Mapping[float, float],
+    grid: Sequence[float],
+    good: Sequence[bool],
+    run: range,
+    best: int,
+) -> GoodRange:
     return GoodRange(
-        best=grid[centre],
-        best_result=results[grid[centre]],
-        low=grid[first],
-        high=grid[last],
-        decades=math.log10(grid[last] / grid[first]),
+        values=tuple(grid[i] for i in run),
+        best=grid[best],
+        best_result=results[grid[best]],
         n_good=sum(good),
         n=len(grid),
-        open_low=first == 0,
-        open_high=last == len(grid) - 1,
+        open_low=run.start == 0,
+        open_high=run.stop == len(grid) and math.isfinite(grid[-1]),
     )
 
 

@@ -36,11 +36,13 @@ class Cell:
         candidates: the settings, as they would be reported, without their seed.
         seeds: the seeds to report the chosen one with.
         rule: how one of several candidates is chosen; a single one is taken as it is.
+        label: what a plan calls it; empty: as the optimizer.
     """
 
     candidates: tuple[RunSpec, ...]
     seeds: tuple[int, ...]
     rule: Rule = field(default_factory=Rule)
+    label: str = ""
 
     @property
     def tuning(self) -> list[RunSpec]:

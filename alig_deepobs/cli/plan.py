@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alig_deepobs.runners.study import Study, estimated_seconds
+from alig_deepobs.runners.study import Cell, Study, estimated_seconds
 
 
 def plan_text(study: Study, jobs: int = 1) -> str:
@@ -13,16 +13,21 @@ def plan_text(study: Study, jobs: int = 1) -> str:
         jobs: runs at the same time.
     """
     rows = [("problem", "optimizer", "tuning runs", "runs", "epochs", "time")]
-    for cell in study.cells:
-        tuning, reported = cell.tuning, cell.reported(0)
-        runs = study.runs_of(cell)
+    # The settings of a heat map are cells of their own; a plan has one line for all of them.
+    groups: dict[tuple[str, str | int], list[Cell]] = {}
+    for number, cell in enumerate(study.cells):
+        key = cell.candidates[0].testproblem, cell.label or number
+        groups.setdefault(key, []).append(cell)
+    for (problem, _), cells in groups.items():
+        runs = [run for cell in cells for run in study.runs_of(cell)]
+        tuning = sum(len(cell.tuning) for cell in cells)
         seconds, unknown = estimated_seconds(runs)
         rows.append(
             (
-                runs[0].testproblem,
-                runs[0].optimizer,
-                str(len(tuning)),
-                str(len(reported)),
+                problem,
+                cells[0].label or runs[0].optimizer,
+                str(tuning),
+                str(len(runs) - tuning),
                 f"{sum(run.num_epochs for run in runs):,}",
                 "?" if unknown else duration(seconds),
             )
