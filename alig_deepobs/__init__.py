@@ -15,6 +15,7 @@ _HOMES = {
     "L2Ball": "alig_deepobs.optimizers.projection",
     "LossMeter": "alig_deepobs.optimizers.loss",
     "StandardRunner": "alig_deepobs.runners",
+    "compare": "alig_deepobs.comparison",
     "attach_loss": "alig_deepobs.optimizers.loss",
     "l2_projection": "alig_deepobs.optimizers.projection",
     "register": "alig_deepobs.runners.deepobs.register",
@@ -30,6 +31,7 @@ __all__ = [
     "StandardRunner",
     "__version__",
     "attach_loss",
+    "compare",
     "l2_projection",
     "reduce_loss",
     "register",
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from alig_deepobs.comparison import compare
     from alig_deepobs.optimizers.alig import AliG
     from alig_deepobs.optimizers.loss import LossMeter, attach_loss, reduce_loss
     from alig_deepobs.optimizers.projection import L2Ball, l2_projection

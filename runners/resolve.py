@@ -17,7 +17,7 @@ from alig_deepobs.registry import entry_of_class, find_testproblem, resolve_opti
 from alig_deepobs.results import check_folder_name, plain_scalar
 from alig_deepobs.run import FRAMEWORKS, SPLITS, TRAINING_PARAMS, ResolvedRun, RunSpec
 from alig_deepobs.settings import Setting
-from alig_deepobs.testproblems.checks import check_weight_decay
+from alig_deepobs.testproblems.checks import batch_does_not_fit, check_weight_decay
 from alig_deepobs.testproblems.datasets.identity import data_identity
 
 
@@ -73,6 +73,10 @@ def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = Tr
         )  # fmt: skip
         run.data_set, run.data_label = data.data_set, data.label
         run.data_source, run.data_version = data.source, data.version
+        if data.smallest_set and run.batch_size > data.smallest_size:
+            raise batch_does_not_fit(
+                run.testproblem, data.smallest_size, data.smallest_set, data.label, run.batch_size
+            )
     return run
 
 

@@ -36,13 +36,11 @@ class Cell:
         candidates: the settings, as they would be reported, without their seed.
         seeds: the seeds to report the chosen one with.
         rule: how one of several candidates is chosen; a single one is taken as it is.
-        label: what a plan calls it; empty: as the optimizer.
     """
 
     candidates: tuple[RunSpec, ...]
     seeds: tuple[int, ...]
     rule: Rule = field(default_factory=Rule)
-    label: str = ""
 
     @property
     def tuning(self) -> list[RunSpec]:
@@ -148,7 +146,6 @@ class Study:
         self.store = store
         self.force = force
         self.since = now()
-        self.outcomes = [CellOutcome(cell) for cell in self.cells]
         names = [cell.candidates[0].testproblem for cell in self.cells]
         self.problems = {name: number for number, name in enumerate(dict.fromkeys(names))}
         self.first: list[_Task] = []  # what can start at once
@@ -158,52 +155,46 @@ class Study:
             reported = self._tasks(number, 1, cell.reported(0), check_data)
             self.first += tuning or reported
             self.later[number] = reported if tuning else []
-        missing = self._missing_settings()
-        if missing:
-            from alig_deepobs.runners.checks import check  # with torch, which takes a while
-            from alig_deepobs.runners.startup import skip_compiler
-
-            if own_process:
-                skip_compiler()
-            for run in missing:
-                check(run, check_data=check_data)
-            if store is not None and check_data:
-                store.check()
-
-    def _missing_settings(self) -> list[ResolvedRun]:
-        """The settings that are not in the store with all their seeds, as one run each."""
-        by_setting: dict[str, ResolvedRun] = {}
-        for run in self.runs:
-            if run.setting() not in by_setting and self._in_store(run) is None:
-                by_setting[run.setting()] = run
-        return list(by_setting.values())
+        self.found, self.missing = self._survey()
+        if self.missing:
+            self._check(check_data, own_process)
 
     @property
     def runs(self) -> list[ResolvedRun]:
         """All runs; where a setting is still to be chosen, those of the first candidate."""
-        later = [task for tasks in self.later for task in tasks]
-        return [task.run for task in [*self.first, *later]]
+        return [*self.found, *self.missing]
 
-    def runs_of(self, cell: Cell) -> list[ResolvedRun]:
-        """Those of `runs` that belong to a cell."""
-        number = self.cells.index(cell)
-        tasks = [*self.first, *self.later[number]]
-        return [task.run for task in tasks if task.cell == number]
-
-    def found(self) -> int:
-        """How many runs are in the store, as far as the choices are known."""
-        if self.store is None or self.force:
-            return 0
-        count = 0
+    def _survey(self) -> tuple[list[ResolvedRun], list[ResolvedRun]]:
+        """The runs that are in the store and those that are not, as far as choices are known."""
+        found, missing = [], []
         self.outcomes = [CellOutcome(cell) for cell in self.cells]
-        tasks = list(self.first)
+        undecided = {task.cell for tasks in self.later for task in tasks}
+        tasks = sorted(self.first, reverse=True)
         while tasks:
             task = tasks.pop()
-            result = self.store.find(task.run)
-            if result is not None:
-                count += 1
-                tasks += self._take(task, result)
-        return count
+            result = None if self.store is None or self.force else self.store.find(task.run)
+            if result is None:
+                missing.append(task.run)
+                continue
+            found.append(task.run)
+            reported = self._take(task, result)
+            if reported:
+                undecided.discard(task.cell)
+                tasks += reported
+        missing += [task.run for cell in sorted(undecided) for task in self.later[cell]]
+        return found, missing
+
+    def _check(self, check_data: bool, own_process: bool) -> None:
+        """Checks one run of each setting that is to be run."""
+        from alig_deepobs.runners.checks import check  # with torch, which takes a while
+        from alig_deepobs.runners.startup import skip_compiler
+
+        if own_process:
+            skip_compiler()
+        for run in {run.setting(): run for run in self.missing}.values():
+            check(run, check_data=check_data)
+        if self.store is not None and check_data:
+            self.store.check()
 
     def carry_out(
         self, start: Callable[[], Executor] | None = None, progress: Progress | None = None
@@ -222,7 +213,7 @@ class Study:
             KeyboardInterrupt: the study was interrupted; what was measured is written.
         """
         progress = progress or Silent()
-        progress.planned(len(self.runs), self.found())
+        progress.planned(len(self.runs), len(self.found))
         self.outcomes = [CellOutcome(cell) for cell in self.cells]
         waiting = list(self.first)
         heapq.heapify(waiting)

@@ -76,10 +76,17 @@ def check_batch_fits(
         if not drops_incomplete and batch_size >= 1:
             continue
         if not 1 <= batch_size <= size:
-            raise UsageError(
-                f"{problem}: batch_size must be from 1 to {size} (all examples of the {part} set "
-                f"of {data.label}), not {batch_size}"
-            )
+            raise batch_does_not_fit(problem, size, part, data.label, batch_size)
+
+
+def batch_does_not_fit(
+    problem: str, size: int, part: str, label: str, batch_size: int
+) -> UsageError:  # fmt: skip
+    """The error of a batch size that some set has too few examples for."""
+    return UsageError(
+        f"{problem}: batch_size must be from 1 to {size} (all examples of the {part} set of "
+        f"{label}), not {batch_size}"
+    )
 
 
 def check_weight_decay(weight_decay: float | None, problem: str, has_l2: bool) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alig_deepobs.runners.study import Cell, Study, estimated_seconds
+from alig_deepobs.runners.study import Study, estimated_seconds
 
 
 def plan_text(study: Study, jobs: int = 1) -> str:
@@ -12,42 +12,28 @@ def plan_text(study: Study, jobs: int = 1) -> str:
         study: the study.
         jobs: runs at the same time.
     """
-    rows = [("problem", "optimizer", "tuning runs", "runs", "epochs", "time")]
-    # The settings of a heat map are cells of their own; a plan has one line for all of them.
-    groups: dict[tuple[str, str | int], list[Cell]] = {}
-    for number, cell in enumerate(study.cells):
-        key = cell.candidates[0].testproblem, cell.label or number
-        groups.setdefault(key, []).append(cell)
-    for (problem, _), cells in groups.items():
-        runs = [run for cell in cells for run in study.runs_of(cell)]
-        tuning = sum(len(cell.tuning) for cell in cells)
+    rows = [("problem", "optimizer", "runs", "epochs", "time")]
+    keys = [(run.testproblem, run.optimizer) for run in study.runs]
+    for key in dict.fromkeys(keys):
+        runs = [run for run, other in zip(study.runs, keys, strict=True) if other == key]
         seconds, unknown = estimated_seconds(runs)
-        rows.append(
-            (
-                problem,
-                cells[0].label or runs[0].optimizer,
-                str(tuning),
-                str(len(runs) - tuning),
-                f"{sum(run.num_epochs for run in runs):,}",
-                "?" if unknown else duration(seconds),
-            )
-        )
+        epochs = sum(run.num_epochs for run in runs)
+        time = "?" if unknown else duration(seconds)
+        rows.append((*key, str(len(runs)), f"{epochs:,}", time))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    found = study.found()
-    seconds, unknown = estimated_seconds(study.runs)
-    epochs = sum(run.num_epochs for run in study.runs)
-    text = f"{len(study.runs)} runs, {epochs:,} epochs: about {duration(seconds)} on one CPU core"
-    if unknown:
-        text += f", and {unknown} runs of problems whose time is not known"
+    seconds, unknown = estimated_seconds(study.missing)
+    text = (
+        f"{len(study.runs)} runs: {len(study.found)} there already, {len(study.missing)} to be run"
+    )
+    lines += ["", f"{text}, about {duration(seconds)} on one CPU core"]
     if jobs > 1:
-        text += f"; about {duration(seconds / jobs)} with {jobs} jobs"
-    lines += ["", text]
-    if found:
-        lines.append(f"{found} of the runs are there already and are not run again")
+        lines[-1] += f", {duration(seconds / jobs)} with {jobs} jobs"
+    if unknown:
+        lines.append(f"of {unknown} runs nobody knows how long they take")
     return "\n".join(lines)
 
 

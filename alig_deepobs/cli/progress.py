@@ -17,7 +17,7 @@ from rich.console import Console
 from alig_deepobs.cli.plan import plan_text
 from alig_deepobs.errors import RunError
 from alig_deepobs.registry import find_testproblem
-from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, Run, RunResult
+from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Cell, CellOutcome, Study, local
@@ -228,8 +228,17 @@ class _Line(Callback):
             self.shown.display.remove_task(self.task)
 
 
-def _label(run: Run) -> str:
-    setting = Setting(run.optimizer, _short(run.hyperparams))
+def _label(run: ResolvedRun) -> str:
+    """The run in short: the main hyper-parameter, and what is not a default."""
+    entry = run.entry
+    shown = {
+        name: value
+        for name, value in run.hyperparams.items()
+        if name not in entry.hyperparameters
+        or name == entry.main_hyperparameter
+        or value != entry.hyperparameters[name].default
+    }
+    setting = Setting(run.optimizer, _short(shown))
     of = f"{run.testproblem} {setting} seed {run.random_seed}"
     of = f"{of} ({run.purpose})" if run.purpose else of
     return of if run.framework == "pytorch" else f"{of} in {run.framework}"

@@ -153,7 +153,7 @@ def _planned(
         return PlannedMethod(part, method, refused=str(error))
     groups = (specs,) if kind is Kind.TABLE else tuple((spec,) for spec in specs)
     rule = Rule(tuning_seeds(seeds), epoch="best")
-    cells = tuple(Cell(group, seeds, rule, label=method.label) for group in groups)
+    cells = tuple(Cell(group, seeds, rule) for group in groups)
     return PlannedMethod(part, method, cells)
 
 

@@ -231,7 +231,7 @@ def _groups_across(runs: Sequence[RunResult], entry: ProblemEntry) -> list[Group
 def _grid(family: Sequence[Group], entry: ProblemEntry, tuning: bool) -> Grid | None:
     first = family[0].runs[0]
     parameter = main_parameter(first)
-    values = {group.runs[0].optimizer_hyperparams.get(parameter): group for group in family}
+    values = {group.runs[0].hyperparams.get(parameter): group for group in family}
     # Settings that differ in more than this value cannot lie on one line.
     if not parameter or len(values) < 3 or len(values) < len(family):
         return None

@@ -109,6 +109,16 @@ class DataSet:
             )
         return self.version  # the digest has the validation set in it
 
+    def sizes_for(self, split: str) -> dict[str, int]:
+        """The number of examples of each part of what `for_split` returns."""
+        sizes = {part: self.size(part) for part in self.parts}
+        if split == "full":
+            sizes.pop("valid", None)
+        elif self.held_out is not None:
+            sizes["valid"] = len(self.held_out.unique())
+            sizes["train"] -= sizes["valid"]
+        return sizes
+
     def _starts(self, part: str, batch_size: int, drops_incomplete: bool) -> range:
         end = self.size(part) - (batch_size - 1 if drops_incomplete else 0)
         return range(0, end, batch_size)

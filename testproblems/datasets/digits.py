@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems.datasets.base import DataSet, content_digest
 from alig_deepobs.testproblems.datasets.sources import DataSource, label_of
 
@@ -20,9 +25,7 @@ def digits(*, synthetic: bool = False) -> DataSet:
     Args:
         synthetic: only the first 512 training and 256 test images.
     """
-    from sklearn.datasets import load_digits
-
-    pixels, labels = load_digits(return_X_y=True)
+    pixels, labels = _load()
     order = np.random.RandomState(42).permutation(len(labels))
     images = pixels[order].astype(np.uint8).reshape(-1, 1, 8, 8)
     labels = labels[order].astype(np.int64)
@@ -44,3 +47,16 @@ def digits(*, synthetic: bool = False) -> DataSet:
         scale=16.0,
         held_out=torch.arange(size - valid_size, size),
     )
+
+
+def _load() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What ``sklearn.datasets.load_digits`` returns, without importing scikit-learn.
+
+    The import takes as long as that of PyTorch; the file is a table of numbers.
+    """
+    found = find_spec("sklearn")
+    if found is None or found.origin is None:
+        raise DataError("scikit-learn, which brings the digits, is not installed: pip install .")
+    path = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    table = np.loadtxt(path, delimiter=",")
+    return table[:, :-1], table[:, -1]

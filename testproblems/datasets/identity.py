@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -47,12 +47,17 @@ class DataIdentity:
         label: what the data are, for a reader.
         source: where they come from.
         version: digest of the content, and of what is held out.
+        smallest_set: the set with the fewest examples: no mini-batch can be larger. Empty where
+            incomplete mini-batches are used.
+        smallest_size: its examples.
     """
 
     data_set: str
     label: str
     source: DataSource
     version: str
+    smallest_set: str = ""
+    smallest_size: int = 0
 
 
 def data_of(problem: ProblemEntry) -> ProblemEntry:
@@ -115,11 +120,17 @@ def _loaded(
     data_dir: str | None,
     offline: bool,
 ) -> DataIdentity:
-    data = problem.load()(
+    problem_object = problem.load()(
         problem.batch_size, synthetic=synthetic, data_dir=data_dir, offline=offline, device="cpu",
         seed=0, split=split, **options,
-    ).load_data()  # fmt: skip
-    return DataIdentity(data.name, data.label, data.source, data.version_for(split))
+    )  # fmt: skip
+    data = problem_object.load_data()
+    found = DataIdentity(data.name, data.label, data.source, data.version_for(split))
+    if not problem_object.drops_incomplete:
+        return found
+    sizes = data.sizes_for(split)
+    smallest = min(sizes, key=sizes.__getitem__)
+    return replace(found, smallest_set=smallest, smallest_size=sizes[smallest])
 
 
 def _stamps(

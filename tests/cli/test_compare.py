@@ -25,7 +25,7 @@ def test_every_optimizer_and_seed_is_run_and_shown(compared):
     board = called.out[called.out.index("Digits LogReg") :]
     for label in ("AliG", "SGD", "Momentum", "Adam"):
         assert label in board
-    assert "best of a grid of 5 by a validation part, seed 1000" in " ".join(board.split())
+    assert "best of 5 settings on held-out data, last epoch, seed 1000" in " ".join(board.split())
     assert board.count("%") >= 4
     assert "[" in board  # intervals, never bare means
     results = [read_result(path) for path in folder.glob("digits_logreg/**/*.json")]
@@ -73,7 +73,7 @@ def test_known_settings_need_no_tuning(call, tmp_path):
     assert "DeepOBS baselines (36 rates" in words
     assert "given on the command line" in words
     (path, _) = (tmp_path / "results" / "quadratic_deep" / "Momentum").rglob("*.json")
-    assert read_result(path).optimizer_hyperparams["momentum"] == 0.99
+    assert read_result(path).hyperparams["momentum"] == 0.99
 
 
 def test_two_problems_and_no_tuning(call, tmp_path):

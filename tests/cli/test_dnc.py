@@ -16,7 +16,7 @@ def result_of(tmp_path):
 
 def test_the_defaults_of_the_paper(call, tmp_path):
     assert call("run", "dnc_copy", "--optimizer", "alig[max_lr=100]", *QUICK).code == 0
-    params = result_of(tmp_path).optimizer_hyperparams
+    params = result_of(tmp_path).hyperparams
     assert params["max_lr"] == 100.0
     assert params["eps"] == params["momentum"] == 0.0
 
@@ -24,7 +24,7 @@ def test_the_defaults_of_the_paper(call, tmp_path):
 def test_given_values_win(call, tmp_path):
     setting = "alig[max_lr=100,momentum=0.9]"
     assert call("run", "dnc_copy", "--optimizer", setting, *QUICK).code == 0
-    params = result_of(tmp_path).optimizer_hyperparams
+    params = result_of(tmp_path).hyperparams
     assert (params["momentum"], params["eps"]) == (0.9, 0.0)
 
 

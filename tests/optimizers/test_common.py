@@ -17,8 +17,7 @@ from alig_deepobs import registry
 from alig_deepobs.errors import UsageError
 from alig_deepobs.optimizers._base import Method
 from alig_deepobs.registry import NeedsLoss
-from alig_deepobs.run import Outcome
-from alig_deepobs.run import RunSpec
+from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import execute
 from alig_deepobs.runners.objective import build_optimizer
 from alig_deepobs.runners.schedule import Schedule, ScheduledRates

@@ -54,7 +54,7 @@ def test_the_planted_winner_is_called_and_the_tie_is_not(report):
 
 def test_the_setting_with_most_seeds_has_the_row(report):
     section = section_of(report, "digits_mlp")
-    assert section.groups["AliG"].runs[0].optimizer_hyperparams == {"max_lr": 0.1}
+    assert section.groups["AliG"].runs[0].hyperparams == {"max_lr": 0.1}
     assert len(section.groups["AliG"].runs) == 6
     assert len(section.others) == 8
     grid = next(grid for grid in section.grids if grid.label == "AliG")

@@ -7,8 +7,7 @@ import torch
 
 from alig_deepobs.errors import ResultError, UsageError
 from alig_deepobs.results import read_result, write_result
-from alig_deepobs.run import RunResult
-from alig_deepobs.run import RunSpec
+from alig_deepobs.run import RunResult, RunSpec
 from alig_deepobs.runners import execute
 from alig_deepobs.runners.selection import select
 from alig_deepobs.runners.weights import load_weights

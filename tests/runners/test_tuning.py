@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alig_deepobs.errors import RunError
-from alig_deepobs.run import Outcome, RunResult
-from alig_deepobs.run import RunSpec
+from alig_deepobs.run import Outcome, RunResult, RunSpec
 from alig_deepobs.runners import tune
 
 

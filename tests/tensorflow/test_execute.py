@@ -8,8 +8,7 @@ import pytest
 from alig_deepobs.cli.main import main
 from alig_deepobs.errors import RunError, UsageError
 from alig_deepobs.results import read_result
-from alig_deepobs.run import Outcome
-from alig_deepobs.run import RunSpec
+from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import Callback, execute
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.tensorflow.reports import Reports

@@ -9,8 +9,7 @@ import torch
 from alig_deepobs import registry
 from alig_deepobs.baselines import grid_for
 from alig_deepobs.errors import UsageError
-from alig_deepobs.run import Outcome
-from alig_deepobs.run import RunSpec
+from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import execute
 from alig_deepobs.settings import Setting
 from alig_deepobs.testproblems import dnc_copy

@@ -88,7 +88,10 @@ def test_what_is_said_before_is_what_the_problem_has(name, loads):
     said = identify(name, split=entry.default_split, synthetic=True)
     problem = entry.load()(2, synthetic=True, device="cpu", split=entry.default_split)
     data = problem.load_data().for_split(problem.split)
-    assert dataclasses.astuple(said) == (data.name, data.label, "synthetic", data.version)
+    facts = (data.name, data.label, "synthetic", data.version)
+    assert (said.data_set, said.label, said.source, said.version) == facts
+    if problem.drops_incomplete:
+        assert said.smallest_size == min(data.size(part) for part in data.parts)
     assert data.source == "synthetic"
     assert identify(name, split=entry.default_split, synthetic=True) == said
     assert loads == [name]
@@ -123,10 +126,10 @@ def test_remembered_data_need_neither_torch_nor_scikit_learn(tmp_path, cache):
         facts, seconds = done.stdout.splitlines()
         return facts, float(seconds)
 
-    assert call()[0] == f"{DIGITS} True True"
+    assert call()[0] == f"{DIGITS} True False"  # not even when they are read
     facts, seconds = call()
     assert facts == f"{DIGITS} False False"
-    assert seconds < 0.5  # it takes 10 ms; a machine under load, longer
+    assert seconds < 2.0  # it takes 10 ms; on a machine under load, longer
 
 
 def test_an_edited_file_is_another_version(mnist_folder, write_idx, mnist_arrays, loads):

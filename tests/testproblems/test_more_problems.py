@@ -9,8 +9,7 @@ import torch
 import alig_deepobs.testproblems as testproblems
 from alig_deepobs import registry
 from alig_deepobs.errors import UsageError
-from alig_deepobs.run import Outcome
-from alig_deepobs.run import RunSpec
+from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import execute
 
 # Name -> a mini-batch size that is quick enough on a CPU, and seconds of an epoch on one core.

@@ -9,8 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from alig_deepobs import registry, testproblems
 from alig_deepobs.errors import DataError, UsageError
-from alig_deepobs.run import Outcome
-from alig_deepobs.run import RunSpec
+from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import execute
 from alig_deepobs.runners.checks import check
 from alig_deepobs.testproblems import snli_bilstm, snli_bilstm_svm

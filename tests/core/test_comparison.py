@@ -1,0 +1,40 @@
+"""``alig_deepobs.compare``: the command of the same name, from Python."""
+
+from __future__ import annotations
+
+import pytest
+
+import alig_deepobs
+from alig_deepobs.errors import UsageError
+
+QUICK = {"num_epochs": 1, "synthetic": True}
+
+
+def test_frame_leaderboard_and_plot(tmp_path):
+    found = alig_deepobs.compare(
+        "digits_logreg", ["alig", "sgd[lr=0.1],adam"], seeds=2, output_dir=tmp_path / "results",
+        no_tuning=True, **QUICK,
+    )  # fmt: skip
+    assert len(found.frame) == 6
+    assert {row.label for row in found.leaderboard.rows} == {"AliG", "SGD", "Adam"}
+    picture = found.plot(tmp_path / "curves.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_it_holds_all_runs_of_the_folder_that_compare(tmp_path):
+    common = {"output_dir": tmp_path, "no_tuning": True, "synthetic": True}
+    alig_deepobs.compare("digits_logreg", "sgd", seeds=2, num_epochs=1, **common)
+    alig_deepobs.compare("digits_logreg", "sgd", seeds=2, num_epochs=2, **common)
+    alig_deepobs.compare("digits_mlp", "sgd", seeds=2, num_epochs=1, **common)
+    found = alig_deepobs.compare("digits_logreg", "adam", seeds=2, num_epochs=1, **common)
+    assert sorted(result.optimizer for result in found.results) == ["adam"] * 2 + ["sgd"] * 2
+    assert {result.num_epochs for result in found.results} == {1}
+
+
+def test_several_problems_are_asked_for_by_name():
+    found = alig_deepobs.compare(
+        ["digits_logreg", "two_d_beale"], "sgd", seeds=2, output_dir=None, no_tuning=True, **QUICK
+    )  # fmt: skip
+    assert found.leaderboard_of("two_d_beale").rows[0].label == "SGD"
+    with pytest.raises(UsageError, match="digits_logreg, two_d_beale"):
+        _ = found.leaderboard
