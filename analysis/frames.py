@@ -224,6 +224,11 @@ def final_value(result: RunResult, curve: Sequence[float]) -> float:
     return curve[-1] if result.outcome is Outcome.DONE and curve else math.nan
 
 
+def final_headline(result: RunResult, entry: ProblemEntry) -> float:
+    """The headline metric after the last epoch; NaN if the run did not finish."""
+    return final_value(result, headline_curve(result, entry))
+
+
 class _Codes:
     """A column of repeated texts, built as codes."""
 

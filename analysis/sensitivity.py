@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from alig_deepobs.errors import UsageError
 
@@ -18,58 +19,62 @@ class GoodRange:
     """An unbroken range of good values of a hyper-parameter among those that were tried.
 
     Attributes:
-        values: the values of the range, ascending; empty where none is good. Infinity stands for
-            no cap.
-        best: the best of them.
-        best_result: its result.
-        n_good: good values in the whole grid, also those outside the range.
-        n: values in the grid.
-        open_low, open_high: whether the range touches the end of the grid, so that it may be wider.
-            Nothing lies beyond no cap.
+        values: the good values, ascending; infinity stands for no cap. Empty: none is good.
+        best: the one with the best result; NaN where none is good.
+        good: number of good values anywhere, also outside the range.
+        tried: number of values that were tried.
+        open_low, open_high: whether the range touches the end of what was tried, so that it may be
+            wider. Beyond no cap there is nothing.
     """
 
     values: tuple[float, ...]
     best: float
-    best_result: float
-    n_good: int
-    n: int
-    open_low: bool
-    open_high: bool
+    good: int
+    tried: int
+    open_low: bool = False
+    open_high: bool = False
+
+    @property
+    def _finite(self) -> list[float]:
+        return [value for value in self.values if math.isfinite(value)]
 
     @property
     def low(self) -> float:
-        """The lowest value of the range."""
-        return self.values[0]
+        """The lowest good value."""
+        return min(self.values, default=math.nan)
 
     @property
     def high(self) -> float:
-        """The highest value of the range."""
-        return self.values[-1]
+        """The highest good value."""
+        return max(self.values, default=math.nan)
 
     @property
     def decades(self) -> float:
-        """From the lowest to the highest finite value, in powers of ten; 0 where there is one."""
-        finite = [value for value in self.values if math.isfinite(value)]
+        """From the lowest to the highest finite value, as a number of powers of ten."""
+        finite = self._finite
         return math.log10(finite[-1] / finite[0]) if finite else 0.0
 
     @property
-    def width(self) -> tuple[float, bool, int]:
-        """What ranges are compared by: decades, then no cap at their end, then good values."""
-        return round(self.decades, 6), math.inf in self.values, self.n_good
+    def rank(self) -> tuple[float, float, int]:
+        """What ranges are compared by: decades, then the end without a cap, then good values."""
+        return round(self.decades, 6), math.inf in self.values, self.good
+
+    def ends_text(self) -> str:
+        """Its ends, marked where they are open."""
+        low, high = value_text(self.low), value_text(self.high)
+        return f"{'≤ ' * self.open_low}{low} … {'≥ ' * self.open_high}{high}"
 
     def __str__(self) -> str:
         if not self.values:
-            return f"none of {self.n} values"
-        finite = [value for value in self.values if math.isfinite(value)]
-        count = f"{self.n_good} of {self.n} values"
+            return f"none of {self.tried} values"
+        finite = self._finite
         if not finite:
-            return f"only without a cap ({count})"
-        ends = " to ".join(f"{value:g}" for value in dict.fromkeys((finite[0], finite[-1])))
-        without = " and without a cap" if len(finite) < len(self.values) else ""
-        size = f"{self.decades:.2g} decade{'' if round(self.decades, 6) == 1 else 's'}"
-        ends_open = self.open_low + self.open_high
-        note = ("", ", open at one end", ", open at both ends")[ends_open]
-        return f"{ends}{without} ({size}, {count}{note})"
+            return f"only without a cap ({self.good} of {self.tried} values)"
+        text = f"{finite[0]:g}" if len(finite) == 1 else f"{finite[0]:g} to {finite[-1]:g}"
+        without = " and without a cap" if math.inf in self.values else ""
+        ends = ("", ", open at one end", ", open at both ends")[self.open_low + self.open_high]
+        decades = f"{self.decades:.2g} decade{'' if self.decades == 1 else 's'}"
+        return f"{text}{without} ({decades}, {self.good} of {self.tried} values{ends})"
 
 
 def relative_performance(
@@ -127,65 +132,66 @@ def good_range(
     if any(not at > 0 or not math.isfinite(at) for at in results):
         raise UsageError("a range in decades needs positive values of the hyper-parameter")
     relative = relative_performance(results, higher_is_better)
-    grid = list(relative)
-    good = [relative[at] >= 1 - tolerance for at in grid]
-    centre = max(range(len(grid)), key=lambda i: relative[grid[i]])
-    (run,) = (run for run in _runs_of(good) if centre in run)
-    return _range(results, grid, good, run, centre)
+    ranges = _unbroken(relative, lambda result: result >= 1 - tolerance)
+    return next(found for found in ranges if relative[found.best] == 1)
 
 
 def widest_range(results: Mapping[float, float], limit: float) -> GoodRange:
-    """The widest range of a hyper-parameter in which the result is at most a limit.
+    """The widest unbroken range of values whose result is at most a limit.
 
     Args:
-        results: value of the hyper-parameter (positive; infinity: no cap) -> final objective;
-            infinity or NaN for a run that did not finish.
+        results: value of the hyper-parameter (positive; infinity: no cap) -> result, the lower the
+            better; infinite for a run that did not finish.
         limit: the highest result that is good.
 
     Example:
-        >>> found = widest_range({0.1: 9.0, 1.0: 0.2, 10.0: 0.3, 100.0: math.inf}, limit=1.0)
-        >>> str(found), found.best
-        ('1 to 10 (1 decade, 2 of 4 values)', 1.0)
+        >>> str(widest_range({0.1: 9.0, 1.0: 0.2, 10.0: 0.3, 100.0: math.inf}, 1.0))
+        '1 to 10 (1 decade, 2 of 4 values)'
     """
-    grid = sorted(results)
-    good = [math.isfinite(results[at]) and results[at] <= limit for at in grid]
-    ranges = [
-        _range(results, grid, good, run, min(run, key=lambda i: results[grid[i]]))
-        for run in _runs_of(good)
-    ]
-    nothing = GoodRange((), math.nan, math.nan, 0, len(grid), False, False)
-    return max(ranges, key=lambda found: found.width, default=nothing)
+    # The best is that with the highest share of the limit left.
+    left = {at: -results[at] for at in sorted(results)}
+    ranges = _unbroken(left, lambda result: -limit <= result and result > -math.inf)
+    return max(ranges, key=lambda found: found.rank, default=GoodRange((), math.nan, 0, len(left)))
 
 
-def _runs_of(good: Sequence[bool]) -> list[range]:
-    """The unbroken runs of good places.
+def value_text(value: Any) -> str:
+    """A hyper-parameter value in few characters.
 
     Example:
-        >>> _runs_of([True, True, False, True])
-        [range(0, 2), range(3, 4)]
+        >>> value_text(0.001), value_text(1e-05), value_text(None), value_text(0.015848931925)
+        ('0.001', '1e-5', '∞', '0.016')
     """
-    groups = [
-        list(places) for is_good, places in groupby(range(len(good)), good.__getitem__) if is_good
-    ]
-    return [range(places[0], places[-1] + 1) for places in groups]
+    if value is None:
+        return "∞"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if value and not 1e-3 <= abs(value) < 1e4:
+        mantissa, _, exponent = f"{value:.1e}".partition("e")
+        return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+    return f"{value:.2g}" if abs(value) < 100 else f"{value:g}"
 
 
-def _range(
-    results: Mapping[float, float],
-    grid: Sequence[float],
-    good: Sequence[bool],
-    run: range,
-    best: int,
-) -> GoodRange:
-    return GoodRange(
-        values=tuple(grid[i] for i in run),
-        best=grid[best],
-        best_result=results[grid[best]],
-        n_good=sum(good),
-        n=len(grid),
-        open_low=run.start == 0,
-        open_high=run.stop == len(grid) and math.isfinite(grid[-1]),
-    )
+def _unbroken(quality: Mapping[float, float], good: Callable[[float], bool]) -> list[GoodRange]:
+    """The unbroken ranges of good values; ``quality`` is ascending by value, higher is better."""
+    tried = list(quality)
+    number = sum(map(good, quality.values()))
+    ranges = []
+    for is_good, members in groupby(tried, key=lambda at: good(quality[at])):
+        if is_good:
+            values = tuple(members)
+            ranges.append(
+                GoodRange(
+                    values,
+                    best=max(values, key=lambda at: quality[at]),
+                    good=number,
+                    tried=len(tried),
+                    open_low=values[0] == tried[0],
+                    open_high=values[-1] == tried[-1] < math.inf,
+                )
+            )
+    return ranges
 
 
 def _ratio(value: float, best: float, higher_is_better: bool) -> float:

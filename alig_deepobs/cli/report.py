@@ -51,7 +51,7 @@ def report(
       alig-deepobs report results --html report.html
       alig-deepobs report mine theirs --baselines none --latex tables --figures figures
     """  # noqa: D301 - click looks for the character itself
-    from alig_deepobs.analysis.report import gather
+    from alig_deepobs.analysis.report import build_report
     from alig_deepobs.analysis.report.tables import reason_without_path
     from alig_deepobs.errors import UsageError
 
@@ -62,7 +62,7 @@ def report(
         from alig_deepobs.analysis.report.page import check_extra
 
         check_extra()  # before the work, not after it
-    found = gather(folders, () if "none" in baselines else wanted)
+    found = build_report(folders, () if "none" in baselines else wanted)
     written = _write(found, html, markdown, latex, csv, figures)
     if not written:
         _print(found)
@@ -84,7 +84,7 @@ def _write(
     csv: str | None,
     figures: str | None,
 ) -> list[Path]:
-    from alig_deepobs.analysis.report.text import all_tables, markdown_report
+    from alig_deepobs.analysis.report.tables import all_tables, markdown_report
     from alig_deepobs.analysis.table import write_table
     from alig_deepobs.files import write_text_atomically
 
@@ -100,7 +100,7 @@ def _write(
         if folder is not None:
             written += [write_table(table, folder, kind) for table in all_tables(found)]
     if figures is not None:
-        from alig_deepobs.analysis.report.figures import write_figures
+        from alig_deepobs.analysis.report.charts import write_figures
 
         written += write_figures(found, figures)
     return written
@@ -109,7 +109,7 @@ def _write(
 def _print(found: Report) -> None:
     from rich.console import Console
 
-    from alig_deepobs.analysis.report.text import print_report
+    from alig_deepobs.analysis.report.tables import print_report
 
     console = Console()
     # Through a pipe there is no width to fit; a table is easier to read uncut.

@@ -239,9 +239,9 @@ def _ranges(findings: Sequence[Finding]) -> list[str]:
 def _widest(findings: Sequence[Finding], limit: float) -> str:
     """Who has the widest range, and the ranges of the others in their order."""
     ranges = {each.label: widest_range(each.objectives, limit) for each in findings if each.runs}
-    ordered = sorted(ranges.items(), key=lambda pair: pair[1].width, reverse=True)
+    ordered = sorted(ranges.items(), key=lambda pair: pair[1].rank, reverse=True)
     widest = ordered[0][1]
-    first = [label for label, found in ordered if found.width == widest.width]
+    first = [label for label, found in ordered if found.rank == widest.rank]
     others = [f"{label} {found}" for label, found in ordered if label not in first]
     text = f"the widest range has {' and '.join(first)}, {widest}."
     return f"{text} The others: {'; '.join(others)}." if others else text

@@ -66,7 +66,7 @@ def draw_critical_difference(
         for row, name in enumerate(side):
             x, y = end + sign * 0.2 * unit, -(below + row)
             axes.plot([ranks[name], ranks[name], x], [0, y, y], color=BLACK, linewidth=0.9)
-            words = (name, f"{ranks[name]:.2f}")[:: -sign]
+            words = (name, f"{ranks[name]:.2f}")[::-sign]
             axes.text(x + sign * 0.05 * unit, y, literal("  ".join(words)), ha=align, va="center",
                       fontsize=9)  # fmt: skip
     return figure

@@ -16,6 +16,7 @@ from alig_deepobs.analysis.curves import Panel, band, overview_panels, panels, z
 from alig_deepobs.analysis.groups import Group, group_runs, seeds_text
 from alig_deepobs.analysis.plots.lines import Line, draw_line, series_id
 from alig_deepobs.analysis.plots.style import (
+    PAGE_INCHES,
     Style,
     add_legend,
     clipped,
@@ -90,7 +91,7 @@ def draw_one_panel(
     legend: bool = True,
 ) -> Figure:
     """One panel as a figure of its own; without a legend it is for a page that has one."""
-    figure = new_figure(4.6, 3.9 if legend else 3.1)
+    figure = new_figure(*((4.6, 3.9) if legend else PAGE_INCHES))
     draw_panel(figure.subplots(), groups, style, panel, entry, panel.title if legend else "")
     if legend:
         add_legend(figure, [style[group.label].handle(clipped(group.label)) for group in groups])

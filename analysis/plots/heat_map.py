@@ -17,9 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from alig_deepobs.analysis.plots.style import clipped, literal, new_figure
+from alig_deepobs.analysis.sensitivity import value_text
 from alig_deepobs.errors import UsageError
 
-Cells = Mapping[str, Mapping[Hashable, float]]
+Cells = Mapping[str, Mapping[Any, float]]
 
 # Dark is good. The palette's lightness changes evenly, so it prints well in black and white.
 _COLORS = "cividis"
@@ -33,6 +34,7 @@ def draw_heat_map(
     axis_label: str = "hyper-parameter",
     title: str = "",
     lower_is_better: bool = True,
+    worst: float = math.inf,
 ) -> Figure:
     """Draws one cell for each optimizer and value of its hyper-parameter.
 
@@ -49,6 +51,7 @@ def draw_heat_map(
         axis_label: what stands below the columns.
         title: above the figure, empty for none.
         lower_is_better: False for accuracies; then a high value is dark.
+        worst: values beyond it have its shade.
 
     Raises:
         UsageError: there is no cell.
@@ -70,13 +73,15 @@ def draw_heat_map(
         max(4.8, 1.6 + 0.085 * max(map(len, names)) + 0.56 * width), 1.45 + height * len(cells)
     )
     axes = figure.subplots()
-    norm = _norm([v for row in cells.values() for v in row.values() if math.isfinite(v)])
+    norm = _norm(
+        [min(v, worst) for row in cells.values() for v in row.values() if math.isfinite(v)]
+    )
     colormap = matplotlib.colormaps[_COLORS if lower_is_better else f"{_COLORS}_r"]
-    worst = 1.0 if lower_is_better else 0.0
     for line, row in enumerate(cells.values()):
         for place, key in enumerate(sorted(row, key=_place)):
             column = columns.index(key) if shared else place
-            shade = colormap(float(norm(row[key])) if math.isfinite(row[key]) else worst)
+            failed = not math.isfinite(row[key])
+            shade = colormap(float(lower_is_better) if failed else float(norm(row[key])))
             axes.add_patch(
                 Rectangle((column - 0.5, line - 0.5), 1, 1, facecolor=shade, edgecolor="white",
                           linewidth=1.2)
@@ -96,7 +101,9 @@ def draw_heat_map(
     axes.set_xticks(range(len(ticks)), ticks, fontsize=8, rotation=45 if steep else 0)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel(literal(axis_label if shared else f"{axis_label}, above the result"), fontsize=9)
+    axes.set_xlabel(
+        literal(axis_label if shared else f"{axis_label}, above the result"), fontsize=9
+    )
     axes.set_title(literal(title), fontsize=10)
     bar = figure.colorbar(ScalarMappable(norm, colormap), ax=axes, pad=0.015, fraction=0.05,
                           aspect=12)  # fmt: skip
@@ -107,25 +114,6 @@ def draw_heat_map(
     if bar.solids is not None:
         bar.solids.set_rasterized(True)
     return figure
-
-
-def value_text(value: Any) -> str:
-    """A hyper-parameter value in few characters.
-
-    Example:
-        >>> value_text(0.001), value_text(1e-05), value_text(None), value_text(0.015848931925)
-        ('0.001', '1e-5', '∞', '0.016')
-    """
-    if value is None:
-        return "∞"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    if value and not 1e-3 <= abs(value) < 1e4:
-        mantissa, _, exponent = f"{value:.1e}".partition("e")
-        return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
-    return f"{value:.2g}" if abs(value) < 100 else f"{value:g}"
 
 
 def result_text(value: float) -> str:
@@ -147,5 +135,5 @@ def _place(value: Hashable) -> tuple[int, float, str]:
 def _norm(finite: list[float]) -> Normalize:
     low, high = min(finite, default=0.0), max(finite, default=1.0)
     if low > 0 and high > 3 * low:
-        return LogNorm(low, high)
-    return Normalize(low, high if high > low else low + 1.0)
+        return LogNorm(low, high, clip=True)
+    return Normalize(low, high if high > low else low + 1.0, clip=True)

@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from alig_deepobs.analysis.plots.style import (
+    PAGE_INCHES,
     Style,
     add_legend,
     clipped,
@@ -77,7 +80,7 @@ def draw_lines(
     if not lines:
         raise UsageError("there is nothing to draw")
     style = styles(lines) if style is None else style
-    figure = new_figure(5.2, 3.9 if legend else 3.3)
+    figure = new_figure(*((5.2, 3.9) if legend else PAGE_INCHES))
     axes = figure.subplots()
     tidy(axes, title, x.label, y.label)
     crosses = 0
@@ -95,8 +98,11 @@ def draw_lines(
                 markeredgewidth=1.8, clip_on=False,
             )  # fmt: skip
             mark.set_gid(series_id(style[label]))
+    places = [value for line in lines.values() for value in line.x]
     if x.log:
-        log_axis(axes, "x", [value for line in lines.values() for value in line.x])
+        log_axis(axes, "x", places)
+    elif all(float(value).is_integer() for value in places):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if y.log:
         values = [v for line in lines.values() for v in (*line.y, *line.low, *line.high)]
         log_axis(axes, "y", values)
@@ -114,7 +120,7 @@ def draw_line(axes: Axes, label: str, line: Line, style: Style, steps: bool = Fa
         line.x, line.y, color=style.color, linestyle=style.line, linewidth=1.6,
         drawstyle="steps-post" if steps else "default",
     )  # fmt: skip
-    parts = [*drawn]
+    parts: list[Artist] = [*drawn]
     if line.low and line.high:
         parts.append(
             axes.fill_between(
@@ -141,8 +147,13 @@ def series_id(style: Style) -> str:
 
 
 def _at(line: Line, places: Sequence[int]) -> Line:
-    return Line(*([of[i] for i in places] if of else () for of in
-                  (line.x, line.y, line.low, line.high, line.notes)))  # fmt: skip
+    """The line at some of its points."""
+
+    def at(values: Sequence[float]) -> list[float]:
+        return [values[i] for i in places] if values else []
+
+    notes = [line.notes[i] for i in places] if line.notes else ()
+    return Line(at(line.x), at(line.y), at(line.low), at(line.high), notes)
 
 
 def _numbers(label: str, line: Line, i: int) -> str:

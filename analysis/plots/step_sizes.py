@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from alig_deepobs.analysis.plots.lines import Line, draw_line
 from alig_deepobs.analysis.plots.style import (
+    PAGE_INCHES,
     Style,
     add_legend,
     clipped,
@@ -85,7 +86,7 @@ def draw_step_sizes(
     if not traces:
         raise UsageError("none of these runs recorded step sizes")
     style = styles(traces) if style is None else style
-    figure = new_figure(4.6, 4.6 if legend else 3.8)
+    figure = new_figure(*((4.6, 4.6) if legend else (PAGE_INCHES[0], 3.4)))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.2])
     tidy(upper, title, "", "step size")
     tidy(lower, "", "epoch", "at the cap, %")

@@ -24,6 +24,8 @@ from alig_deepobs.errors import ResultError, UsageError
 
 DPI = 150
 FORMATS = ("png", "pdf", "svg")
+PAGE_INCHES = (3.7, 2.7)
+"""Of a figure on the page, which is drawn as wide as a phone: so its text can be read there."""
 
 # Okabe and Ito's colours without yellow, which is hard to see on white.
 BLACK, GREY = "#000000", "#999999"
@@ -123,9 +125,14 @@ def tidy(axes: Axes, title: str = "", x_label: str = "", y_label: str = "") -> N
     axes.set_title(literal(title), fontsize=10)
     axes.set_xlabel(literal(x_label), fontsize=9)
     axes.set_ylabel(literal(y_label), fontsize=9)
-    axes.tick_params(labelsize=8)
     axes.grid(visible=True, which="major", color="0.9", linewidth=0.7)
     axes.set_axisbelow(True)
+    open_frame(axes)
+
+
+def open_frame(axes: Axes) -> None:
+    """No box, small labels."""
+    axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -7,6 +7,12 @@ import re
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.markers import MarkerStyle
+from matplotlib.patches import PathPatch
+from matplotlib.transforms import Affine2D, IdentityTransform
+
+from alig_deepobs.analysis.plots.style import Style, new_figure
 
 # Black and the greys of a figure follow the text colour of the page.
 _GREYS = {"#000000": 1.0, "#e6e6e6": 0.14, "#999999": 0.6, "#595959": 0.75}
@@ -38,6 +44,20 @@ def inline_svg(figure: Figure, name: str) -> str:
     text = re.sub(r">\s+<", "><", text.replace("<defs></defs>", "")).strip()
     # What the style element said, which would have counted for the whole page.
     return text.replace("<svg", '<svg fill="currentColor" stroke-linejoin="round"', 1)
+
+
+def swatch_svg(style: Style) -> str:
+    """The line and the mark by which figures show an optimizer, of the size of a text."""
+    figure = new_figure(30 / 72, 14 / 72)
+    marker = MarkerStyle(style.marker)
+    # SVG has 72 dots to an inch, so these are its points.
+    place = marker.get_transform() + Affine2D().scale(7).translate(15, 7)
+    mark = PathPatch(marker.get_path(), transform=place, color=style.color, linewidth=0)
+    line = Line2D([0, 30], [7, 7], color=style.color, linestyle=style.line, linewidth=1.8)
+    line.set_transform(IdentityTransform())
+    figure.add_artist(line)
+    figure.add_artist(mark)
+    return inline_svg(figure, f"swatch-{style.number}").replace("<svg", '<svg class="swatch"', 1)
 
 
 def _smaller(tag: str) -> str:

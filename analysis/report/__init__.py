@@ -1,7 +1,7 @@
-"""The report: what results folders say, as text, tables, figures and one offline page."""
+"""What results folders show: as text, tables, figures and one page."""
 
 from __future__ import annotations
 
-from alig_deepobs.analysis.report.gather import Report, gather
+from alig_deepobs.analysis.report.build import Report, build_report
 
-__all__ = ["Report", "gather"]
+__all__ = ["Report", "build_report"]

@@ -1,60 +1,106 @@
-"""The charts of the page: those of each problem, and those of all problems together."""
+"""The charts of a report: on the page, and as files for papers and slides."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
-from alig_deepobs.analysis.curves import Panel, band, panels, zoom_range
+from matplotlib.figure import Figure
+
+from alig_deepobs.analysis.curves import Panel, panels
 from alig_deepobs.analysis.groups import Group
 from alig_deepobs.analysis.plots.critical_difference import draw_critical_difference
-from alig_deepobs.analysis.plots.curves import draw_panel_alone
-from alig_deepobs.analysis.plots.lines import Axis, Line
-from alig_deepobs.analysis.plots.step_sizes import Trace, draw_step_sizes, step_size_trace
-from alig_deepobs.analysis.plots.style import Style, styles
+from alig_deepobs.analysis.plots.curves import draw_curves, draw_one_panel, draw_overview
+from alig_deepobs.analysis.plots.heat_map import draw_heat_map
+from alig_deepobs.analysis.plots.lines import Axis, Line, draw_lines
+from alig_deepobs.analysis.plots.step_sizes import draw_step_sizes, step_size_trace
+from alig_deepobs.analysis.plots.style import Style, save_figure, styles
 from alig_deepobs.analysis.profiles import Profile
-from alig_deepobs.analysis.report.chart import (
-    SHARES,
-    Chart,
-    line_chart,
-    look_data,
-    picked,
-    rounded,
-    short,
-    thinned,
-)
+from alig_deepobs.analysis.report.baselines import published_groups
+from alig_deepobs.analysis.report.build import Report
 from alig_deepobs.analysis.report.overall import Overall
 from alig_deepobs.analysis.report.sections import Section
-from alig_deepobs.analysis.report.sensitivity_charts import sensitivity_charts
+from alig_deepobs.analysis.report.sensitivity import Grid
 from alig_deepobs.analysis.targets import epochs_until, survival_curve
 
+Styles = Mapping[str, Style]
 
-def section_charts(
-    section: Section, looks: Mapping[str, Style], baselines: Mapping[str, Group] | None = None
-) -> list[Chart]:
+_SHARES = (-0.03, 1.05)
+_PROBLEMS_A_FIGURE = 4
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart.
+
+    Attributes:
+        name: unique on the page, and the name of its file.
+        title: heading.
+        caption: how to read it, one or two sentences.
+        draw: makes the figure, with a legend or without.
+        wide: whether it needs the whole width of the page.
+    """
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[bool], Figure]
+    wide: bool = False
+
+
+def chart_styles(report: Report) -> dict[str, Style]:
+    """A style for every label that a chart may draw, the rows of leaderboards first.
+
+    Published curves have the colour of the optimizer's own ones, but dots for lines and crosses for
+    marks, which nothing else has.
+    """
+    labels: dict[str, None] = {}
+    for section in report.sections:
+        labels |= dict.fromkeys(section.groups)
+    for section in report.sections:
+        labels |= dict.fromkeys(grid.label for grid in section.grids)
+        labels |= dict.fromkeys(group.optimizer_name for group in section.groups.values())
+    published = {
+        label: group.optimizer_name
+        for section in report.sections
+        for label, group in published_groups(section, report.baselines).items()
+    }
+    found = styles([*labels, *published.values()])
+    for label, name in published.items():
+        found[label] = replace(found[name], line=(0, (1, 1.2)), marker="X", number=len(found))
+    return found
+
+
+def section_charts(section: Section, style: Styles, baselines: Mapping[str, Group]) -> list[Chart]:
     """The charts of a problem.
 
     Args:
         section: the problem.
-        looks: a style for the label of every row, grid, trace and baseline.
+        style: see `chart_styles`.
         baselines: published runs whose curves stand beside the own ones, by label.
     """
-    groups = [*section.groups.values(), *(baselines or {}).values()]
-    charts = [
-        _curve_chart(section, groups, looks, panel) for panel in panels(section.runs, section.entry)
-    ]
-    charts += _target_charts(section, looks)
-    traces = {
-        label: trace
-        for label, group in section.groups.items()
-        if (trace := step_size_trace(group.runs)) is not None
-    }
+    groups = [*section.groups.values(), *baselines.values()]
+    charts = [_curves(section, groups, style, p) for p in panels(section.runs, section.entry)]
+    if section.entry.target is not None:
+        charts.append(_target(section, style))
+    found = {label: step_size_trace(group.runs) for label, group in section.groups.items()}
+    traces = {label: trace for label, trace in found.items() if trace is not None}
     if traces:
-        charts.append(_trace_chart(section, looks, traces))
-    return charts + sensitivity_charts(section, looks)
+        charts.append(
+            Chart(
+                f"{section.slug}-step-sizes",
+                "Step sizes",
+                "Line: mean step of an epoch; band: smallest to largest step; below: the share of "
+                "steps at the cap.",
+                lambda legend: draw_step_sizes(traces, style, legend=legend),
+            )
+        )
+    return charts + (_sensitivity(section, style) if section.grids else [])
 
 
-def overall_charts(overall: Overall, looks: Mapping[str, Style]) -> list[Chart]:
+def overall_charts(overall: Overall, style: Styles) -> list[Chart]:
     """The charts of all problems together."""
     charts = []
     ranking = overall.ranking
@@ -75,20 +121,21 @@ def overall_charts(overall: Overall, looks: Mapping[str, Style]) -> list[Chart]:
         )
     if overall.score_profile is not None:
         charts.append(
-            _profile_chart(
-                "score-profile", "Score profile", overall.score_profile, looks,
+            _lines(
+                "score-profile", "Score profile", _profile_lines(overall.score_profile), style,
                 Axis("score (0: untrained, 1: best here)"),
-                Axis("share of runs above", ends=SHARES),
+                Axis("share of runs above", ends=_SHARES),
                 "Share of runs whose normalised score is above a threshold, problems weighted "
                 "alike. Higher is better; bands: 95 % bootstrap.",
             )
         )  # fmt: skip
     if overall.time_profile is not None:
         charts.append(
-            _profile_chart(
+            _lines(
                 "time-profile", "Performance profile of epochs to the target",
-                overall.time_profile, looks, Axis("within this factor of the fastest", log=True),
-                Axis("share of problems", ends=SHARES),
+                _profile_lines(overall.time_profile), style,
+                Axis("within this factor of the fastest", log=True),
+                Axis("share of problems", ends=_SHARES),
                 "Share of problems on which the median run reached the target within a factor of "
                 "the fastest optimizer. A missed target is never within any factor.",
                 steps=True,
@@ -97,131 +144,163 @@ def overall_charts(overall: Overall, looks: Mapping[str, Style]) -> list[Chart]:
     return charts
 
 
-def chart_labels(sections: Iterable[Section]) -> list[str]:
-    """Every label that a chart may draw, the rows of leaderboards first."""
-    found: dict[str, None] = {}
-    for section in sections:
-        found |= dict.fromkeys(section.groups)
-    for section in sections:
-        found |= dict.fromkeys(grid.label for grid in section.grids)
-        found |= dict.fromkeys(group.optimizer_name for group in section.groups.values())
-    return list(found)
+def write_figures(report: Report, folder: str | Path) -> list[Path]:
+    """Writes every chart of a report as PDF and as PNG.
+
+    Learning curves of a problem are one figure. The overview has the form of DeepOBS's own, four
+    problems to a figure, with the published baselines where they are wanted and comparable.
+
+    Returns:
+        The paths.
+
+    Raises:
+        ResultError: a file cannot be written.
+    """
+    style = chart_styles(report)
+    charts = overall_charts(report.overall, style) if report.overall else []
+    columns = {}
+    for section in report.sections:
+        groups, entry = list(section.groups.values()), section.entry
+        published = published_groups(section, report.baselines)
+        columns[section.title] = (entry, [*groups, *published.values()])
+        charts.append(_file(f"{section.slug}-curves", partial(draw_curves, groups, entry)))
+        single = {_curve_name(section, panel) for panel in panels(section.runs, entry)}
+        charts += [c for c in section_charts(section, style, {}) if c.name not in single]
+    titles = list(columns)
+    for number, first in enumerate(range(0, len(titles), _PROBLEMS_A_FIGURE), 1):
+        some = {title: columns[title] for title in titles[first : first + _PROBLEMS_A_FIGURE]}
+        charts.append(_file(f"overview-{number}", partial(draw_overview, some, style)))
+    return [
+        save_figure(figure, Path(folder) / f"{chart.name}.{kind}")
+        for chart in charts
+        for figure in (chart.draw(True),)
+        for kind in ("pdf", "png")
+    ]
 
 
-def baseline_looks(
-    looks: Mapping[str, Style], baselines: Iterable[Mapping[str, Group]]
-) -> dict[str, Style]:
-    """Styles for published curves: the colour of the optimizer's own one, but dotted."""
-    named = {label: group.optimizer_name for of in baselines for label, group in of.items()}
-    fresh = styles([*looks, *(name for name in named.values() if name not in looks)])
-    return {
-        label: Style(looks.get(name, fresh[name]).color, (0, (1, 1.2)), "X")
-        for label, name in named.items()
-    }
+def _file(name: str, draw: Callable[[], Figure]) -> Chart:
+    """A figure of several panels, which the page has one by one."""
+    return Chart(name, "", "", lambda legend: draw())
 
 
-def _curve_chart(
-    section: Section, groups: Sequence[Group], looks: Mapping[str, Style], panel: Panel
-) -> Chart:
-    series = []
-    for group in groups:
-        drawn = band(group, panel)
-        at = thinned(len(drawn.mean))
-        several = len(group.runs) > 1
-        series.append({
-            **look_data(group.label, looks),
-            "x": at,
-            "y": picked(drawn.mean, at),
-            "lo": picked(drawn.low, at) if several else [],
-            "hi": picked(drawn.high, at) if several else [],
-            "tip": [f"median {short(drawn.median[i])}, n={len(group.runs)}" for i in at],
-            "ends": [[epoch, rounded(value)] for epoch, value in drawn.ends],
-        })  # fmt: skip
-    target = section.entry.target if panel.headline else None
-    goal = None if target is None else panel.scale * target
-    curves = [panel.values(run) for group in groups for run in group.runs]
-    axis: dict[str, Any] = {}
-    if panel.scale == 1.0:
-        axis["log"] = all(value > 0 for curve in curves for value in curve)
-    elif zoomed := zoom_range(curves, goal):
-        axis["range"] = [rounded(zoomed[0]), rounded(zoomed[1])]
+def _curve_name(section: Section, panel: Panel) -> str:
+    return f"{section.slug}-{panel.key.replace('_', '-')}"
+
+
+def _curves(section: Section, groups: Sequence[Group], style: Styles, panel: Panel) -> Chart:
     caption = "Line: mean over seeds; band: lowest to highest seed; ×: a run diverged."
-    if goal is not None:
-        caption += f" Dashes: DeepOBS's target, {short(goal)}{' %' if panel.scale != 1 else ''}."
+    if section.entry.target is not None and panel.headline:
+        goal = panel.scale * section.entry.target
+        caption += f" Dashes: DeepOBS's target, {goal:.4g}{' %' if panel.scale != 1 else ''}."
     return Chart(
-        f"{section.slug}-{panel.key.replace('_', '-')}",
+        _curve_name(section, panel),
         panel.title,
         caption,
-        lambda legend: draw_panel_alone(groups, looks, panel, section.entry, legend),
-        {
-            "x": {"title": "epoch (0: before training)"},
-            "y": axis,
-            "series": series,
-            "lines": [] if goal is None else [rounded(goal)],
-        },
+        lambda legend: draw_one_panel(groups, style, panel, section.entry, legend),
     )
 
 
-def _target_charts(section: Section, looks: Mapping[str, Style]) -> list[Chart]:
-    if section.entry.target is None:
-        return []
+def _target(section: Section, style: Styles) -> Chart:
     lines = {}
     for label, group in section.groups.items():
         curve = survival_curve([epochs_until(run, section.entry) for run in group.runs])
-        lines[label] = Line(
-            [*curve.times, curve.horizon],
-            [1 - share for share in (*curve.shares, curve.shares[-1])],
+        shares = (*curve.shares, curve.shares[-1])
+        lines[label] = Line([*curve.times, curve.horizon], [1 - share for share in shares])
+    return _lines(
+        f"{section.slug}-target", "Epochs to the target", lines, style,
+        Axis("epoch"), Axis("share of runs that reached it", ends=_SHARES),
+        "Kaplan and Meier's estimate: runs that miss the target keep the curve below 1.",
+        steps=True,
+    )  # fmt: skip
+
+
+def _sensitivity(section: Section, style: Styles) -> list[Chart]:
+    metric, higher = section.board.metric, section.entry.higher_is_better
+    scale, unit = (100.0, " in %") if higher else (1.0, "")
+    # Of two grids with one label the larger one.
+    grids = {grid.label: grid for grid in sorted(section.grids, key=lambda g: len(g.finals))}
+    parameter = ", ".join(sorted({grid.parameter for grid in section.grids}))
+    tuning = any(grid.tuning for grid in section.grids)
+    note = " One seed for each value, from runs that only served to choose a setting." * tuning
+    lines = {label: _grid_line(grid, scale) for label, grid in grids.items() if grid.numbers()}
+    charts = [
+        _lines(
+            f"{section.slug}-sensitivity", "Sensitivity to the main hyper-parameter", lines, style,
+            Axis(parameter, log=True), Axis(f"final {metric}{unit}", log=not higher),
+            f"Final {metric} for each value, mean over seeds; ×: a run did not finish.{note}",
+            higher_is_better=higher,
         )
-    return [
-        line_chart(
-            f"{section.slug}-target", "Epochs to the target", lines, looks,
-            Axis("epoch"), Axis("share of runs that reached it", ends=SHARES),
-            "Kaplan and Meier's estimate: runs that miss the target keep the curve below 1.",
-            steps=True,
+    ] if lines else []  # fmt: skip
+    budgets = {label: found for label, grid in grids.items() if (found := grid.budget())}
+    if budgets:
+        on_test = any(curve.chosen_on == "test" for curve in budgets.values())
+        lines = {
+            label: Line(
+                curve.budgets,
+                [scale * value for value in curve.expected],
+                [scale * value for value in curve.low],
+                [scale * value for value in curve.high],
+            )
+            for label, curve in budgets.items()
+        }
+        charts.append(
+            _lines(
+                f"{section.slug}-budget", "What tuning buys", lines, style,
+                Axis("settings tried"), Axis(f"expected final {metric}{unit}", log=not higher),
+                f"Expected {metric} of the best of so many settings drawn from the grid; band: 95 %"
+                " bootstrap over the settings."
+                + " Chosen on the test set, which flatters." * on_test,
+            )
+        )  # fmt: skip
+    cells = {
+        label: {value: scale * mean for value, mean in grid.means().items()}
+        for label, grid in grids.items()
+    }
+    charts.append(
+        Chart(
+            f"{section.slug}-heat-map",
+            "Sensitivity map",
+            f"Each cell is a value of the main hyper-parameter: the darker, the better the final "
+            f"{metric}; ×: a run did not finish.",
+            lambda legend: draw_heat_map(
+                cells, label=f"final {metric}{unit}", axis_label=parameter,
+                lower_is_better=not higher,
+            ),
+            wide=True,
         )
-    ]  # fmt: skip
+    )  # fmt: skip
+    return charts
 
 
-def _trace_chart(
-    section: Section, looks: Mapping[str, Style], traces: Mapping[str, Trace]
-) -> Chart:
-    series = []
-    for label, trace in traces.items():
-        at = thinned(len(trace.mean))
-        series.append({
-            **look_data(label, looks),
-            "x": [i + 1 for i in at],
-            "y": picked(trace.mean, at),
-            "lo": picked(trace.low, at),
-            "hi": picked(trace.high, at),
-            "tip": [
-                f"median {short(trace.median[i])}, {100 * trace.clipped[i]:.0f} % at the cap"
-                for i in at
-            ],
-            "ends": [],
-        })  # fmt: skip
-    positive = all(value > 0 for trace in traces.values() for value in trace.low)
-    return Chart(
-        f"{section.slug}-step-sizes",
-        "Step sizes",
-        "Line: mean step of an epoch; band: smallest to largest step; with the share of steps at "
-        "the cap.",
-        lambda legend: draw_step_sizes(traces, looks, legend=legend),
-        {
-            "x": {"title": "epoch"},
-            "y": {"title": "step size", "log": positive},
-            "series": series,
-            "lines": [],
-        },
-    )
-
-
-def _profile_chart(
-    name: str, title: str, profile: Profile, looks: Mapping[str, Style], x: Axis, y: Axis,
-    caption: str, steps: bool = False,
+def _lines(
+    name: str, title: str, lines: Mapping[str, Line], style: Styles, x: Axis, y: Axis,
+    caption: str, steps: bool = False, higher_is_better: bool = False,
 ) -> Chart:  # fmt: skip
-    lines = {
+    return Chart(
+        name,
+        title,
+        caption,
+        lambda legend: draw_lines(
+            lines, x=x, y=y, steps=steps, higher_is_better=higher_is_better, style=style,
+            legend=legend,
+        ),
+    )  # fmt: skip
+
+
+def _profile_lines(profile: Profile) -> dict[str, Line]:
+    return {
         label: Line(profile.x, values, profile.low.get(label, ()), profile.high.get(label, ()))
         for label, values in profile.y.items()
     }
-    return line_chart(name, title, lines, looks, x, y, caption, steps=steps)
+
+
+def _grid_line(grid: Grid, scale: float) -> Line:
+    means = grid.numbers()
+    seeds = [grid.finals[value] for value in means]
+    several = any(len(of) > 1 for of in seeds)
+    return Line(
+        x=list(means),
+        y=[scale * mean for mean in means.values()],
+        low=[scale * min(of) for of in seeds] if several else (),
+        high=[scale * max(of) for of in seeds] if several else (),
+    )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alig_deepobs.analysis.aggregate import aggregate_scores, normalised_scores
-from alig_deepobs.analysis.frames import final_value, headline_curve
+from alig_deepobs.analysis.frames import final_headline, headline_curve
 from alig_deepobs.analysis.groups import Group
 from alig_deepobs.analysis.paired import Comparison, compare_all
 from alig_deepobs.analysis.profiles import Profile, performance_profile, score_profile
@@ -64,10 +64,7 @@ class Overall:
 def compare_section(section: Section) -> list[Comparison]:
     """The corrected paired comparisons of all rows of a problem that have only finished runs."""
     scores = {
-        label: {
-            run.random_seed: final_value(run, headline_curve(run, section.entry))
-            for run in group.runs
-        }
+        label: {run.random_seed: final_headline(run, section.entry) for run in group.runs}
         for label, group in section.groups.items()
         if all(run.outcome is Outcome.DONE for run in group.runs)
     }
@@ -180,7 +177,7 @@ def _ranking(sections: Sequence[Section], rows: dict[str, dict[str, Group]]) -> 
 
 def _mean(group: Group, section: Section) -> float:
     """Mean over seeds; NaN (ranked last) where a run did not finish."""
-    finals = [final_value(run, headline_curve(run, section.entry)) for run in group.runs]
+    finals = [final_headline(run, section.entry) for run in group.runs]
     return math.fsum(finals) / len(finals)
 
 
@@ -192,7 +189,7 @@ def _scores(
         entry = section.entry
         starts = [curve[0] for run in section.runs if (curve := headline_curve(run, entry))]
         finals = {
-            name: [final_value(run, headline_curve(run, entry)) for run in group.runs]
+            name: [final_headline(run, entry) for run in group.runs]
             for name, group in rows[section.slug].items()
         }
         try:

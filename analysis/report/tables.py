@@ -1,31 +1,78 @@
-"""The tables of a report, besides the leaderboards."""
+"""The tables of a report, and the report as text: in a terminal, and as one Markdown document."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pandas as pd
+from rich.console import Console
+from rich.text import Text
 
 from alig_deepobs.analysis.loading import LoadProblem
-from alig_deepobs.analysis.plots.heat_map import value_text
-from alig_deepobs.analysis.report.gather import Report
+from alig_deepobs.analysis.report.baselines import baseline_table
+from alig_deepobs.analysis.report.build import Report
+from alig_deepobs.analysis.report.environment import environment_table
 from alig_deepobs.analysis.report.overall import Overall
-from alig_deepobs.analysis.report.sections import Grid, Section
-from alig_deepobs.analysis.sensitivity import GoodRange, good_range
-from alig_deepobs.analysis.table import Column, Table
-from alig_deepobs.analysis.tables import format_interval, leaderboard_cells
+from alig_deepobs.analysis.report.sections import Section
+from alig_deepobs.analysis.report.sensitivity import sensitivity_table
+from alig_deepobs.analysis.table import Column, Table, to_markdown, to_rich
+from alig_deepobs.analysis.tables import (
+    format_interval,
+    leaderboard_cells,
+    render_rich,
+    wrapped,
+)
 from alig_deepobs.analysis.targets import (
     TimeToTarget,
     epochs_until,
     median_interval,
     seconds_until,
 )
-from alig_deepobs.errors import UsageError
 
 # Ends of medians of epochs are whole numbers; more resamples would not move them.
 _RESAMPLES = 500
+
+
+def all_tables(report: Report) -> list[Table]:
+    """Every table of a report, in its order; each has a name of its own."""
+    tables = [summary_table(report.several_problems) if report.several_problems else None]
+    for section in report.sections:
+        tables += [
+            leaderboard_table(section),
+            baseline_table(section, report.baselines),
+            target_table(section),
+        ]
+    tables += [
+        sensitivity_table({section.title: section.grids for section in report.sections}),
+        environment_table(report.runs),
+        skipped_table(report.skipped),
+    ]
+    return [table for table in tables if table is not None]
+
+
+def print_report(report: Report, console: Console, width: int) -> None:
+    """Prints the report, without the files that were skipped."""
+    boards = {f"leaderboard-{section.slug}": section for section in report.sections}
+    console.print(Text("\n".join(wrapped(line, width) for line in report.about())))
+    for table in all_tables(report):
+        if table.name == "skipped":
+            continue  # the command line says it, on the stream for errors
+        console.print()
+        if table.name not in boards:
+            console.print(to_rich(table, width), soft_wrap=False)
+            continue
+        # A leaderboard knows which of its columns may go where the terminal is narrow.
+        section = boards[table.name]
+        console.print(render_rich(section.board, width), soft_wrap=False)
+        for flag in section.flags:
+            console.print(Text(wrapped(f"! {flag.text}", width)))
+
+
+def markdown_report(report: Report) -> str:
+    """The report as one Markdown document."""
+    lines = ["# Optimizer report", "", *(f"- {line}" for line in report.about()), ""]
+    return "\n".join([*lines, *map(to_markdown, all_tables(report))])
 
 
 def leaderboard_table(section: Section) -> Table:
@@ -141,66 +188,11 @@ def target_table(section: Section) -> Table | None:
     )
 
 
-def sensitivity_table(sections: Sequence[Section]) -> Table | None:
-    """How wide the good range of the main hyper-parameter is; None without a grid."""
-    rows, records = [], []
-    for section in sections:
-        for grid in section.grids:
-            found = grid_range(grid, section.entry.higher_is_better)
-            failed = sum(math.isnan(mean) for mean in grid.means().values())
-            record: dict[str, Any] = {
-                "testproblem": section.entry.name, "optimizer": grid.label,
-                "parameter": grid.parameter, "values": len(grid.finals), "failed": failed,
-                "tuning_runs": grid.tuning,
-            }  # fmt: skip
-            if found is None:
-                rows.append([section.title, grid.label, grid.parameter, str(len(grid.finals)),
-                             str(failed), "–", "–", "–"])  # fmt: skip
-            else:
-                ends = (
-                    f"{'≤ ' if found.open_low else ''}{value_text(found.low)} … "
-                    f"{'≥ ' if found.open_high else ''}{value_text(found.high)}"
-                )
-                rows.append([
-                    section.title, grid.label, grid.parameter, str(found.n), str(failed),
-                    value_text(found.best), ends, f"{found.decades:.1f}",
-                ])  # fmt: skip
-                record |= {
-                    "best": found.best, "low": found.low, "high": found.high,
-                    "decades": found.decades, "good_values": found.n_good,
-                }  # fmt: skip
-            records.append(record)
-    if not rows:
+def skipped_table(skipped: Sequence[LoadProblem]) -> Table | None:
+    """The files that are no usable results, and why; None where all are."""
+    if not skipped:
         return None
-    notes = [
-        "Good: within 5 % of the best value of the grid, unbroken around it. ≤ and ≥: the range "
-        "touches the end of the grid and may be wider."
-    ]
-    if any(grid.tuning for section in sections for grid in section.grids):
-        notes.append("Grids of runs that only served to choose a setting have one seed each.")
-    titles = (
-        "Problem",
-        "Optimizer",
-        "Parameter",
-        "Values",
-        "Failed",
-        "Best",
-        "Good range",
-        "Decades",
-    )
-    return Table(
-        name="sensitivity",
-        title="Sensitivity to the main hyper-parameter",
-        columns=[Column(title, title in ("Values", "Failed", "Decades")) for title in titles],
-        rows=rows,
-        frame=pd.DataFrame(records),
-        notes=notes,
-    )
-
-
-def skipped_table(report: Report) -> Table:
-    """The files that are no usable results, and why."""
-    rows = [[str(item.path), reason_without_path(item)] for item in report.skipped]
+    rows = [[str(item.path), reason_without_path(item)] for item in skipped]
     return Table(
         name="skipped",
         title=f"Skipped: {len(rows)} file{'' if len(rows) == 1 else 's'}",
@@ -213,19 +205,6 @@ def skipped_table(report: Report) -> Table:
 def reason_without_path(item: LoadProblem) -> str:
     """Why a file was skipped, for a line that names the file anyway."""
     return item.reason.removeprefix(f"{item.path} ").removeprefix(f"{item.path}: ")
-
-
-def grid_range(grid: Grid, higher_is_better: bool) -> GoodRange | None:
-    """The good range of a grid; None where there is none (no cap, no positive result)."""
-    numbers = {
-        float(value): mean
-        for value, mean in grid.means().items()
-        if isinstance(value, (int, float)) and 0 < value < math.inf
-    }
-    try:
-        return good_range(numbers, higher_is_better) if numbers else None
-    except UsageError:
-        return None
 
 
 def seconds_text(seconds: float) -> str:

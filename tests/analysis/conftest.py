@@ -37,7 +37,7 @@ def make_run():
             "testproblem": "toy",
             "optimizer_name": label,
             "optimizer": label.lower(),
-            "optimizer_hyperparams": {"lr": 0.1},
+            "hyperparams": {"lr": 0.1},
             "batch_size": 32,
             "num_epochs": epochs,
             "random_seed": seed,

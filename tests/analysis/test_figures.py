@@ -24,8 +24,8 @@ from alig_deepobs.analysis.plots import (
     step_size_trace,
     styles,
 )
-from alig_deepobs.analysis.plots.heat_map import value_text
 from alig_deepobs.analysis.plots.svg import inline_svg
+from alig_deepobs.analysis.sensitivity import value_text
 from alig_deepobs.errors import ResultError, UsageError
 
 
@@ -201,5 +201,5 @@ def test_rank_diagram_writes_names_in_full():
     assert any(long in text for text in texts(figure))
     for text in figure.axes[0].texts:
         box = text.get_window_extent()
-        assert 0 <= box.x0
+        assert box.x0 >= 0
         assert box.x1 <= figure.bbox.width

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from alig_deepobs.analysis import budget_curve, good_range, relative_performance
+from alig_deepobs.analysis import budget_curve, good_range, relative_performance, widest_range
 from alig_deepobs.baselines import published_grid
 from alig_deepobs.errors import UsageError
 
@@ -27,7 +27,7 @@ PUBLISHED = [
 def test_published_ranges(problem, optimizer, higher, good, low, high, decades):
     grid = {point.learning_rate: point.final for point in published_grid(problem, optimizer)}
     found = good_range(grid, higher)
-    assert (found.n, found.n_good) == (36, good)
+    assert (found.tried, found.good) == (36, good)
     assert (found.low, found.high) == (low, high)
     assert found.decades == pytest.approx(decades, abs=1e-6)
     assert found.open_low == (low == 1e-5)
@@ -36,8 +36,28 @@ def test_published_ranges(problem, optimizer, higher, good, low, high, decades):
 def test_range_stops_at_a_gap():
     grid = {1.0: 0.90, 2.0: 0.50, 4.0: 0.91, 8.0: 0.90, 16.0: NAN}
     found = good_range(grid, higher_is_better=True)
-    assert (found.best, found.low, found.high, found.n_good) == (4.0, 4.0, 8.0, 3)
+    assert (found.best, found.low, found.high, found.good) == (4.0, 4.0, 8.0, 3)
     assert (found.open_low, found.open_high) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("cells", "limit", "text"),
+    [
+        ([(0.1, 5.0), (1.0, 0.5), (10.0, 0.6), (100.0, 9.0)], 1.0,
+         "1 to 10 (1 decade, 2 of 4 values)"),
+        ([(0.1, 0.5), (1.0, 0.5), (10.0, 9.0)], 1.0,
+         "0.1 to 1 (1 decade, 2 of 3 values, open at one end)"),
+        ([(0.1, 0.5), (1.0, 9.0), (10.0, 0.5), (100.0, 0.5), (1e3, 9.0)], 1.0,
+         "10 to 100 (1 decade, 3 of 5 values)"),
+        ([(1.0, 9.0), (10.0, 0.5), (1e3, 0.5), (math.inf, 0.5)], 1.0,
+         "10 to 1000 and without a cap (2 decades, 3 of 4 values)"),
+        ([(1.0, 9.0), (math.inf, 0.5)], 1.0, "only without a cap (1 of 2 values)"),
+        ([(1.0, 9.0), (10.0, math.inf)], 1.0, "none of 2 values"),
+        ([(1.0, math.inf)], math.inf, "none of 1 values"),
+    ],
+)  # fmt: skip
+def test_widest_ranges(cells, limit, text):
+    assert str(widest_range(dict(cells), limit)) == text
 
 
 def test_relative_performance():

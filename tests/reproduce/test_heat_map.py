@@ -8,31 +8,11 @@ import pytest
 
 from alig_deepobs.reproduce.carry_out import Outcomes
 from alig_deepobs.reproduce.declare import FULL, Kind, Method
-from alig_deepobs.reproduce.heat_map import cells_csv, draw, good_range, objective, summarize
+from alig_deepobs.reproduce.heat_map import cells_csv, draw, objective, summarize
 from alig_deepobs.reproduce.plan import make_plan
 from alig_deepobs.run import Outcome
 
 from .conftest import BASE, experiment, result
-
-
-@pytest.mark.parametrize(
-    ("cells", "limit", "text"),
-    [
-        ([(0.1, 5.0), (1.0, 0.5), (10.0, 0.6), (100.0, 9.0)], 1.0,
-         "1 to 10 (1 decade, 2 of 4 values)"),
-        ([(0.1, 0.5), (1.0, 0.5), (10.0, 9.0)], 1.0,
-         "0.1 to 1 (1 decade, 2 of 3 values, open at one end)"),
-        ([(0.1, 0.5), (1.0, 9.0), (10.0, 0.5), (100.0, 0.5), (1e3, 9.0)], 1.0,
-         "10 to 100 (1 decade, 3 of 5 values)"),
-        ([(1.0, 9.0), (10.0, 0.5), (1e3, 0.5), (math.inf, 0.5)], 1.0,
-         "10 to 1000 and without a cap (2 decades, 3 of 4 values)"),
-        ([(1.0, 9.0), (math.inf, 0.5)], 1.0, "only without a cap (1 of 2 values)"),
-        ([(1.0, 9.0), (10.0, math.inf)], 1.0, "none of 2 values"),
-        ([(1.0, math.inf)], math.inf, "none of 1 values"),
-    ],
-)  # fmt: skip
-def test_good_ranges(cells, limit, text):
-    assert str(good_range(cells, limit)) == text
 
 
 def test_objective():

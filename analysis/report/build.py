@@ -42,8 +42,31 @@ class Report:
         counts = Counter(run.optimizer_name for run in self.runs)
         return [name for name, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
+    @property
+    def several_problems(self) -> Overall | None:
+        """All problems together, where there is more than one."""
+        return self.overall if self.overall and len(self.overall.sections) > 1 else None
 
-def gather(folders: Sequence[str | Path], baselines: Sequence[str] = ()) -> Report:
+    def about(self) -> list[str]:
+        """What was analysed, one sentence each."""
+        problems = list(dict.fromkeys(section.title for section in self.sections))
+        lines = [
+            f"Folders: {', '.join(self.folders)}",
+            f"{counted(len(self.runs), 'run')} of {counted(len(self.optimizers), 'optimizer')} "
+            f"({', '.join(self.optimizers)}) on {counted(len(problems), 'problem')} "
+            f"({', '.join(problems)})",
+        ]
+        if self.tuning:
+            lines.append(
+                f"{counted(len(self.tuning), 'run')} that only served to choose a setting: shown "
+                "as sensitivity, never as a result"
+            )
+        if self.skipped:
+            lines.append(f"{counted(len(self.skipped), 'file')} skipped")
+        return lines
+
+
+def build_report(folders: Sequence[str | Path], baselines: Sequence[str] = ()) -> Report:
     """Reads results folders and compares what can be compared.
 
     Args:
@@ -56,27 +79,34 @@ def gather(folders: Sequence[str | Path], baselines: Sequence[str] = ()) -> Repo
     loaded = load_results(folders, with_tuning=True, light=True)
     runs = [run for run in loaded.results if run.purpose != "tuning"]
     tuning = [run for run in loaded.results if run.purpose == "tuning"]
-    skipped = loaded.problems
+    names = tuple(map(str, folders))
     if not runs:
-        raise UsageError(_nothing_usable(folders, tuning, skipped))
-    sections = make_sections(runs, tuning)
+        raise UsageError(_nothing_usable(", ".join(names), len(tuning), loaded.problems))
+    sections = tuple(make_sections(runs, tuning))
     return Report(
-        folders=tuple(map(str, folders)),
+        folders=names,
         runs=tuple(runs),
         tuning=tuple(tuning),
-        skipped=tuple(skipped),
-        sections=tuple(sections),
+        skipped=tuple(loaded.problems),
+        sections=sections,
         overall=make_overall(sections),
         baselines=tuple(baselines),
     )
 
 
-def _nothing_usable(
-    folders: Sequence[str | Path], tuning: Sequence[RunResult], skipped: Sequence[LoadProblem]
-) -> str:
-    names = ", ".join(map(str, folders))
-    if tuning:
-        return f"{names}: only {len(tuning)} runs that served to choose a setting, no results"
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    Example:
+        >>> counted(1, "run"), counted(1200, "run")
+        ('1 run', '1,200 runs')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _nothing_usable(names: str, n_tuning: int, skipped: Sequence[LoadProblem]) -> str:
+    if n_tuning:
+        return f"{names}: only {n_tuning} runs that served to choose a setting, no results"
     reasons = "; ".join(f"{item.path}: {item.reason}" for item in skipped[:3])
     more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
     return f"no usable result in {names}: {reasons}{more}"

@@ -28,11 +28,11 @@ _OF_PROBLEM = ("data_version", "reshuffle")
 _MOST_VALUES = 12
 
 
-def environment_table(runs: Sequence[RunResult]) -> Table:
+def environment_table(runs: Sequence[RunResult]) -> Table | None:
     """Every property in which runs differ, with the runs and optimizers that have each value.
 
     Properties that all runs share are left out; `common_environment` has them. The data's digest
-    is compared within a problem.
+    is compared within a problem. None where nothing differs.
     """
     rows, confounded = [], []
     for key, members in _by_property(runs).items():
@@ -44,6 +44,8 @@ def environment_table(runs: Sequence[RunResult]) -> Table:
         if len(members) > _MOST_VALUES:
             rows.append([name, f"and {len(members) - _MOST_VALUES} more values", "", "", ""])
         confounded += [f"{name} on {problem}" for problem in _mixed_up(members)]
+    if not rows:
+        return None
     titles = ("property", "value", "runs", "optimizers", "problems")
     notes = []
     if confounded:

@@ -1,0 +1,178 @@
+"""Baselines beside own results: what DeepOBS published, and what this project measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from alig_deepobs.analysis.frames import params_text
+from alig_deepobs.analysis.groups import Group, group_runs
+from alig_deepobs.analysis.leaderboard import Row, leaderboard
+from alig_deepobs.analysis.report.sections import Section
+from alig_deepobs.analysis.statistics import median_epoch
+from alig_deepobs.analysis.table import Column, Table
+from alig_deepobs.analysis.tables import format_interval
+from alig_deepobs.baselines import (
+    about_published,
+    measured_results,
+    published_problems,
+    published_result,
+    published_runs,
+)
+from alig_deepobs.run import RunResult
+
+PUBLISHED = "DeepOBS (TensorFlow 1, 2019, ten seeds)"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline on the problem of a section.
+
+    Attributes:
+        kind: ``deepobs`` or ``measured``.
+        origin: whose result it is, for a reader.
+        row: its figures, in the metric of the problem; it has no rank among own rows.
+        group: its runs.
+        comparable: whether it was trained on the same data for as many epochs with batches of
+            the same size.
+        caveats: what a reader must know before comparing.
+    """
+
+    kind: str
+    origin: str
+    row: Row
+    group: Group
+    comparable: bool
+    caveats: tuple[str, ...]
+
+
+def find_baselines(section: Section, wanted: Sequence[str]) -> list[Baseline]:
+    """The baselines on a problem, best first.
+
+    Args:
+        section: the problem.
+        wanted: of ``deepobs`` and ``measured``.
+    """
+    name = section.entry.name
+    runs: dict[str, list[RunResult]] = {}
+    if name in published_problems() and not section.shared["problem_options"]:
+        runs["deepobs"] = published_runs(name)
+    runs["measured"] = [run for run in measured_results(name) if _same_problem(section, run)]
+    found = [
+        _baseline(section, row, groups[row.label], kind)
+        for kind, of in runs.items()
+        if kind in wanted and of
+        for groups in ({group.label: group for group in group_runs(of, section.entry)},)
+        for row in leaderboard(of, section.entry).rows
+    ]
+    sign = -1.0 if section.entry.higher_is_better else 1.0
+    means = [baseline.row.headline.mean for baseline in found]
+    order = sorted(range(len(found)), key=lambda i: (math.isnan(means[i]), sign * means[i]))
+    return [found[i] for i in order]
+
+
+def published_groups(section: Section, wanted: Sequence[str]) -> dict[str, Group]:
+    """Published curves as further lines of the charts, by label.
+
+    Only where own runs were trained for as many epochs, and where the published loss has no L2
+    term that the own one lacks. What this project measured has rows but no lines, which would hide
+    the own ones.
+    """
+    if "deepobs" not in wanted:
+        return {}
+    found = [
+        replace(baseline.group, label=f"{baseline.row.label} (DeepOBS)")
+        for baseline in find_baselines(section, ["deepobs"])
+        if baseline.comparable and not baseline.group.runs[0].effective_weight_decay
+    ]
+    return {group.label: group for group in found}
+
+
+def baseline_table(section: Section, wanted: Sequence[str]) -> Table | None:
+    """The baselines as a table; None where they are not wanted or there are none."""
+    found = find_baselines(section, wanted)
+    if not found:
+        return None
+    percent = section.entry.metric == "accuracy"
+    cells, records = [], []
+    for baseline in found:
+        row = baseline.row
+        mean = row.headline
+        reached = "–" if row.n_reached is None else f"{row.n_reached} of {row.n_seeds}"
+        cells.append([
+            row.label, baseline.origin, row.setting, format_interval(mean, percent),
+            str(row.n_seeds), reached,
+        ])  # fmt: skip
+        records.append({
+            "testproblem": section.entry.name, "optimizer": row.label, "origin": baseline.origin,
+            "setting": row.setting, "metric": section.board.metric, "mean": mean.mean,
+            "low": mean.low, "high": mean.high, "n_seeds": row.n_seeds,
+            "num_epochs": baseline.group.runs[0].num_epochs, "comparable": baseline.comparable,
+            "reached_target": row.n_reached,
+        })  # fmt: skip
+    notes = list(dict.fromkeys(caveat for baseline in found for caveat in baseline.caveats))
+    if any(baseline.kind == "deepobs" for baseline in found):
+        about = about_published()
+        notes.append(f"DeepOBS: {about['source']}; {about['licence']}")
+    titles = ("Optimizer", "Origin", "Setting", section.board.metric.capitalize(), "Seeds",
+              "Reached target")  # fmt: skip
+    return Table(
+        name=f"baselines-{section.slug}",
+        title=f"{section.title}: baselines",
+        columns=[Column(title, title in ("Seeds", "Reached target")) for title in titles],
+        rows=cells,
+        frame=pd.DataFrame(records),
+        notes=[f"{note}." for note in notes],
+    )
+
+
+def _same_problem(section: Section, run: RunResult) -> bool:
+    """Whether a measured run could stand in the section's table, as far as both say."""
+    return all(
+        value == section.shared[name]
+        or (name in ("data_version", "numbers_version") and not (value and section.shared[name]))
+        for name, value in run.comparison().items()
+    )
+
+
+def _baseline(section: Section, row: Row, group: Group, kind: str) -> Baseline:
+    if kind == "measured":
+        caveat = "Measured on another machine perhaps: times compare only roughly"
+        return Baseline(kind, _measured_origin(group), row, group, True, (caveat,))
+    run, epochs = group.runs[0], section.shared["num_epochs"]
+    comparable = True
+    caveats = [
+        "Published by DeepOBS with another framework and other random numbers than yours: a "
+        "landmark, not a paired comparison"
+    ]
+    if run.num_epochs != epochs:
+        comparable = False
+        caveats.append(f"Published after {run.num_epochs} epochs, yours {epochs}")
+    if run.batch_size not in section.board.batch_sizes:
+        comparable = False
+        caveats.append(f"Published with batch size {run.batch_size}")
+    if run.effective_weight_decay:
+        caveats.append("Published losses include the L2 term, yours do not")
+    figures = published_result(section.entry.name, group.optimizer)
+    if figures is not None and figures.trivial_seeds:
+        caveats.append(
+            f"{group.label}: {len(figures.trivial_seeds)} of {len(figures.per_seed)} published "
+            f"seeds are no better than a prediction that ignores its input "
+            f"({params_text(figures.params)})"
+        )
+    if figures is not None and section.entry.target is not None:
+        # As published; the curves that came along are rounded.
+        reached = list(figures.epochs_to_target.values())
+        n_reached = sum(epoch is not None for epoch in reached)
+        row = replace(row, n_reached=n_reached, median_epochs=median_epoch(reached))
+    return Baseline(kind, PUBLISHED, row, group, comparable, tuple(caveats))
+
+
+def _measured_origin(group: Group) -> str:
+    run, seeds = group.runs[0], len(group.runs)
+    version = run.environment.get("torch") or run.environment.get("tensorflow") or ""
+    words = [run.framework, str(version), f"{seeds} seed{'' if seeds == 1 else 's'}"]
+    return f"measured by alig-deepobs ({', '.join(word for word in words if word)})"
