@@ -69,7 +69,7 @@ def execute(
     if optimizer_class is None:
         optimizer_class = run.entry.load()
     with own_random_state(run.random_seed, find_device(run.device)):
-        return train(run, _set_up(run), optimizer_class, callback)
+        return train(run, set_up(run), optimizer_class, callback)
 
 
 def train(
@@ -268,7 +268,8 @@ def _facts(run: ResolvedRun, problem: TestProblem) -> dict[str, int]:
     }
 
 
-def _set_up(run: ResolvedRun) -> TestProblem:
+def set_up(run: ResolvedRun) -> TestProblem:
+    """The problem of a run, ready to be trained on."""
     problem_class: Callable[..., TestProblem] = run.problem.load()
     problem = problem_class(
         run.batch_size,

@@ -82,6 +82,10 @@ def fed():
             momentum=0.9,
             adjusted_momentum=name != "standard",
         )["weights"]
+    # As below, without the odd step.
+    found["without"] = feed(
+        [3.0, 0.5], gradients[::2], max_lr=0.2, momentum=0.9, eps=0.0
+    )["weights"]  # fmt: skip
     nan, inf = float("nan"), float("inf")
     for name, loss, gradient in (
         ("nan loss", nan, gradients[0]),

@@ -147,6 +147,8 @@ def test_guards(name, of):
     # A step that makes no sense leaves everything as it was; else the momentum goes on.
     assert (first == second) == (GUARDED[name][2] == 1)
     assert all(abs(weight) < 10 for weight in third)
+    if GUARDED[name][2]:  # the momentum is what it was, and does not decay
+        assert third == pytest.approx(of("fed")["without"][1], rel=1e-12)
 
 
 def test_initial_weights_are_projected_before_the_first_loss(of):
