@@ -20,6 +20,9 @@ from alig_deepobs.reproduce.theory.figure2 import cycling_share, figure2, valley
 from alig_deepobs.reproduce.theory.pictures import draw_figure2
 from alig_deepobs.reproduce.theory.theorems import theorems
 
+# Functions and caps are made to show what steps do at their limits.
+pytestmark = pytest.mark.filterwarnings("ignore::alig_deepobs.HealthWarning")
+
 
 class TooLong(AliG):
     """Takes three times the step."""
