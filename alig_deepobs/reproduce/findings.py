@@ -11,7 +11,6 @@ from alig_deepobs.analysis import Interval, mean_interval, widest_range
 from alig_deepobs.reproduce.declare import Kind, Part
 from alig_deepobs.reproduce.plan import Plan, PlannedMethod
 from alig_deepobs.run import Outcome, RunResult
-from alig_deepobs.runners.selection import select
 from alig_deepobs.runners.study import CellOutcome
 
 QUANTITIES: Mapping[Kind, str] = {
@@ -64,8 +63,7 @@ class Finding:
     def measured(self) -> Interval:
         """The same quantity as measured here; its n is 0 where there is nothing."""
         if self.kind is Kind.TABLE:
-            best = [select(run) for run in self.runs]
-            found = [None if chosen is None else chosen.test_accuracy for chosen in best]
+            found = [run.best_valid_test_accuracy for run in self.runs]
             return mean_interval([100 * value for value in found if value is not None])
         values = [value for value in map(objective, self.runs) if math.isfinite(value)]
         return mean_interval([min(values)] if values and self.kind is Kind.HEAT_MAP else values)

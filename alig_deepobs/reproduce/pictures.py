@@ -75,7 +75,7 @@ def _objectives(findings: Sequence[Finding], title: str) -> Figure:
     return draw_lines(
         lines,
         x=Axis("epoch"),
-        y=Axis(f"training objective (mean of {SMOOTHED_OVER} epochs)", log=True),
+        y=Axis(f"training objective (mean of up to {SMOOTHED_OVER} epochs)", log=True),
         title=title,
         style=_styles(findings),
     )
