@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from alig_deepobs.errors import UsageError
+from alig_deepobs.optimizers._sentences import no_weight_decay
 
 
 class NeedsLoss(StrEnum):
@@ -137,6 +138,12 @@ class OptimizerEntry:
         Raises:
             UsageError: a name is not declared or a value has the wrong type.
         """
+        if (
+            params.get("weight_decay")
+            and "weight_decay" not in self.hyperparameters
+            and self.regularization in ("ball", "none")
+        ):
+            raise UsageError(no_weight_decay(self.name))
         given = _checked(self.name, "hyper-parameter", self.hyperparameters, params)
         return {
             key: given.get(key, declared.default) for key, declared in self.hyperparameters.items()

@@ -15,7 +15,8 @@ import numpy as np
 
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import find_testproblem
-from alig_deepobs.results import Outcome, RunResult, read_result
+from alig_deepobs.results import read_result
+from alig_deepobs.run import Outcome, RunResult
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class Tuner(abc.ABC):
             logger.info("tuning %s on %s: %s", self._optimizer_class, testproblem, hyperparams)
             self._run(testproblem, hyperparams, random_seed, output_dir, run_arguments)
         optimizer_path = Path(output_dir) / testproblem / self._optimizer_class.__name__
-        best = rank_settings(optimizer_path)[0].optimizer_hyperparams
+        best = rank_settings(optimizer_path)[0].hyperparams
         if rerun_best_setting:
             rerun_setting(
                 self._runner,
@@ -274,7 +275,7 @@ def rerun_setting(
     for seed in seeds:
         runner(optimizer_class, hyperparam_names).run(
             testproblem=chosen.testproblem,
-            hyperparams=chosen.optimizer_hyperparams,
+            hyperparams=chosen.hyperparams,
             random_seed=seed,
             output_dir=str(path.parents[1]),
             **fixed,

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from alig_deepobs import AliG
-from alig_deepobs.errors import UsageError
+from alig_deepobs.errors import RunError, UsageError
 from alig_deepobs.results import read_result
+from alig_deepobs.run import Outcome
+from alig_deepobs.runners import Callback
 from alig_deepobs.runners.deepobs import pytorch_config
 from alig_deepobs.runners.deepobs.runners import (
     LearningRateScheduleRunner,
@@ -47,6 +49,85 @@ def test_call_wins_over_command_line_and_that_over_defaults(monkeypatch):
     )
     assert output["optimizer_hyperparams"] == {"lr": 0.5, "momentum": 0.3}
     assert (output["batch_size"], output["num_epochs"], output["random_seed"]) == (16, 1, 7)
+
+
+def test_spellings_of_deepobs_1_1(monkeypatch):
+    words = ["script.py", "digits_mlp", "--learning_rate", "0.5", "--l2_reg", "0.1", "-N", "0"]
+    monkeypatch.setattr(sys, "argv", words)
+    names = [{"name": "momentum", "type": float, "default": 0.0}]
+    output = StandardRunner(torch.optim.SGD, names).run(no_logs=True)
+    assert output["optimizer_hyperparams"] == {"lr": 0.5, "momentum": 0.0}
+    assert output["weight_decay"] == 0.1
+    output = StandardRunner(torch.optim.SGD, names).run(
+        "digits_mlp", learning_rate=0.3, momentum=0.9, l2_reg=0.2, num_epochs=0, no_logs=True
+    )
+    assert output["optimizer_hyperparams"] == {"lr": 0.3, "momentum": 0.9}
+    assert output["weight_decay"] == 0.2
+
+
+def test_further_keywords_of_this_package():
+    heard = []
+
+    class Listener(Callback):
+        def evaluated(self, epoch, evaluations):
+            heard.append(epoch)
+
+    output = StandardRunner(torch.optim.SGD, LR).run(
+        hyperparams={"lr": 0.1}, no_logs=True, synthetic=True, split="full", device="cpu",
+        training_params={"clip_norm": 1.0}, callback=Listener(), **QUICK,
+    )  # fmt: skip
+    assert output["synthetic"] is True
+    assert output["split"] == "full"
+    assert output["valid_losses"] == []
+    assert output["training_params"] == {"clip_norm": 1.0}
+    assert heard == [0, 1]
+
+
+def test_the_problem_is_made_by_its_hook():
+    class Mine(StandardRunner):
+        @staticmethod
+        def create_testproblem(testproblem, batch_size, weight_decay, random_seed):
+            seen.append((testproblem, batch_size, weight_decay, random_seed))
+            return StandardRunner.create_testproblem(
+                testproblem, batch_size, weight_decay, random_seed
+            )
+
+    seen = []
+    Mine(torch.optim.SGD, LR).run(hyperparams={"lr": 0.1}, no_logs=True, **QUICK)
+    assert seen == [("digits_logreg", 32, None, 42)]
+
+
+def test_training_parameters_of_ones_own(tmp_path):
+    class Mine(StandardRunner):
+        """Starts with a smaller rate; its parameters mean nothing to the optimizer's class."""
+
+        def training_flags(self):
+            return {"warmup": {"type": float, "default": 0.5}}
+
+        def training(self, tproblem, hyperparams, *arguments, warmup, **training_params):
+            rate = hyperparams["base"] * warmup
+            return super().training(tproblem, {"lr": rate}, *arguments, **training_params)
+
+    output = Mine(torch.optim.SGD, {"base": {"type": float}}).run(
+        hyperparams={"base": 0.2}, **QUICK
+    )
+    assert output["optimizer_hyperparams"] == {"base": 0.2}
+    assert output["training_params"] == {"warmup": 0.5}
+    plain = StandardRunner(torch.optim.SGD, LR).run(hyperparams={"lr": 0.1}, **QUICK)
+    assert output["test_losses"] == plain["test_losses"]
+    assert output["identity"] != plain["identity"]
+
+
+def test_a_run_that_breaks_is_on_record(tmp_path):
+    class Breaks(torch.optim.SGD):
+        def step(self, closure=None):
+            raise ValueError("no such step")
+
+    with pytest.raises(RunError, match="no such step"):
+        StandardRunner(Breaks, LR).run(hyperparams={"lr": 0.1}, **QUICK)
+    (path,) = (tmp_path / "results").rglob("*.json")
+    result = read_result(path)
+    assert (result.outcome, len(result.test_losses)) == (Outcome.FAILED, 1)
 
 
 def test_missing_hyperparameter_ends_as_argparse_does(capsys):

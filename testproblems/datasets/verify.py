@@ -37,23 +37,25 @@ class FileState(StrEnum):
         return self in (FileState.OK, FileState.OK_CONTENT, FileState.OWN)
 
 
-def examine(file: RemoteFile, path: Path) -> FileState:
+def verify(file: RemoteFile, path: Path) -> FileState:
     """Compares digests with the official ones.
 
     Args:
         file: what the file should be.
-        path: where it is, or the folder that has its parts.
+        path: where it is, or the folder that has its members.
 
     Raises:
         DataError: it is missing, unreadable, truncated or corrupt.
     """
     if path.is_dir():
-        return _examine_parts(file, {part.name: _read(path / part.name) for part in file.parts})
+        return _verify_members(
+            file, {member.name: _read(path / member.name) for member in file.members}
+        )
     if file.name.endswith((".tar.gz", ".zip")):
         if hashlib.sha256(_read(path)).hexdigest() == file.sha256:
             return FileState.OK
         read = read_zip_members if file.name.endswith(".zip") else read_members
-        return _examine_parts(file, read(path, [part.name for part in file.parts], ""))
+        return _verify_members(file, read(path, [member.name for member in file.members], ""))
     if file.name.endswith(".gz"):
         content, sha256 = decompress(path, hint="")
         if sha256 == file.sha256:
@@ -70,13 +72,13 @@ def examine(file: RemoteFile, path: Path) -> FileState:
     return FileState.UNVERIFIED
 
 
-def _examine_parts(file: RemoteFile, contents: dict[str, bytes]) -> FileState:
+def _verify_members(file: RemoteFile, contents: dict[str, bytes]) -> FileState:
     state = FileState.OK_CONTENT
-    for part in file.parts:
-        content = contents[part.name]
-        if not content or len(content) % part.unit:
-            raise DataError(f"{part.name}: {len(content)} bytes")
-        if hashlib.sha256(content).hexdigest() != part.sha256:
+    for member in file.members:
+        content = contents[member.name]
+        if not content or len(content) % member.unit:
+            raise DataError(f"{member.name}: {len(content)} bytes")
+        if hashlib.sha256(content).hexdigest() != member.sha256:
             state = FileState.UNVERIFIED
     return state
 

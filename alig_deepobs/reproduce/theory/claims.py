@@ -12,7 +12,7 @@ SLACK = 1e-9
 
 
 @dataclass(frozen=True)
-class Check:
+class Claim:
     """One line of a demonstration.
 
     Attributes:
@@ -23,10 +23,10 @@ class Check:
         bound: the number of the theory.
 
     Example:
-        >>> check = Check("F4", "sum of squared losses", 9.2928, "<=", 9.2929)
-        >>> check.holds, str(check)
+        >>> claim = Claim("F4", "sum of squared losses", 9.2928, "<=", 9.2929)
+        >>> claim.holds, str(claim)
         (True, 'ok        F4: sum of squared losses: 9.2928 <= 9.2929')
-        >>> Check("F4", "the same", math.nan, "<=", 1.0).holds
+        >>> Claim("F4", "the same", math.nan, "<=", 1.0).holds
         False
     """
 
@@ -55,6 +55,6 @@ class Check:
         return f"{mark}  {self.name}: {self.statement}: {numbers}"
 
 
-def violated(checks: Iterable[Check]) -> list[Check]:
-    """The checks that do not hold."""
-    return [check for check in checks if not check.holds]
+def violated(claims: Iterable[Claim]) -> list[Claim]:
+    """The claims that do not hold."""
+    return [claim for claim in claims if not claim.holds]
