@@ -35,9 +35,9 @@ class Loaded(NamedTuple):
     """What was found in results folders.
 
     Attributes:
-        results: the runs, in the order of their paths (so of time, for one seed of one setting).
-        problems: files that are broken, and folders with nothing in them.
-        repeated: number of further results of these runs, which do not count.
+        results: the runs, in the order of their paths.
+        problems: what was skipped; empty if every file could be used.
+        repeated: further results of the same runs, and copies of files, which do not count.
     """
 
     results: list[RunResult]
@@ -50,8 +50,8 @@ def load_results(
 ) -> Loaded:
     """Reads every result in folders: ours and those of DeepOBS 1.1 and 1.2.
 
-    Of several results of the same run (`Run.identity`) the one that `newest` names counts; the
-    others are a number.
+    Of several results of the same run (`Run.identity`) one counts, which
+    `alig_deepobs.results.newest` chooses: one that came to its end, and of these the latest.
 
     Args:
         folders: one or several; see `iter_results`.
@@ -61,20 +61,15 @@ def load_results(
     Raises:
         UsageError: there is no such folder.
     """
-    runs: dict[tuple[str, str, str], RunResult] = {}
-    problems = []
-    repeated = 0
+    runs: dict[tuple[str, str], RunResult] = {}
+    problems, repeated = [], 0
     for found in iter_results(folders, with_tuning, light):
         if isinstance(found, LoadProblem):
             problems.append(found)
             continue
-        result = found.result
-        # Files of DeepOBS know an optimizer by its label alone.
-        key = (result.identity(), result.optimizer_name, result.purpose)
-        # Taken out first, so that the later run also takes the later place.
-        earlier = runs.pop(key, None)
-        repeated += earlier is not None
-        runs[key] = result if earlier is None else newest(earlier, result)
+        key = (found.result.purpose, found.result.identity())
+        repeated += key in runs
+        runs[key] = newest(runs[key], found.result) if key in runs else found.result
     return Loaded(list(runs.values()), problems, repeated)
 
 
@@ -84,8 +79,8 @@ def iter_results(
     """Reads results one after the other; only one is held at a time.
 
     A folder may be a results folder or any folder below it. Files outside setting folders (whose
-    names start with ``num_epochs``) are not results and are left alone. A file in two of the
-    folders is read once.
+    names start with ``num_epochs``) are not results and are left alone. A file that is in two of
+    the folders is read once; of a run that was repeated, every result is given.
 
     Args:
         folders: one or several.
@@ -103,15 +98,15 @@ def iter_results(
     for root in roots:
         if not root.is_dir():
             raise UsageError(f"there is no results folder {root}")
-    paths: set[Path] = set()
+    seen: set[Path] = set()
     for root in roots:
         here = sorted(filter(_is_result, root.resolve().rglob("*.json")))
         if not here:
             yield LoadProblem(root, "there is no result in this folder")
         for path in here:
-            if path in paths:
+            if path in seen:
                 continue
-            paths.add(path)
+            seen.add(path)
             found = _read(path, light)
             if isinstance(found, LoadProblem) or with_tuning or found.result.purpose != "tuning":
                 yield found
