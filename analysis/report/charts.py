@@ -73,16 +73,25 @@ def chart_styles(report: Report) -> dict[str, Style]:
     return found
 
 
-def section_charts(section: Section, style: Styles, baselines: Mapping[str, Group]) -> list[Chart]:
+def section_charts(
+    section: Section, style: Styles, baselines: Mapping[str, Group] | None = None
+) -> list[Chart]:
     """The charts of a problem.
 
     Args:
         section: the problem.
         style: see `chart_styles`.
-        baselines: published runs whose curves stand beside the own ones, by label.
+        baselines: published runs whose curves stand beside the own ones, by label. Then each
+            panel of learning curves is a chart; else they are one figure.
     """
-    groups = [*section.groups.values(), *baselines.values()]
-    charts = [_curves(section, groups, style, p) for p in panels(section.runs, section.entry)]
+    groups = list(section.groups.values())
+    if baselines is None:
+        charts = [_file(f"{section.slug}-curves", partial(draw_curves, groups, section.entry))]
+    else:
+        groups += baselines.values()
+        charts = [
+            _curves(section, groups, style, p) for p in panels(section.board.runs, section.entry)
+        ]
     if section.entry.target is not None:
         charts.append(_target(section, style))
     found = {label: step_size_trace(group.runs) for label, group in section.groups.items()}
@@ -160,12 +169,9 @@ def write_figures(report: Report, folder: str | Path) -> list[Path]:
     charts = overall_charts(report.overall, style) if report.overall else []
     columns = {}
     for section in report.sections:
-        groups, entry = list(section.groups.values()), section.entry
         published = published_groups(section, report.baselines)
-        columns[section.title] = (entry, [*groups, *published.values()])
-        charts.append(_file(f"{section.slug}-curves", partial(draw_curves, groups, entry)))
-        single = {_curve_name(section, panel) for panel in panels(section.runs, entry)}
-        charts += [c for c in section_charts(section, style, {}) if c.name not in single]
+        columns[section.title] = (section.entry, [*section.groups.values(), *published.values()])
+        charts += section_charts(section, style)
     titles = list(columns)
     for number, first in enumerate(range(0, len(titles), _PROBLEMS_A_FIGURE), 1):
         some = {title: columns[title] for title in titles[first : first + _PROBLEMS_A_FIGURE]}
@@ -183,20 +189,16 @@ def _file(name: str, draw: Callable[[], Figure]) -> Chart:
     return Chart(name, "", "", lambda legend: draw())
 
 
-def _curve_name(section: Section, panel: Panel) -> str:
-    return f"{section.slug}-{panel.key.replace('_', '-')}"
-
-
 def _curves(section: Section, groups: Sequence[Group], style: Styles, panel: Panel) -> Chart:
     caption = "Line: mean over seeds; band: lowest to highest seed; ×: a run diverged."
     if section.entry.target is not None and panel.headline:
         goal = panel.scale * section.entry.target
         caption += f" Dashes: DeepOBS's target, {goal:.4g}{' %' if panel.scale != 1 else ''}."
     return Chart(
-        _curve_name(section, panel),
+        f"{section.slug}-{panel.key.replace('_', '-')}",
         panel.title,
         caption,
-        lambda legend: draw_one_panel(groups, style, panel, section.entry, legend),
+        lambda legend: draw_one_panel(groups, style, panel, section.entry),
     )
 
 
@@ -222,7 +224,9 @@ def _sensitivity(section: Section, style: Styles) -> list[Chart]:
     parameter = ", ".join(sorted({grid.parameter for grid in section.grids}))
     tuning = any(grid.tuning for grid in section.grids)
     note = " One seed for each value, from runs that only served to choose a setting." * tuning
-    lines = {label: _grid_line(grid, scale) for label, grid in grids.items() if grid.numbers()}
+    lines = {
+        label: _scaled(_grid_line(grid), scale) for label, grid in grids.items() if grid.numbers()
+    }
     charts = [
         _lines(
             f"{section.slug}-sensitivity", "Sensitivity to the main hyper-parameter", lines, style,
@@ -235,12 +239,7 @@ def _sensitivity(section: Section, style: Styles) -> list[Chart]:
     if budgets:
         on_test = any(curve.chosen_on == "test" for curve in budgets.values())
         lines = {
-            label: Line(
-                curve.budgets,
-                [scale * value for value in curve.expected],
-                [scale * value for value in curve.low],
-                [scale * value for value in curve.high],
-            )
+            label: _scaled(Line(curve.budgets, curve.expected, curve.low, curve.high), scale)
             for label, curve in budgets.items()
         }
         charts.append(
@@ -294,13 +293,14 @@ def _profile_lines(profile: Profile) -> dict[str, Line]:
     }
 
 
-def _grid_line(grid: Grid, scale: float) -> Line:
+def _grid_line(grid: Grid) -> Line:
     means = grid.numbers()
     seeds = [grid.finals[value] for value in means]
     several = any(len(of) > 1 for of in seeds)
-    return Line(
-        x=list(means),
-        y=[scale * mean for mean in means.values()],
-        low=[scale * min(of) for of in seeds] if several else (),
-        high=[scale * max(of) for of in seeds] if several else (),
-    )
+    low, high = (list(map(end, seeds)) if several else [] for end in (min, max))
+    return Line(list(means), list(means.values()), low, high)
+
+
+def _scaled(line: Line, scale: float) -> Line:
+    y, low, high = ([scale * value for value in of] for of in (line.y, line.low, line.high))
+    return Line(line.x, y, low, high)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from alig_deepobs.analysis.groups import Group
-from alig_deepobs.analysis.leaderboard import Leaderboard, Row
+from alig_deepobs.analysis.leaderboard import Leaderboard
 from alig_deepobs.analysis.report.baselines import find_baselines
 from alig_deepobs.analysis.report.sections import Section
-from alig_deepobs.analysis.report.tables import leaderboard_table
+from alig_deepobs.analysis.standings import Standing
 from alig_deepobs.analysis.statistics import Interval
-from alig_deepobs.analysis.table import Cell
+from alig_deepobs.analysis.table import Cell, Heading
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,6 @@ class PageRow:
 
     Attributes:
         row: of the leaderboard.
-        group: its runs.
         cells: of the table, the rank first, the label second and the headline third.
         verdict: what the paired test says (of a baseline: whose it is), one phrase.
         tone: ``best``, ``tied``, ``behind``, ``failed`` or ``baseline``, for the colour.
@@ -31,8 +30,7 @@ class PageRow:
         line: label of its lines in the charts, if there are any.
     """
 
-    row: Row
-    group: Group
+    row: Standing
     cells: Sequence[Cell]
     verdict: str
     tone: str
@@ -44,13 +42,14 @@ class PageRow:
     @property
     def search(self) -> str:
         """What the text filter looks at."""
-        words = (self.row.label, self.verdict, self.row.setting, self.row.setting_source)
-        return " ".join((*words, *self.notes, self.group.runs[0].framework, *self.outcomes)).lower()
+        words = (self.row.label, self.verdict, self.row.setting, self.row.setting_source,
+                 self.row.group.runs[0].framework, *self.notes, *self.outcomes)  # fmt: skip
+        return " ".join(words).lower()
 
     @property
     def command(self) -> str:
         """Repeats the runs, one line for each unbroken stretch of seeds; empty if not known."""
-        runs = self.group.runs
+        runs = self.row.group.runs
         starts = [
             i
             for i in range(len(runs))
@@ -60,29 +59,35 @@ class PageRow:
         return "\n".join(runs[a].repeat_command(b - a) for a, b in stretches).strip()
 
 
-def page_rows(section: Section, wanted: Sequence[str]) -> tuple[list[PageRow], list[PageRow]]:
-    """The rows of own runs, and those of the baselines that are wanted, best first.
+class PageTable(NamedTuple):
+    """What stands above the columns, and the rows."""
+
+    headings: list[Heading]
+    rows: list[PageRow]
+
+
+def page_tables(section: Section, wanted: Sequence[str]) -> tuple[PageTable, PageTable]:
+    """The leaderboard of own runs, and that of the baselines that are wanted, best first.
 
     All intervals are on one axis.
     """
     board, baselines = section.board, find_baselines(section, wanted)
-    axis = _axis([row.headline for row in (*board.rows, *(b.row for b in baselines))])
-    own = []
-    for row, cells in zip(board.rows, leaderboard_table(section).cells, strict=True):
-        group = section.groups[row.label]
+    rows = tuple(baseline.row for baseline in baselines)
+    axis = _axis([row.headline for row in (*board.rows, *rows)])
+    own = PageTable(board.table.headings, [])
+    for row, cells in zip(board.rows, board.table.cells, strict=True):
         texts = (*(flag.text for flag in section.flags if flag.label == row.label), row.note)
         notes = [f"{text[:1].upper()}{text[1:]}." for text in texts if text]
-        outcomes = sorted({run.outcome.value for run in group.runs})
+        outcomes = sorted({run.outcome.value for run in row.group.runs})
         interval = _on_axis(row.headline, axis)
-        own.append(
-            PageRow(row, group, cells, *_verdict(board, row), interval, notes, outcomes, row.label)
-        )
-    rows = tuple(baseline.row for baseline in baselines)
-    table = leaderboard_table(replace(section, board=replace(board, rows=rows)))
+        verdict = _verdict(board, row)
+        own.rows.append(PageRow(row, cells, *verdict, interval, notes, outcomes, row.label))
+    if not baselines:
+        return own, PageTable([], [])
+    table = Leaderboard(board.entry, rows).table
     beside = [
         PageRow(
             baseline.row,
-            baseline.group,
             [Cell("", None), *cells[1:]],
             baseline.origin + ("" if baseline.comparable else ": other protocol"),
             "baseline",
@@ -93,7 +98,7 @@ def page_rows(section: Section, wanted: Sequence[str]) -> tuple[list[PageRow], l
         )
         for baseline, cells in zip(baselines, table.cells, strict=True)
     ]
-    return own, beside
+    return own, PageTable(table.headings, beside)
 
 
 def winner(section: Section) -> str:
@@ -114,7 +119,7 @@ def winner(section: Section) -> str:
     return f"{first.label} has the best mean."
 
 
-def _verdict(board: Leaderboard, row: Row) -> tuple[str, str]:
+def _verdict(board: Leaderboard, row: Standing) -> tuple[str, str]:
     """What may be said about a row, and how it is coloured."""
     if row.n_done == 0:
         return "no finished run", "failed"

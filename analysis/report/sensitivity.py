@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
+from typing import Any, NamedTuple
 
 from alig_deepobs.analysis.budget import BudgetCurve, budget_curve
+from alig_deepobs.analysis.formats import MISSING
 from alig_deepobs.analysis.frames import (
     accuracy_curve,
     final_headline,
@@ -20,7 +19,7 @@ from alig_deepobs.analysis.frames import (
 )
 from alig_deepobs.analysis.groups import Group
 from alig_deepobs.analysis.sensitivity import GoodRange, good_range, value_text
-from alig_deepobs.analysis.table import Column, Table
+from alig_deepobs.analysis.table import Column, Table, never
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import ProblemEntry, optimizers
 from alig_deepobs.run import RunResult
@@ -111,50 +110,66 @@ def main_parameter(run: RunResult) -> str:
     return next((name for name in _RATE_NAMES if name in run.hyperparams), "")
 
 
-def sensitivity_table(grids: Mapping[str, Iterable[Grid]]) -> Table | None:
+def sensitivity_table(grids: Mapping[str, Iterable[Grid]]) -> Table[Any] | None:
     """How wide the good range of the main hyper-parameter is; None without a grid.
 
     Args:
         grids: title of a problem -> its grids.
     """
-    rows, records = [], []
-    for title, of in grids.items():
-        for grid in of:
-            found = grid.good_range()
-            failed = sum(map(math.isnan, grid.means().values()))
-            records.append({
-                "testproblem": grid.entry.name, "optimizer": grid.label,
-                "parameter": grid.parameter,
-                "values": len(grid.finals), "failed": failed, "tuning_runs": grid.tuning,
-                **({} if found is None else {
-                    "best": found.best, "low": found.low, "high": found.high,
-                    "decades": found.decades, "good_values": found.good,
-                }),
-            })  # fmt: skip
-            rows.append([
-                title, grid.label, grid.parameter, str(found.tried if found else len(grid.finals)),
-                str(failed),
-                *(("–", "–", "–") if found is None else
-                  (value_text(found.best), found.ends_text(), f"{found.decades:.1f}")),
-            ])  # fmt: skip
+    rows = [
+        _SensitivityRow(title, grid, grid.good_range())
+        for title, of in grids.items()
+        for grid in of
+    ]
     if not rows:
         return None
     notes = [
         "Good: within 5 % of the best value of the grid, unbroken around it. ≤ and ≥: the range "
         "touches the end of the grid and may be wider."
     ]
-    if any(grid.tuning for of in grids.values() for grid in of):
+    if any(row.grid.tuning for row in rows):
         notes.append("Grids of runs that only served to choose a setting have one seed each.")
-    titles = ("Problem", "Optimizer", "Parameter", "Values", "Failed", "Best", "Good range",
-              "Decades")  # fmt: skip
-    return Table(
-        name="sensitivity",
-        title="Sensitivity to the main hyper-parameter",
-        columns=[Column(title, title in ("Values", "Failed", "Decades")) for title in titles],
-        rows=rows,
-        frame=pd.DataFrame(records),
-        notes=notes,
-    )
+    return Table("sensitivity", "Sensitivity to the main hyper-parameter", _COLUMNS, rows, notes)
+
+
+class _SensitivityRow(NamedTuple):
+    problem: str
+    grid: Grid
+    good: GoodRange | None
+
+    def of(self, name: str) -> Any:
+        """An attribute of the good range, None where there is none."""
+        return None if self.good is None else getattr(self.good, name)
+
+
+def _of_range(name: str) -> Callable[[_SensitivityRow], Any]:
+    return lambda row: row.of(name)
+
+
+_COLUMNS: list[Column[_SensitivityRow]] = [
+    Column("problem"),
+    Column("testproblem", value=lambda row: row.grid.entry.name, shown=never),
+    Column("optimizer", value=lambda row: row.grid.label),
+    Column("parameter", value=lambda row: row.grid.parameter),
+    Column("values", value=lambda row: len(row.grid.finals), right=True),
+    Column("failed", value=lambda row: sum(map(math.isnan, row.grid.means().values())), right=True),
+    Column(
+        "best",
+        value=_of_range("best"),
+        text=lambda row, best: MISSING if best is None else value_text(best),
+    ),
+    Column("good_range", value=lambda row: row.good and row.good.ends_text()),
+    Column("low", value=_of_range("low"), shown=never),
+    Column("high", value=_of_range("high"), shown=never),
+    Column(
+        "decades",
+        value=_of_range("decades"),
+        text=lambda row, decades: MISSING if decades is None else f"{decades:.1f}",
+        right=True,
+    ),
+    Column("good_values", value=_of_range("good"), shown=never),
+    Column("tuning_runs", value=lambda row: row.grid.tuning, shown=never),
+]
 
 
 def _grid(family: Sequence[Group], entry: ProblemEntry, tuning: bool) -> Grid | None:
