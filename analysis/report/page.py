@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alig_deepobs import __version__
 from alig_deepobs.analysis.plots.style import Style
@@ -33,9 +33,6 @@ from alig_deepobs.analysis.report.tables import (
 )
 from alig_deepobs.errors import UsageError
 from alig_deepobs.files import write_text_atomically
-
-if TYPE_CHECKING:
-    pass
 
 _MOST_OPEN_BASELINES = 4
 
@@ -103,11 +100,7 @@ def _context(report: Report) -> dict[str, Any]:
     }
 
 
-def _section(
-    section: Section,
-    report: Report,
-    style: Mapping[str, Style],
-) -> dict[str, Any]:
+def _section(section: Section, report: Report, style: Mapping[str, Style]) -> dict[str, Any]:
     own, beside = page_tables(section, report.baselines)
     published = published_groups(section, report.baselines)
     table = leaderboard_table(section)

@@ -6,7 +6,8 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 from alig_deepobs.analysis.budget import BudgetCurve, budget_curve
 from alig_deepobs.analysis.formats import MISSING
@@ -24,6 +25,7 @@ from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import ProblemEntry, optimizers
 from alig_deepobs.run import RunResult
 
+_CSV_ONLY = ("testproblem", "low", "high", "good_values", "tuning_runs")
 _RATE_NAMES = ("lr", "learning_rate", "max_lr")
 
 
@@ -116,60 +118,42 @@ def sensitivity_table(grids: Mapping[str, Iterable[Grid]]) -> Table[Any] | None:
     Args:
         grids: title of a problem -> its grids.
     """
-    rows = [
-        _SensitivityRow(title, grid, grid.good_range())
-        for title, of in grids.items()
-        for grid in of
-    ]
+    rows = []
+    for title, of in grids.items():
+        for grid in of:
+            good = grid.good_range()
+            rows.append({
+                "problem": title, "testproblem": grid.entry.name, "optimizer": grid.label,
+                "parameter": grid.parameter, "values": len(grid.finals),
+                "failed": sum(map(math.isnan, grid.means().values())),
+                "best": good and good.best, "good_range": good and good.ends_text(),
+                "decades": good and good.decades, "low": good and good.low,
+                "high": good and good.high, "good_values": good and good.good,
+                "tuning_runs": grid.tuning,
+            })  # fmt: skip
     if not rows:
         return None
     notes = [
         "Good: within 5 % of the best value of the grid, unbroken around it. ≤ and ≥: the range "
         "touches the end of the grid and may be wider."
     ]
-    if any(row.grid.tuning for row in rows):
+    if any(row["tuning_runs"] for row in rows):
         notes.append("Grids of runs that only served to choose a setting have one seed each.")
-    return Table("sensitivity", "Sensitivity to the main hyper-parameter", _COLUMNS, rows, notes)
+    texts = {"best": value_text, "decades": "{:.1f}".format}
+    columns: list[Column[dict[str, Any]]] = [
+        Column(
+            name,
+            text=partial(_text, texts[name]) if name in texts else None,
+            right=name in ("values", "failed", "decades"),
+            shown=never if name in _CSV_ONLY else None,
+        )
+        for name in rows[0]
+    ]
+    return Table("sensitivity", "Sensitivity to the main hyper-parameter", columns, rows, notes)
 
 
-class _SensitivityRow(NamedTuple):
-    problem: str
-    grid: Grid
-    good: GoodRange | None
-
-    def of(self, name: str) -> Any:
-        """An attribute of the good range, None where there is none."""
-        return None if self.good is None else getattr(self.good, name)
-
-
-def _of_range(name: str) -> Callable[[_SensitivityRow], Any]:
-    return lambda row: row.of(name)
-
-
-_COLUMNS: list[Column[_SensitivityRow]] = [
-    Column("problem"),
-    Column("testproblem", value=lambda row: row.grid.entry.name, shown=never),
-    Column("optimizer", value=lambda row: row.grid.label),
-    Column("parameter", value=lambda row: row.grid.parameter),
-    Column("values", value=lambda row: len(row.grid.finals), right=True),
-    Column("failed", value=lambda row: sum(map(math.isnan, row.grid.means().values())), right=True),
-    Column(
-        "best",
-        value=_of_range("best"),
-        text=lambda row, best: MISSING if best is None else value_text(best),
-    ),
-    Column("good_range", value=lambda row: row.good and row.good.ends_text()),
-    Column("low", value=_of_range("low"), shown=never),
-    Column("high", value=_of_range("high"), shown=never),
-    Column(
-        "decades",
-        value=_of_range("decades"),
-        text=lambda row, decades: MISSING if decades is None else f"{decades:.1f}",
-        right=True,
-    ),
-    Column("good_values", value=_of_range("good"), shown=never),
-    Column("tuning_runs", value=lambda row: row.grid.tuning, shown=never),
-]
+def _text(form: Callable[[Any], str], _: Any, value: Any) -> str:
+    return MISSING if value is None else form(value)
 
 
 def _grid(family: Sequence[Group], entry: ProblemEntry, tuning: bool) -> Grid | None:
