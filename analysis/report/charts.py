@@ -17,7 +17,6 @@ from alig_deepobs.analysis.plots.heat_map import draw_heat_map
 from alig_deepobs.analysis.plots.lines import Axis, Line, draw_lines
 from alig_deepobs.analysis.plots.step_sizes import draw_step_sizes, step_size_trace
 from alig_deepobs.analysis.plots.style import Style, save_figure, styles
-from alig_deepobs.analysis.profiles import Profile
 from alig_deepobs.analysis.report.baselines import published_groups
 from alig_deepobs.analysis.report.build import Report
 from alig_deepobs.analysis.report.overall import Overall
@@ -128,28 +127,29 @@ def overall_charts(overall: Overall, style: Styles) -> list[Chart]:
                 wide=True,
             )
         )
-    if overall.score_profile is not None:
-        charts.append(
-            _lines(
-                "score-profile", "Score profile", _profile_lines(overall.score_profile), style,
-                Axis("score (0: untrained, 1: best here)"),
-                Axis("share of runs above", ends=_SHARES),
-                "Share of runs whose normalised score is above a threshold, problems weighted "
-                "alike. Higher is better; bands: 95 % bootstrap.",
-            )
-        )  # fmt: skip
-    if overall.time_profile is not None:
-        charts.append(
-            _lines(
-                "time-profile", "Performance profile of epochs to the target",
-                _profile_lines(overall.time_profile), style,
-                Axis("within this factor of the fastest", log=True),
-                Axis("share of problems", ends=_SHARES),
-                "Share of problems on which the median run reached the target within a factor of "
-                "the fastest optimizer. A missed target is never within any factor.",
-                steps=True,
-            )
-        )  # fmt: skip
+    profiles = (
+        (
+            "score-profile", "Score profile", overall.score_profile,
+            Axis("score (0: untrained, 1: best here)"), Axis("share of runs above", ends=_SHARES),
+            "Share of runs whose normalised score is above a threshold, problems weighted "
+            "alike. Higher is better; bands: 95 % bootstrap.",
+        ),
+        (
+            "time-profile", "Performance profile of epochs to the target", overall.time_profile,
+            Axis("within this factor of the fastest", log=True),
+            Axis("share of problems", ends=_SHARES),
+            "Share of problems on which the median run reached the target within a factor of "
+            "the fastest optimizer. A missed target is never within any factor.",
+        ),
+    )  # fmt: skip
+    for name, title, profile, x, y, caption in profiles:
+        if profile is not None:
+            lines = {
+                label: Line(profile.x, of, profile.low.get(label, ()), profile.high.get(label, ()))
+                for label, of in profile.y.items()
+            }
+            steps = name == "time-profile"
+            charts.append(_lines(name, title, lines, style, x, y, caption, steps))
     return charts
 
 
@@ -284,13 +284,6 @@ def _lines(
             legend=legend,
         ),
     )  # fmt: skip
-
-
-def _profile_lines(profile: Profile) -> dict[str, Line]:
-    return {
-        label: Line(profile.x, values, profile.low.get(label, ()), profile.high.get(label, ()))
-        for label, values in profile.y.items()
-    }
 
 
 def _grid_line(grid: Grid) -> Line:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from alig_deepobs.analysis.report.build import listed
 from alig_deepobs.analysis.table import Column, Table
 from alig_deepobs.run import RunResult
 
@@ -33,7 +34,7 @@ def environment_table(runs: Sequence[RunResult]) -> Table[dict[str, Any]] | None
         for value, having in list(members.items())[:_MOST_VALUES]:
             optimizers = sorted({run.optimizer_name for run in having})
             problems = sorted({run.testproblem for run in having})
-            rows.append([name, value, len(having), _few(optimizers), _few(problems)])
+            rows.append([name, value, len(having), listed(optimizers), listed(problems)])
         if len(members) > _MOST_VALUES:
             rows.append([name, f"and {len(members) - _MOST_VALUES} more values", "", "", ""])
         confounded += [f"{name} on {problem}" for problem in _mixed_up(members)]
@@ -43,7 +44,7 @@ def environment_table(runs: Sequence[RunResult]) -> Table[dict[str, Any]] | None
     if confounded:
         notes.append(
             "Not the same for all optimizers of a problem, so it may explain a difference between "
-            f"them: {_few(list(dict.fromkeys(confounded)), 8)}."
+            f"them: {listed(list(dict.fromkeys(confounded)), 8)}."
         )
     names = ("property", "value", "runs", "optimizers", "problems")
     columns: list[Column[dict[str, Any]]] = [Column(name, right=name == "runs") for name in names]
@@ -89,9 +90,3 @@ def _mixed_up(members: Mapping[str, Sequence[RunResult]]) -> list[str]:
         for problem, of in having.items()
         if any(not (a & b) for a in of.values() for b in of.values())
     ]
-
-
-def _few(names: Iterable[str], most: int = 5) -> str:
-    listed = list(names)
-    more = len(listed) - most
-    return ", ".join(listed[:most]) + (f" and {more} more" if more > 0 else "")

@@ -14,7 +14,7 @@ from alig_deepobs import __version__
 from alig_deepobs.analysis.plots.style import Style
 from alig_deepobs.analysis.plots.svg import inline_svg, swatch_svg
 from alig_deepobs.analysis.report.baselines import published_groups
-from alig_deepobs.analysis.report.build import Report
+from alig_deepobs.analysis.report.build import Report, listed
 from alig_deepobs.analysis.report.charts import (
     Chart,
     chart_styles,
@@ -149,9 +149,9 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         facts.append(("Tuning runs", f"{len(report.tuning):,}"))
     return [
         *facts,
-        ("Data", _listed({run.data_label for run in runs})),
-        ("Devices", _listed({str(run.environment.get("device_name", "")) for run in runs})),
-        ("Frameworks", _listed({_framework(run.framework, run.environment) for run in runs})),
+        ("Data", _known({run.data_label for run in runs})),
+        ("Devices", _known({str(run.environment.get("device_name", "")) for run in runs})),
+        ("Frameworks", _known({_framework(run.framework, run.environment) for run in runs})),
     ]
 
 
@@ -161,10 +161,8 @@ def _framework(name: str, environment: dict[str, Any]) -> str:
     return f"{package} {version}" if version else name
 
 
-def _listed(values: Iterable[str], most: int = 4) -> str:
-    known = sorted(value for value in values if value)
-    more = f" and {len(known) - most} more" if len(known) > most else ""
-    return ", ".join(known[:most]) + more or "not recorded"
+def _known(values: Iterable[str]) -> str:
+    return listed(sorted(filter(None, values)), 4) or "not recorded"
 
 
 def _template(name: str) -> str:
