@@ -15,16 +15,16 @@ from alig_deepobs.analysis.aggregate import (
 )
 from alig_deepobs.analysis.budget import BudgetCurve, budget_curve
 from alig_deepobs.analysis.flags import Flag, collapsed, find_flags
+from alig_deepobs.analysis.formats import format_interval
 from alig_deepobs.analysis.frames import epochs_frame, runs_frame, write_csv
 from alig_deepobs.analysis.groups import (
-    ComparisonKey,
     Group,
     comparable_groups,
     group_runs,
     seed_gaps,
 )
 from alig_deepobs.analysis.intervals import bootstrap_interval, stratified_interval
-from alig_deepobs.analysis.leaderboard import Leaderboard, Row, leaderboard
+from alig_deepobs.analysis.leaderboard import Leaderboard, leaderboard
 from alig_deepobs.analysis.loading import (
     Found,
     Loaded,
@@ -34,7 +34,6 @@ from alig_deepobs.analysis.loading import (
 )
 from alig_deepobs.analysis.paired import (
     WIN_LEVEL,
-    Comparison,
     compare_all,
     holm,
     paired_p_value,
@@ -59,13 +58,6 @@ from alig_deepobs.analysis.statistics import (
     median_epoch,
     paired_difference,
 )
-from alig_deepobs.analysis.tables import (
-    format_interval,
-    render_markdown,
-    render_rich,
-    render_text,
-    rich_table,
-)
 from alig_deepobs.analysis.targets import (
     SurvivalCurve,
     TimeToTarget,
@@ -81,8 +73,6 @@ if TYPE_CHECKING:
 __all__ = [
     "WIN_LEVEL",
     "BudgetCurve",
-    "Comparison",
-    "ComparisonKey",
     "Flag",
     "Found",
     "GoodRange",
@@ -93,7 +83,6 @@ __all__ = [
     "Loaded",
     "Profile",
     "Ranking",
-    "Row",
     "SurvivalCurve",
     "TimeToTarget",
     "aggregate_scores",
@@ -126,10 +115,6 @@ __all__ = [
     "plot_curves",
     "rank_optimizers",
     "relative_performance",
-    "render_markdown",
-    "render_rich",
-    "render_text",
-    "rich_table",
     "runs_frame",
     "score_profile",
     "seconds_until",

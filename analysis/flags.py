@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from alig_deepobs.analysis.formats import seeds_text
 from alig_deepobs.analysis.frames import accuracy_curve, final_value, loss_curve
-from alig_deepobs.analysis.groups import Group, group_runs, seeds_text
+from alig_deepobs.analysis.groups import Group, group_runs
 from alig_deepobs.baselines.trivial import (
     CONSTANT_ACCURACY,
     CONSTANT_LOSS,

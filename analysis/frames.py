@@ -220,11 +220,6 @@ def _record(result: RunResult) -> dict[str, Any]:
     return {k: sys.intern(v) if type(v) is str else v for k, v in record.items()}
 
 
-def final_headline(result: RunResult, entry: ProblemEntry) -> float:
-    """The headline metric after the last epoch; NaN if the run did not finish."""
-    return final_value(result, headline_curve(result, entry))
-
-
 class _Codes:
     """A column of repeated texts, built as codes."""
 
