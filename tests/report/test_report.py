@@ -145,9 +145,9 @@ def test_bad_files_are_named_and_the_rest_is_analysed(call, tmp_path, run_maker)
         "foreign.json": '{"hello": 1}',
         "nan.json": json.dumps({**good, "random_seed": 50, "test_losses": [float("nan")] * 3}),
         "newer.json": json.dumps({**good, "schema_version": 99}),
-        "twice.json": paths[0].read_text(),
         "bare.json": json.dumps({**good, "random_seed": 44, "test_accuracies": []}),
     }
+    (place / "twice.json").write_text(paths[0].read_text())
     for name, text in broken.items():
         (place / name).write_text(text)
     code, _, err = call(folder, "--html", "page.html")
@@ -159,7 +159,23 @@ def test_bad_files_are_named_and_the_rest_is_analysed(call, tmp_path, run_maker)
     page = (tmp_path / "page.html").read_text()
     assert f"{len(broken)} files skipped" in page
     assert all(name in page for name in broken)
+    assert "1 older result of repeated runs left out" in page
+    assert "twice.json" not in err + page
     assert len(build_report([folder]).runs) == 2
+
+
+def test_repeated_runs_are_a_count_and_no_error(call, tmp_path, run_maker):
+    for seed in (42, 43):
+        for hour in (1, 3, 2):
+            started = f"2026-01-01T0{hour}:00:00+00:00"
+            run = run_maker(seed=seed, final=0.8 + hour / 100, started=started)
+            write_result(run, tmp_path / f"results-{hour}")
+    folders = [f"results-{hour}" for hour in (3, 1, 2)]
+    code, out, err = call(*folders)
+    assert (code, err) == (0, "")
+    assert "4 older results of repeated runs left out" in out
+    # The latest counts, wherever it lies.
+    assert [run.test_accuracies[-1] for run in build_report(folders).runs] == pytest.approx([0.83, 0.83])
 
 
 def test_an_empty_folder_is_named(call, tmp_path, run_maker):
