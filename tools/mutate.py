@@ -36,6 +36,7 @@ from mutmut.mutation.mutators import mutation_operators
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path(__file__).with_name("mutate.toml")
+TYPES = m.Name("Literal") | m.Name("Callable")
 # Checks that what is never so is not so.
 DECLARATIONS = ("strict=True", "frozen=True")
 # What most tests import, but nothing of this package: its modules are imported after the change.
@@ -68,7 +69,7 @@ def _has_no_meaning(node: cst.CSTNode) -> bool:
         or m.matches(node, m.Call(func=m.Name("cast")) | m.If(test=m.Name("TYPE_CHECKING")))
         or m.matches(node, m.Expr(value=m.SimpleString()))  # a docstring
         or m.matches(node, m.Assign(targets=[m.AssignTarget(target=m.Name("__all__"))]))
-        or m.matches(node, m.TypeAlias())
+        or m.matches(node, m.TypeAlias() | m.Assign(value=m.Subscript(value=TYPES)))
     )
 
 
