@@ -177,7 +177,7 @@ class Tree:
 
 def try_out(tree: Tree, module: str, tests: list[str], sample: int, seed: int) -> Tally:
     """Tries a sample of the changes of a module."""
-    code = (ROOT / module).read_text(encoding="utf-8")
+    code = (tree.root / module).read_text(encoding="utf-8")
     possible = mutants(code)
     draw = random.Random(f"{seed} {module}")
     chosen = sorted(draw.sample(range(len(possible)), min(sample, len(possible))))
