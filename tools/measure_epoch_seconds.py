@@ -5,7 +5,8 @@
 An epoch is training with SGD and the evaluations after it, with the official sizes of the data, on
 one CPU core. Problems without files are run for a whole epoch. Of the others a few mini-batches are
 timed, of synthetic data, at growing batch sizes; what takes too long at the problem's own is
-extrapolated. Times are CPU times, so that other work on the machine hardly matters.
+extrapolated. Synthetic sentences are shorter than SNLI's, so that its estimates are low. Times are
+CPU times, so that other work on the machine hardly matters.
 
 The rows of the problems that are named replace those in testproblems/epoch_seconds.json.
 """
