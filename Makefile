@@ -8,9 +8,13 @@ DEMO_OUTPUT ?= results/demo
 # Tests of optional parts are skipped where their extra is missing. `make test EXTRAS=$(ALL_EXTRAS)`
 # runs them all.
 EXTRAS ?= test
-ALL_EXTRAS := test,tensorflow,imagenet,text,report,stats,rivals,browser
+ALL_EXTRAS := test,tensorflow,imagenet,text,report,stats,rivals,jax,browser,integrations
 
-.PHONY: demo test test-all check format clean print-all-extras FORCE
+# Mutation testing, for example `make mutate MODULES=analysis/ranks.py SAMPLE=20`.
+MODULES ?=
+SAMPLE ?= 60
+
+.PHONY: demo test test-ci test-all check format mutate clean print-all-extras FORCE
 
 # The main job: ALI-G against SGD, Momentum and Adam on real handwritten digits, 5 seeds.
 demo: $(VENV)/.installed
@@ -18,6 +22,21 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+# What CI runs beyond `make test`: the wheel outside the checkout, two ranks, one heavy problem of each
+# family, one large network in TensorFlow.
+CI_SLOW := \
+	tests/test_packaging.py \
+	tests/optimizers/test_alig_integrations.py \
+	"tests/testproblems/test_more_problems.py::test_an_epoch_on_the_twin[cifar10_3c3d]" \
+	"tests/testproblems/test_more_problems.py::test_an_epoch_on_the_twin[cifar100_allcnnc]" \
+	"tests/testproblems/test_more_problems.py::test_an_epoch_on_the_twin[svhn_wrn164]" \
+	"tests/testproblems/test_more_problems.py::test_an_epoch_on_the_twin[tolstoi_char_rnn]" \
+	"tests/cli/test_paper_vision.py::test_an_epoch_on_the_twin[cifar10_densenet4040_alig-40]" \
+	"tests/tensorflow/test_runs.py::test_two_steps_of_a_large_network[alig-cifar100_wrn404]"
+
+test-ci: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -q -n 2 -m slow $(CI_SLOW)
 
 # Also the optional parts, and the tests that take more than a few seconds each.
 test-all:
@@ -34,6 +53,10 @@ check: $(VENV)/.installed-test
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+mutate:
+	$(MAKE) EXTRAS=$(ALL_EXTRAS),mutate $(VENV)/.installed-test
+	nice $(BIN)/python tools/mutate.py --sample $(SAMPLE) $(MODULES)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

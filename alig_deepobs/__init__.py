@@ -12,11 +12,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AliG": "alig_deepobs.optimizers.alig",
+    "HealthWarning": "alig_deepobs.optimizers.health",
     "L2Ball": "alig_deepobs.optimizers.projection",
     "LossMeter": "alig_deepobs.optimizers.loss",
     "StandardRunner": "alig_deepobs.runners",
     "compare": "alig_deepobs.comparison",
     "attach_loss": "alig_deepobs.optimizers.loss",
+    "check_loss_contract": "alig_deepobs.optimizers.contract",
     "l2_projection": "alig_deepobs.optimizers.projection",
     "register": "alig_deepobs.runners.deepobs.register",
     "reduce_loss": "alig_deepobs.optimizers.loss",
@@ -26,11 +28,13 @@ _HOMES = {
 
 __all__ = [
     "AliG",
+    "HealthWarning",
     "L2Ball",
     "LossMeter",
     "StandardRunner",
     "__version__",
     "attach_loss",
+    "check_loss_contract",
     "compare",
     "l2_projection",
     "reduce_loss",
@@ -42,6 +46,8 @@ __all__ = [
 if TYPE_CHECKING:
     from alig_deepobs.comparison import compare
     from alig_deepobs.optimizers.alig import AliG
+    from alig_deepobs.optimizers.contract import check_loss_contract
+    from alig_deepobs.optimizers.health import HealthWarning
     from alig_deepobs.optimizers.loss import LossMeter, attach_loss, reduce_loss
     from alig_deepobs.optimizers.projection import L2Ball, l2_projection
     from alig_deepobs.registry import register_optimizer, register_testproblem

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alig_deepobs.analysis.frames import epochs_finished, headline_curve
+from alig_deepobs.bundles import SUFFIX, read_bundle
 from alig_deepobs.errors import ResultError, UsageError
 from alig_deepobs.registry import testproblems
 from alig_deepobs.results import newest, parse_result
@@ -79,7 +80,8 @@ def iter_results(
     """Reads results one after the other; only one is held at a time.
 
     A folder may be a results folder or any folder below it. Files outside setting folders (whose
-    names start with ``num_epochs``) are not results and are left alone. A file that is in two of
+    names start with ``num_epochs``) are not results and are left alone, but for bundles
+    (`alig_deepobs.bundles`). A file that is in two of
     the folders is read once; of a run that was repeated, every result is given.
 
     Args:
@@ -100,36 +102,43 @@ def iter_results(
             raise UsageError(f"there is no results folder {root}")
     seen: set[Path] = set()
     for root in roots:
-        here = sorted(filter(_is_result, root.resolve().rglob("*.json")))
+        here = sorted(filter(_is_result, root.resolve().rglob("*.json*")))
         if not here:
             yield LoadProblem(root, "there is no result in this folder")
         for path in here:
             if path in seen:
                 continue
             seen.add(path)
-            found = _read(path, light)
-            if isinstance(found, LoadProblem) or with_tuning or found.result.purpose != "tuning":
-                yield found
+            for found in _read(path, light):
+                tuning = isinstance(found, Found) and found.result.purpose == "tuning"
+                if with_tuning or not tuning:
+                    yield found
 
 
 def _is_result(path: Path) -> bool:
-    return path.parent.name.startswith("num_epochs") and not path.name.startswith(".")
+    if path.name.startswith("."):
+        return False
+    in_setting = path.suffix == ".json" and path.parent.name.startswith("num_epochs")
+    return in_setting or path.name.endswith(SUFFIX)
 
 
-def _read(path: Path, light: bool) -> Found | LoadProblem:
+def _read(path: Path, light: bool) -> list[Found | LoadProblem]:
     try:
-        result = parse_result(path.read_bytes(), path)
+        is_bundle = path.name.endswith(SUFFIX)
+        results = read_bundle(path) if is_bundle else [parse_result(path.read_bytes(), path)]
     except ResultError as error:
-        return LoadProblem(path, str(error))
+        return [LoadProblem(path, str(error))]
     except OSError as error:
-        return LoadProblem(path, f"cannot read {path}: {error.strerror or error}")
+        return [LoadProblem(path, f"cannot read {path}: {error.strerror or error}")]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # The right keys with values of a wrong kind; strangers' files may hold anything.
-        return LoadProblem(path, f"not a usable result: {error!r}")
-    lack = _lack(result)
-    if lack:
-        return LoadProblem(path, f"{path} {lack}")
-    return Found(path, replace(result, minibatch_train_losses=[]) if light else result)
+        return [LoadProblem(path, f"not a usable result: {error!r}")]
+    return [
+        LoadProblem(path, f"{path} {lack}")
+        if (lack := _lack(result))
+        else Found(path, replace(result, minibatch_train_losses=[]) if light else result)
+        for result in results
+    ]
 
 
 def _lack(result: RunResult) -> str:
@@ -141,6 +150,7 @@ def _lack(result: RunResult) -> str:
         # The beta of DeepOBS 1.2 drops all accuracies where one of them is exactly 0.
         return f"has no test {entry.metric}, by which {result.testproblem} is judged"
     finished = epochs_finished(result)
-    if result.schema_version == 0 and finished < result.num_epochs:
+    short = finished < result.num_epochs and result.purpose != "tuning"
+    if result.schema_version == 0 and short:
         return f"ends after {finished} of {result.num_epochs} epochs"
     return ""

@@ -19,6 +19,12 @@ from alig_deepobs.analysis.statistics import Interval
 T = TypeVar("T")
 V = TypeVar("V", str, int)
 
+
+def never(_: Any) -> bool:
+    """`Column.shown` of a column for CSV files alone."""
+    return False
+
+
 ALWAYS = 9
 """`Column.keep` of a column that never goes."""
 

@@ -83,29 +83,34 @@ def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = Tr
 def _optimizer(
     spec: RunSpec, problem: ProblemEntry, optimizer_class: Any
 ) -> tuple[OptimizerEntry, dict[str, Any]]:
-    given = {key: _json_value(key, value, spec) for key, value in spec.hyperparams.items()}
+    given = {key: json_value(key, value, spec.optimizer) for key, value in spec.hyperparams.items()}
     if optimizer_class is not None:
         return entry_of_class(optimizer_class), given
     given = problem.with_defaults(spec.optimizer, given)
     return resolve_optimizer(Setting(spec.optimizer, given), spec.framework)
 
 
-def _json_value(name: str, value: Any, spec: RunSpec) -> Any:
+def json_value(name: str, value: Any, of: str) -> Any:
     """A hyper-parameter in a form that a result file can hold.
+
+    Args:
+        name: its name.
+        value: its value.
+        of: name of the optimizer, for messages.
 
     Raises:
         UsageError: it has none.
     """
     value = plain_scalar(value)
     if isinstance(value, (list, tuple)):
-        return tuple(_json_value(name, item, spec) for item in value)
+        return tuple(json_value(name, item, of) for item in value)
     if isinstance(value, float) and not math.isfinite(value):
         hint = "leave it out, or give None, for no limit" if value > 0 else "give a number"
-        raise UsageError(f"{spec.optimizer}: {name}={value} is no number to train with: {hint}")
+        raise UsageError(f"{of}: {name}={value} is no number to train with: {hint}")
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise UsageError(
-        f"{spec.optimizer}: {name} is a {type(value).__name__}, which a result file cannot hold: "
+        f"{of}: {name} is a {type(value).__name__}, which a result file cannot hold: "
         "give numbers, text, True, False, None or tuples of them"
     )
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from alig_deepobs.errors import AligDeepobsError, RunError
+from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
@@ -69,7 +70,7 @@ def execute(
     if optimizer_class is None:
         optimizer_class = run.entry.load()
     with own_random_state(run.random_seed, find_device(run.device)):
-        return train(run, _set_up(run), optimizer_class, callback)
+        return train(run, set_up(run), optimizer_class, callback)
 
 
 def train(
@@ -196,6 +197,8 @@ class _Training:
         if math.isfinite(mean):
             result.epoch_mean_losses.append(mean)
         summary = step_size_summary(sizes)
+        if isinstance(self.optimizer, LossMethod):
+            self.optimizer.health()  # warns of trouble, where the device was read anyway
         if summary:
             result.step_sizes.append(summary)
 
@@ -268,7 +271,8 @@ def _facts(run: ResolvedRun, problem: TestProblem) -> dict[str, int]:
     }
 
 
-def _set_up(run: ResolvedRun) -> TestProblem:
+def set_up(run: ResolvedRun) -> TestProblem:
+    """The problem of a run, ready to be trained on."""
     problem_class: Callable[..., TestProblem] = run.problem.load()
     problem = problem_class(
         run.batch_size,
@@ -322,8 +326,16 @@ def _seed_noise(seed: int, phase: str, epoch: int) -> None:
 
 @contextmanager
 def own_random_state(seed: int, device: torch.device) -> Iterator[None]:
-    """Leaves torch's global random state as it was found."""
+    """Leaves torch's global random state as it was found, and its default data type.
+
+    Within it the default is float32, which the data have: a run is the same in every process.
+    """
     devices = [device] if device.type == "cuda" else []
+    default = torch.get_default_dtype()
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(derive_seed(seed, "noise"))
-        yield
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(default)

@@ -24,6 +24,8 @@ assert known_setting("quadratic_deep", "sgd") is not None  # the tables came alo
 from alig_deepobs.baselines import measured_problems, published_curves
 assert "quadratic_deep" in measured_problems()
 assert published_curves("quadratic_deep", "sgd")["test_loss"].shape == (10, 101)
+from alig_deepobs.testproblems.epoch_seconds import seconds_per_epoch
+assert seconds_per_epoch("digits_mlp", 32) > 0
 assert importlib.util.find_spec("runners") is None
 """
 

@@ -35,18 +35,31 @@ def run_options(*without: str) -> Callable[[Function], Function]:
     Args:
         *without: fields that the verb itself decides on.
     """
+    names = [name for name, facet in facets(ResolvedRun).items() if facet.flags is not None]
+
+    def decorate(function: Function) -> Function:
+        function = _dictionary("training_params", TRAINING_PARAMS)(function)
+        function = field_options(*(name for name in names if name not in without))(function)
+        return problem_options(function)
+
+    return decorate
+
+
+def field_options(*names: str) -> Callable[[Function], Function]:
+    """The options of some fields of a run; the function gets their values.
+
+    Args:
+        *names: the fields; those that are not asked for in a `RunSpec` have none.
+    """
     known = facets(ResolvedRun)
     types_of = typing.get_type_hints(ResolvedRun)
     defaults = {item.name: item.default for item in dataclasses.fields(RunSpec)}
 
     def decorate(function: Function) -> Function:
-        function = _dictionary("training_params", TRAINING_PARAMS)(function)
-        for name in reversed([n for n, facet in known.items() if facet.flags is not None]):
-            if name in defaults and name not in without:
-                function = _field_option(name, known[name], types_of[name], defaults[name])(
-                    function
-                )
-        return problem_options(function)
+        for name in reversed([name for name in names if name in defaults]):
+            decorated = _field_option(name, known[name], types_of[name], defaults[name])
+            function = decorated(function)
+        return function
 
     return decorate
 

@@ -1,25 +1,17 @@
-"""What the optimizers of this package that are not ALI-G have in common."""
+"""What the PyTorch optimizers of this package have in common."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from alig_deepobs.optimizers._norm import (
-    global_squared_norm,
-    host_inner_product,
-    host_squared_norm,
-    inner_product,
-)
-from alig_deepobs.optimizers._scalars import Scalar
+from alig_deepobs.optimizers._checks import check_group, check_loaded, check_rate, ignore_rate
 from alig_deepobs.optimizers._vectors import Foreach, Loop
-from alig_deepobs.optimizers.loss import loss_value
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 
@@ -30,11 +22,14 @@ class Work:
 
     Attributes:
         group: the group's options.
-        params, grads: tensors of any shape.
+        owners: the parameters themselves, which the state belongs to.
+        params, grads: the same and their gradients, in the parameters' data type; complex numbers
+            as pairs of real ones.
         vectors: how lists of tensors are computed with.
     """
 
     group: dict[str, Any]
+    owners: list[Tensor]
     params: list[Tensor]
     grads: list[Tensor]
     vectors: type[Loop]
@@ -45,11 +40,22 @@ class Method(Optimizer):
 
     Every number that a later step depends on is kept in a group or in a parameter's state, so a
     resumed run equals an uninterrupted one. Numbers that belong to no group are in the first.
-    Parameters without a gradient are left out; sparse gradients are refused.
+    Parameters without a gradient are left out; sparse gradients, options that the method does not
+    have, negative rates and the state of another optimizer are refused.
     """
+
+    needs_loss = "nothing"
+
+    rate: ClassVar[str] = "lr"
+    """Name of the argument that is kept in ``group["lr"]``."""
+
+    memory: ClassVar[dict[str, Any]] = {}
+    """What the first group holds beside the options, with the values before the first step."""
 
     def __init__(self, params: Params, defaults: dict[str, Any], foreach: bool | None) -> None:
         super().__init__(params, {**defaults, "foreach": foreach})
+        for name, value in self.memory.items():
+            self.param_groups[0].setdefault(name, value)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restores a pickled optimizer; options that it did not have yet get their default."""
@@ -57,6 +63,41 @@ class Method(Optimizer):
         for group in self.param_groups:
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
+        for name, value in self.memory.items():
+            self.param_groups[0].setdefault(name, value)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Adds a group.
+
+        Raises:
+            ValueError: it has an option that the method does not have, or a bad rate.
+        """
+        name = type(self).__name__
+        if "lr" in param_group and "lr" not in self.defaults:
+            ignore_rate(name, param_group.pop("lr"))
+        check_group(name, param_group, self._known, self._no_decay)
+        check_rate(name, param_group.get("lr"), self.rate)
+        super().add_param_group(param_group)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from a state that `state_dict` returned.
+
+        Raises:
+            ValueError: it is the state of another optimizer, or its groups do not match.
+        """
+        labels = {key for group in self.param_groups for key in group}
+        saved = state_dict["param_groups"]
+        check_loaded(type(self).__name__, saved, self._known, self.defaults, labels)
+        super().load_state_dict(state_dict)
+
+    @property
+    def _no_decay(self) -> str:
+        """What the method says to a ``weight_decay`` that it does not have."""
+        return ""
+
+    @property
+    def _known(self) -> set[str]:
+        return {*self.defaults, *self.memory}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -70,38 +111,77 @@ class Method(Optimizer):
 
         Raises:
             RuntimeError: a gradient is sparse.
+            ValueError: a rate has become negative.
         """
         returned = None
         if closure is not None:
             with torch.enable_grad():
                 returned = closure()
-        self._update(self._work())
+        work = self._work()
+        if self._is_probe(work):
+            self._make_all_state(work)
+        else:
+            self._update(work)
         return returned
 
     def _update(self, work: list[Work]) -> None:
         raise NotImplementedError
 
+    def _is_probe(self, work: list[Work]) -> bool:
+        """Whether this step is torch's way to see the state: rates and gradients are all 0."""
+        rates = [group.get("lr", 1.0) for group in self.param_groups]
+        if any((isinstance(r, Tensor) and r.device.type != "cpu") or r for r in rates):
+            return False  # a rate on an accelerator is not read
+        return not any(bool(g.any()) for g in gradients(work))
+
+    def _make_all_state(self, work: list[Work]) -> None:
+        for group in self.param_groups:
+            owners = [p for p in group["params"] if p.requires_grad]
+            if owners and not work:
+                self._make_state(self._work_of(group, owners))
+        for part in work:
+            self._make_state(part)
+
+    def _make_state(self, part: Work) -> None:
+        """Makes the state of parameters where there is none, without changing any."""
+
     def _work(self) -> list[Work]:
         """The parameters that have a gradient, for each group that has some."""
         work = []
+        name = type(self).__name__
         for group in self.param_groups:
-            params = [p for p in group["params"] if p.grad is not None]
-            grads = [p.grad for p in params]
-            if any(g.layout is not torch.strided for g in grads):
+            check_rate(name, group.get("lr"), self.rate)
+            owners = [p for p in group["params"] if p.grad is not None]
+            if owners:
+                work.append(self._work_of(group, owners))
+        return work
+
+    def _work_of(self, group: dict[str, Any], owners: list[Tensor]) -> Work:
+        params, grads = [], []
+        for p in owners:
+            g = p.grad
+            if g is None:
+                g = torch.zeros_like(p)
+            if g.layout is not torch.strided:
                 name = type(self).__name__
                 raise RuntimeError(f"{name} does not support sparse gradients: use dense ones")
-            vectors = Loop if group["foreach"] is False else Foreach
-            if params:
-                work.append(Work(group, params, grads, vectors))
-        return work
+            dtype = p.dtype
+            if g.dtype is not dtype:  # parameters may ask for gradients of another type
+                g = g.to(dtype)
+            if dtype.is_complex:
+                p, g = torch.view_as_real(p), torch.view_as_real(g)
+            params.append(p)
+            grads.append(g)
+        vectors = Loop if group["foreach"] is False else Foreach
+        return Work(group, owners, params, grads, vectors)
 
     def _buffers(
         self, work: Work, name: str, start: Callable[[Tensor], Tensor] = torch.zeros_like
     ) -> list[Tensor]:
         """A tensor of the state of each parameter, made where there is none yet."""
         buffers = []
-        for p in work.params:
-            state = self.state[p]
+        for owner, p in zip(work.owners, work.params, strict=True):
+            state = self.state[owner]
             if name not in state:
                 state[name] = start(p)
             buffers.append(state[name])
@@ -110,137 +190,11 @@ class Method(Optimizer):
     def _count(self, work: Work) -> list[int]:
         """The number of steps of each parameter, this one included."""
         counts: list[int] = []
-        for p in work.params:
+        for p in work.owners:
             state = self.state[p]
             state["step"] = state.get("step", 0) + 1
             counts.append(state["step"])
         return counts
-
-
-class LossMethod(Method):
-    """A method whose step size depends on the value of the loss.
-
-    On the CPU its scalars are numbers of the host, on an accelerator 0-d tensors, and the host
-    reads nothing from the device.
-    """
-
-    needs_loss = "value"
-
-    # Class attributes, so that copies and pickles, which leave instance attributes out, have them.
-    _sizes: tuple[Scalar, Scalar] = (math.nan, math.nan)
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None, *, loss: Any = None) -> Any:
-        """Takes one step.
-
-        Args:
-            closure: called once, with gradients enabled; what it returns is the loss, unless
-                ``loss`` is given too.
-            loss: the value of the objective whose gradient is in ``p.grad``: a number or a
-                one-element tensor.
-
-        Returns:
-            What the closure returned, else ``loss``, as it was given.
-
-        Raises:
-            TypeError: there is no loss.
-            ValueError: the loss has more than one element.
-            RuntimeError: a gradient is sparse.
-        """
-        returned = loss
-        if closure is not None:
-            with torch.enable_grad():
-                returned = closure()
-        value = loss_value(returned if loss is None else loss, type(self).__name__)
-        self._update_with(self._scalar(value), self._work())
-        return returned
-
-    def _update_with(self, loss: Scalar, work: list[Work]) -> None:
-        raise NotImplementedError
-
-    @property
-    def step_size(self) -> float:
-        """The step size of the last step, nan before the first one.
-
-        Reading it makes the host wait for the device.
-        """
-        return float(self._sizes[0])
-
-    @property
-    def step_size_unclipped(self) -> float:
-        """The step size of the last step before any cap, nan before the first one."""
-        return float(self._sizes[1])
-
-    @property
-    def last_step_sizes(self) -> tuple[Scalar, Scalar]:
-        """(step size of the first group, the same before any cap), without making the host wait."""
-        return self._sizes
-
-    @property
-    def _device(self) -> torch.device:
-        params = (p for group in self.param_groups for p in group["params"])
-        return next((p.device for p in params), torch.device("cpu"))
-
-    @property
-    def _on_host(self) -> bool:
-        return self._device.type == "cpu"
-
-    def _scalar(self, value: Scalar) -> Scalar:
-        """A number or a tensor of whatever device, in the form that this optimizer computes with.
-
-        A checkpoint may come from another device.
-        """
-        if self._on_host:
-            return float(value)
-        return value.to(self._device) if isinstance(value, Tensor) else value
-
-    def _add_l2(self, loss: Scalar, work: list[Work]) -> Scalar:
-        """Adds each group's ``weight_decay`` to loss and gradients; returns the loss.
-
-        The gradients in ``p.grad`` stay as they are.
-        """
-        for part in work:
-            decay = part.group["weight_decay"]
-            if decay:
-                loss = loss + 0.5 * decay * self._squared_norm(part.params)
-                part.grads = part.vectors.sum(part.grads, part.params, decay)
-        return loss
-
-    def _squared_norm(self, tensors: list[Tensor]) -> Scalar:
-        if not tensors:
-            return 0.0
-        return host_squared_norm(tensors) if self._on_host else global_squared_norm(tensors)
-
-    def _dot(self, xs: list[Tensor], ys: list[Tensor]) -> Scalar:
-        if not xs:
-            return 0.0
-        return host_inner_product(xs, ys) if self._on_host else inner_product(xs, ys)
-
-
-def check_range(name: str, value: float, low: float, high: float = math.inf) -> None:
-    """Checks ``low <= value < high``.
-
-    Raises:
-        ValueError: it is not; the message names the argument.
-
-    Example:
-        >>> check_range("momentum", 1.5, 0.0, 1.0)
-        Traceback (most recent call last):
-        ValueError: momentum must be in [0.0, 1.0), not 1.5
-    """
-    if not low <= value < high:
-        wanted = f"at least {low:g}" if high == math.inf else f"in [{low}, {high})"
-        raise ValueError(f"{name} must be {wanted}, not {value!r}")
-
-
-def check_positive(name: str, value: float) -> None:
-    """Checks ``value > 0``.
-
-    Raises:
-        ValueError: it is not; the message names the argument.
-    """
-    if not value > 0:
-        raise ValueError(f"{name} must be positive, not {value!r}")
 
 
 def gradients(work: list[Work]) -> list[Tensor]:

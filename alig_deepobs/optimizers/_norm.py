@@ -48,7 +48,7 @@ def host_inner_product(xs: list[Tensor], ys: list[Tensor]) -> float:
 def _products(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
     """The inner product of each pair, as a vector."""
     dtype = torch.float64 if any(x.dtype == torch.float64 for x in xs) else torch.float32
-    products = [(x * y).sum(dtype=dtype) for x, y in zip(xs, ys, strict=True)]
+    products = [local((x * y).sum(dtype=dtype), full=True) for x, y in zip(xs, ys, strict=True)]
     return torch.stack([product.to(products[0].device) for product in products])
 
 

@@ -62,3 +62,13 @@ def choose(condition: bool | Tensor, yes: Scalar, no: Scalar) -> Scalar:
     if isinstance(condition, Tensor):
         return torch.where(condition, yes, no)
     return yes if condition else no
+
+
+def below(x: Scalar, part: float) -> Scalar:
+    """``x`` lowered by a part of its size, whatever its sign (raised, if ``part`` is negative).
+
+    Example:
+        >>> below(2.0, 0.25), below(-2.0, 0.25)
+        (1.5, -2.5)
+    """
+    return x - part * (x.abs() if isinstance(x, Tensor) else abs(x))

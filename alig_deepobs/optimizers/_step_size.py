@@ -42,7 +42,8 @@ class DeviceStep(NamedTuple):
     def clipped(self, cap: float | Tensor) -> Tensor:
         """The step size under a cap."""
         if isinstance(cap, Tensor):
-            return torch.minimum(self.unclipped, cap.to(self.unclipped))
+            # A schedule that goes below 0 must not turn descent into ascent.
+            return torch.minimum(self.unclipped, cap.to(self.unclipped).clamp(min=0.0))
         return self.unclipped.clamp(max=cap)
 
 
@@ -76,3 +77,15 @@ def device_step(loss: Tensor, squared_norm: Tensor, eps: float, f_min: float) ->
     usable = finite & positive & torch.isfinite(unclipped)
     guards = torch.stack((finite & positive & ~usable, finite & ~positive, ~finite))
     return DeviceStep(torch.where(usable, unclipped, 0.0), ~finite, guards)
+
+
+def clip_factor(squared_norm: float | Tensor, clip_norm: float) -> float | Tensor:
+    """What a gradient must be multiplied by, so that its norm is at most ``clip_norm``.
+
+    Example:
+        >>> clip_factor(16.0, 1.0), clip_factor(0.25, 1.0)
+        (0.25, 1.0)
+    """
+    if isinstance(squared_norm, Tensor):
+        return (clip_norm / squared_norm.sqrt()).clamp(max=1.0)
+    return min(1.0, clip_norm / math.sqrt(squared_norm)) if squared_norm > 0 else 1.0

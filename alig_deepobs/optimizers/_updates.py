@@ -181,6 +181,8 @@ def fused_supports(p: Tensor, g: Tensor) -> bool:
             return False
     elif p.device.type != "cuda" or not p.is_floating_point():
         return False
+    if g.dtype is not p.dtype:
+        return False
     if p.is_contiguous() and g.is_contiguous():
         return True
     if p.stride() != g.stride():

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
-from alig_deepobs.optimizers._norm import global_squared_norm, host_squared_norm, local
-from alig_deepobs.optimizers._step_size import GUARDS, DeviceStep, HostStep, device_step, host_step
+from alig_deepobs.optimizers._base import Params, Work, gradients
+from alig_deepobs.optimizers._loss_method import LossMethod
+from alig_deepobs.optimizers._norm import by_type, global_squared_norm, host_squared_norm, local
+from alig_deepobs.optimizers._official import Caps, translated
+from alig_deepobs.optimizers._scalars import Scalar
+from alig_deepobs.optimizers._step_size import (
+    GUARDS,
+    DeviceStep,
+    HostStep,
+    clip_factor,
+    device_step,
+    host_step,
+)
 from alig_deepobs.optimizers._updates import (
     Bucket,
     Update,
@@ -20,10 +30,12 @@ from alig_deepobs.optimizers._updates import (
     update_fused,
     update_loop,
 )
-from alig_deepobs.optimizers.loss import loss_value
+
+RECOMMENDED: dict[str, float] = {"max_lr": 0.1, "momentum": 0.9}
+"""What `AliG.recommended` adds, and what ``alig`` is on the command line."""
 
 
-class AliG(Optimizer):
+class AliG(LossMethod):
     r"""ALI-G, a Polyak step size with a cap.
 
     One step, with ``g`` the gradient over all parameters of all groups::
@@ -39,6 +51,8 @@ class AliG(Optimizer):
     scaled for mixed precision, without a regularizer that the gradient lacks. Regularize by a
     projection instead of an L2 term, which would lift the minimum above 0.
 
+    ``AliG(parameters)`` alone has neither cap nor momentum; `recommended` has both.
+
     The step size is 0, instead of a wrong or an infinite one, where ``loss <= f_min``, where
     ``|g|^2 + eps`` is 0, and where loss or gradient is not finite; in the last case weights and
     momentum stay as they are. `guarded_steps` counts these steps.
@@ -47,7 +61,8 @@ class AliG(Optimizer):
         params: parameters, or groups of them. A group may have its own ``max_lr`` (or ``lr``),
             ``momentum`` and ``adjusted_momentum``; the step size before the cap is one for all.
         max_lr: cap of the step size, positive; None: no cap. It is kept in ``group["lr"]``
-            (infinity for no cap), so torch's schedulers work on it.
+            (infinity for no cap), so torch's schedulers work on it. ``group["max_lr"]`` is the same
+            (None for no cap), and may be written, as with the authors' code.
         momentum: Nesterov momentum in [0, 1).
         projection_fn: called without arguments at construction and once after each step; it
             projects the parameters in place (see `L2Ball`).
@@ -62,13 +77,18 @@ class AliG(Optimizer):
             GradScaler.
         capturable: never read from the device, so that a CUDA graph can capture the step; the
             loss must then be a tensor on the parameters' device.
+        clip_norm: clip the update to that of a gradient of at most this norm, positive; None: do
+            not. The step size is still that of the whole gradient, to which the loss belongs; so
+            this is the way to clip gradients with ALI-G.
+        weight_decay: must be 0; the error says what to use instead.
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
 
     Source:
         Berrada, Zisserman, Kumar: Training Neural Networks for and by Interpolation, ICML 2020,
-        algorithm 1; momentum as in the authors' code.
+        algorithm 1; momentum as in the authors' code (the paper prints ``w + mu v``, without the
+        gradient of this step).
 
     Example:
         >>> model = torch.nn.Linear(2, 1)
@@ -81,12 +101,19 @@ class AliG(Optimizer):
         True
     """
 
-    needs_loss = "value"
     regularization = "ball"
+    rate = "max_lr"
+    memory: ClassVar[dict[str, Any]] = {"guard_counts": (0,) * len(GUARDS)}
+
+    # Class attributes, as in the base class.
+    projection_fn: Callable[[], object] | None = None
+    _clipped: tuple[Scalar, ...] = (math.nan,)
+    _device_counts: Tensor | None = None
+    _caps: Caps = Caps([])
 
     def __init__(
         self,
-        params: Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]],
+        params: Params,
         max_lr: float | None = None,
         momentum: float = 0.0,
         projection_fn: Callable[[], object] | None = None,
@@ -98,7 +125,10 @@ class AliG(Optimizer):
         foreach: bool | None = None,
         fused: bool | None = None,
         capturable: bool = False,
+        clip_norm: float | None = None,
+        weight_decay: float = 0.0,
     ) -> None:
+        self._refuse_weight_decay(weight_decay)
         if max_lr is not None and lr is not None:
             raise ValueError("max_lr and lr are two names of one argument: give only one of them")
         if not (eps >= 0 and math.isfinite(eps)):
@@ -107,6 +137,10 @@ class AliG(Optimizer):
             raise ValueError(f"f_min must be a finite number, not {f_min!r}")
         if projection_fn is not None and not callable(projection_fn):
             raise ValueError("projection_fn must be callable, without arguments")
+        if clip_norm is not None and not clip_norm > 0:
+            raise ValueError(
+                f"clip_norm must be positive (or None for no clipping), not {clip_norm!r}"
+            )
         if foreach and fused:
             raise RuntimeError("foreach and fused cannot both be True")
         defaults = {
@@ -115,77 +149,106 @@ class AliG(Optimizer):
             "eps": eps,
             "f_min": f_min,
             "adjusted_momentum": adjusted_momentum,
-            "foreach": foreach,
             "fused": fused,
             "capturable": capturable,
+            "clip_norm": clip_norm,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, foreach)
         self.projection_fn = projection_fn
-        self._unclipped: float | Tensor = math.nan
-        self._clipped: list[float | Tensor] = [math.nan]
-        self._ready_counts()
         if projection_fn is not None:
             with torch.no_grad():
                 projection_fn()
+
+    @classmethod
+    def recommended(cls, params: Params, **options: Any) -> Self:
+        """ALI-G with ``max_lr=0.1`` and ``momentum=0.9``: the settings to start with.
+
+        They are those of ``alig`` on the command line.
+
+        Args:
+            params: parameters, or groups of them.
+            **options: other arguments, or other values of these two.
+
+        Example:
+            >>> optimizer = AliG.recommended([torch.nn.Parameter(torch.ones(2))])
+            >>> optimizer.defaults["lr"], optimizer.defaults["momentum"]
+            (0.1, 0.9)
+        """
+        start = RECOMMENDED if "lr" not in options else {"momentum": RECOMMENDED["momentum"]}
+        return cls(params, **{**start, **options})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds a group; its cap may be called ``max_lr`` or ``lr``.
 
         Raises:
-            ValueError: an option of the group is out of its range.
+            ValueError: an option of the group is out of its range, or unknown.
         """
-        if "max_lr" in param_group:
-            if "lr" in param_group:
-                raise ValueError("a parameter group has both max_lr and lr: give only one of them")
-            param_group["lr"] = param_group.pop("max_lr")
-        cap = param_group.get("lr", self.defaults["lr"])
-        param_group["lr"] = math.inf if cap is None else cap
-        if not param_group["lr"] > 0:
+        self._caps.follow(self.param_groups)
+        Caps.enter(param_group, self.defaults["lr"])
+        cap = param_group["lr"]
+        if not cap > 0:
             raise ValueError(f"max_lr must be positive (or None for no cap), not {cap!r}")
         momentum = param_group.get("momentum", self.defaults["momentum"])
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), not {momentum!r}")
-        for name in ("eps", "f_min", "capturable"):
+        for name in ("eps", "f_min", "capturable", "clip_norm"):
             # There is one step size before the cap, so these are the same for all groups.
             if param_group.get(name, self.defaults[name]) != self.defaults[name]:
                 raise ValueError(f"{name} is one for all groups: give it to AliG itself")
         super().add_param_group(param_group)
+        self._caps = Caps(self.param_groups)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle of the optimizer holds; torch's own leaves attributes out."""
-        own = {
-            name: self.__dict__[name] for name in ("projection_fn", "_unclipped", "_clipped")
-        }  # fmt: skip
+        self._fold_counts()
+        own = {name: self.__dict__[name] for name in _COPIED if name in self.__dict__}
         return {**super().__getstate__(), **own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restores a pickled optimizer; options that it did not have yet get their default."""
         super().__setstate__(state)
         for group in self.param_groups:
-            group.setdefault("f_min", 0.0)
-            group.setdefault("adjusted_momentum", False)
-            for name in ("foreach", "fused"):
-                group.setdefault(name, None)
-            group.setdefault("capturable", False)
-        self._ready_counts()
+            Caps.settle(group)
+        self._caps = Caps(self.param_groups)
+        if self._device_counts is not None:
+            self._device_counts.zero_()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from a state that `state_dict` returned, or that of the authors' AliG.
+
+        Raises:
+            ValueError: it is the state of another optimizer, or its groups do not match.
+        """
+        super().load_state_dict(translated(state_dict, self.defaults))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, as of every optimizer of torch."""
+        self._caps.follow(self.param_groups)
+        self._fold_counts()
+        return super().state_dict()
 
     @property
     def step_size(self) -> float:
         """The step size of the last step (mean over groups), nan before the first one.
 
-        Reading it makes the host wait for the device.
+        Reading it makes the host wait for the device. It may be set, as the scripts of the authors
+        do; that has no effect on the next step.
         """
+        self._look()
         return sum(float(gamma) for gamma in self._clipped) / len(self._clipped)
+
+    @step_size.setter
+    def step_size(self, value: Scalar) -> None:
+        self._clipped = (value,)
 
     @property
     def step_size_unclipped(self) -> float:
         """The step size of the last step before the cap, nan before the first one."""
-        return float(self._unclipped)
+        return super().step_size_unclipped
 
-    @property
-    def last_step_sizes(self) -> tuple[float | Tensor, float | Tensor]:
-        """(first group's step size, step size before the cap), without making the host wait."""
-        return self._clipped[0], self._unclipped
+    @step_size_unclipped.setter
+    def step_size_unclipped(self, value: Scalar | None) -> None:
+        self._sizes = (self._sizes[0], math.nan if value is None else value)
 
     @property
     def guarded_steps(self) -> dict[str, int]:
@@ -194,47 +257,28 @@ class AliG(Optimizer):
         ``zero_norm``: the denominator was 0; ``below_f_min``: the loss was not above ``f_min``;
         ``non_finite``: loss or gradient was not finite.
         """
-        return dict(zip(GUARDS, self.param_groups[0]["guard_counts"].tolist(), strict=True))
+        self._look()
+        self._fold_counts()
+        return dict(zip(GUARDS, self.param_groups[0]["guard_counts"], strict=True))
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None, *, loss: Any = None) -> Any:
-        """Takes one step.
+    def _lower_bound(self) -> float:
+        return float(self.param_groups[0]["f_min"])
 
-        Args:
-            closure: called once, with gradients enabled; what it returns is the loss, unless
-                ``loss`` is given too.
-            loss: the value of the objective whose gradient is in ``p.grad``: a number or a
-                one-element tensor.
-
-        Returns:
-            What the closure returned, else ``loss``, as it was given.
-
-        Raises:
-            TypeError: there is no loss.
-            ValueError: the loss has more than one element.
-            RuntimeError: a gradient is sparse, or the chosen path does not support a parameter.
-        """
-        returned = loss
-        if closure is not None:
-            with torch.enable_grad():
-                returned = closure()
-        value = loss_value(returned if loss is None else loss, "AliG")
-
-        grads: list[Tensor] = []
-        work = [
-            (group, [(self._path(group, bucket), bucket) for bucket in self._buckets(group, grads)])
-            for group in self.param_groups
-        ]
-        caps = [_checked_cap(group["lr"]) for group in self.param_groups]
-        # Everything that can be refused has been; from here on weights change.
-        step = self._step_size(value, grads)
-        self._unclipped = step.unclipped
-        self._clipped = [step.clipped(cap) for cap in caps]
-        for (_, updates), gamma in zip(work, self._clipped, strict=True):
+    def _update_with(self, loss: Scalar, work: list[Work]) -> None:
+        plan = [
+            (part.group, [(self._path(part.group, b), b) for b in self._buckets(part)])
+            for part in work
+        ]  # everything that can be refused has been; from here on weights change
+        step = self._step_size(loss, gradients(work))
+        gammas = {id(group): step.clipped(group["lr"]) for group in self.param_groups}
+        self._clipped = tuple(gammas.values())
+        self._sizes = self._clipped[0], step.unclipped
+        for group, updates in plan:
             if step.skip is True:
-                continue
-            skip = step.skip
+                break
+            gamma, skip = gammas[id(group)], step.skip
             for update, bucket in updates:
+                self._clip(bucket)
                 if isinstance(gamma, Tensor) and isinstance(skip, Tensor):
                     device = bucket.params[0].device
                     update(bucket, gamma.to(device), skip.to(device))
@@ -242,60 +286,96 @@ class AliG(Optimizer):
                     update(bucket, gamma, False)
         if self.projection_fn is not None:
             self.projection_fn()
-        return returned
 
-    def _buckets(self, group: dict[str, Any], grads: list[Tensor]) -> list[Bucket]:
-        """The group's parameters that have a gradient, by device and data type.
+    def _work(self) -> list[Work]:
+        self._caps.follow(self.param_groups)
+        return super()._work()
 
-        Appends the gradients themselves to ``grads``: of a sharded tensor each rank updates its
-        own part (the update is elementwise), but the norm is that of the whole.
+    @property
+    def _on_host(self) -> bool:
+        return super()._on_host and not self.param_groups[0]["capturable"]
+
+    def _scalar(self, value: Scalar) -> Scalar:
+        return value  # `_step_size` takes it to where it is needed
+
+    def _make_state(self, part: Work) -> None:
+        self._buckets(part)
+
+    def _clip(self, bucket: Bucket) -> None:
+        """Clips the gradients that the update is made of; ``p.grad`` stays as it is."""
+        clip_norm = self.defaults["clip_norm"]
+        if clip_norm is None or self._squared is None:
+            return
+        factor = clip_factor(self._squared, clip_norm)
+        if isinstance(factor, Tensor):
+            factor = factor.to(bucket.grads[0].device)
+        if isinstance(factor, Tensor) or factor < 1:
+            bucket.grads = list(torch._foreach_mul(bucket.grads, factor))
+
+    def _buckets(self, work: Work) -> list[Bucket]:
+        """The parameters by device and data type; of a sharded one each rank updates its own part.
+
+        The update is elementwise. The norm is that of the whole.
         """
-        buckets: list[Bucket] = []
-        momentum, adjusted = group["momentum"], group["adjusted_momentum"]
-        for p in group["params"]:
-            g = p.grad
-            if g is None:
-                continue
-            if g.layout is not torch.strided:
-                raise RuntimeError("AliG does not support sparse gradients: use dense embeddings")
-            grads.append(g)
-            for bucket in buckets:
-                if bucket.params[0].dtype is p.dtype and bucket.params[0].device == p.device:
-                    break
-            else:
-                bucket = Bucket([], [], [], momentum, adjusted)
-                buckets.append(bucket)
-            bucket.params.append(local(p))
-            bucket.grads.append(local(g))
-            if momentum:
-                state = self.state[p]
+        momentum, adjusted = work.group["momentum"], work.group["adjusted_momentum"]
+        buffers: list[Tensor] = []
+        if momentum:
+            for owner, p in zip(work.owners, work.params, strict=True):
+                state = self.state[owner]
                 if "momentum_buffer" not in state:
                     state["momentum_buffer"] = torch.zeros_like(p)
-                bucket.buffers.append(local(state["momentum_buffer"]))
-        return buckets
+                buffers.append(local(state["momentum_buffer"]))
+        params, grads = [local(p) for p in work.params], [local(g) for g in work.grads]
+        groups = by_type(params)
+        if len(groups) == 1:
+            return [Bucket(params, grads, buffers, momentum, adjusted)]
+        of = {id(p): (g, i) for i, (p, g) in enumerate(zip(params, grads, strict=True))}
+        return [
+            Bucket(
+                group,
+                [of[id(p)][0] for p in group],
+                [buffers[of[id(p)][1]] for p in group] if momentum else [],
+                momentum,
+                adjusted,
+            )
+            for group in groups
+        ]
 
-    def _step_size(self, loss: float | Tensor, grads: list[Tensor]) -> HostStep | DeviceStep:
+    def _step_size(self, loss: Scalar, grads: list[Tensor]) -> HostStep | DeviceStep:
         """The step size before the cap; counts the guard that fired."""
         group = self.param_groups[0]
-        device = grads[0].device if grads else self._device()
+        device = grads[0].device if grads else self._device
         if group["capturable"] and not (isinstance(loss, Tensor) and loss.device == device):
             raise ValueError(f"with capturable=True the loss must be a tensor on {device}")
-        counts: Tensor = group["guard_counts"]
         on_host = device.type == "cpu" and not group["capturable"]
         if on_host and not torch.compiler.is_compiling():
-            squared_norm = host_squared_norm(grads) if grads else 0.0
+            self._squared = squared_norm = host_squared_norm(grads) if grads else 0.0
             step = host_step(float(loss), squared_norm, group["eps"], group["f_min"])
             if step.guard is not None:
+                counts = list(group["guard_counts"])
                 counts[step.guard] += 1
+                group["guard_counts"] = tuple(counts)
             return step
-        squared = global_squared_norm(grads) if grads else torch.zeros((), device=device)
+        self._squared = squared = (
+            global_squared_norm(grads) if grads else torch.zeros((), device=device)
+        )
         if isinstance(loss, Tensor):
             loss = loss.to(device, non_blocking=True)
         else:  # filled on the device, not copied from the host
             loss = torch.full((), loss, device=device, dtype=squared.dtype)
         on_device = device_step(loss, squared, group["eps"], group["f_min"])
-        counts.add_(on_device.guards.to(counts.device))
+        if self._device_counts is None:
+            self._device_counts = torch.zeros(len(GUARDS), dtype=torch.int64, device=device)
+        self._device_counts.add_(on_device.guards.to(self._device_counts.device))
         return on_device
+
+    def _fold_counts(self) -> None:
+        """Adds what the device has counted to the group, where it is part of the state."""
+        if self._device_counts is not None:
+            group = self.param_groups[0]
+            new = self._device_counts.tolist()
+            group["guard_counts"] = tuple(map(sum, zip(group["guard_counts"], new, strict=True)))
+            self._device_counts.zero_()
 
     def _path(self, group: dict[str, Any], bucket: Bucket) -> Update:
         foreach, fused = group["foreach"], group["fused"]
@@ -319,20 +399,5 @@ class AliG(Optimizer):
             )
         return update_foreach
 
-    def _ready_counts(self) -> None:
-        """Makes the counters of the guards; they live in the group so that state_dict has them."""
-        group = self.param_groups[0]
-        counts = group.get("guard_counts", torch.zeros(len(GUARDS), dtype=torch.int64))
-        # A checkpoint may have been loaded to another device.
-        group["guard_counts"] = counts.to(self._device())
 
-    def _device(self) -> torch.device:
-        """Where the first parameter lives; a group may be empty."""
-        params = (p for group in self.param_groups for p in group["params"])
-        return next((p.device for p in params), torch.device("cpu"))
-
-
-def _checked_cap(cap: float | Tensor) -> float | Tensor:
-    if isinstance(cap, float) and math.isnan(cap):
-        raise ValueError("max_lr became nan: a scheduler multiplied 'no cap' (infinity) by 0")
-    return cap
+_COPIED = ("projection_fn", "_sizes", "_clipped")

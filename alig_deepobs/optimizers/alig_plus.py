@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from alig_deepobs.optimizers._base import (
-    LossMethod,
-    Params,
-    Work,
-    check_positive,
-    check_range,
-    gradients,
-)
+from alig_deepobs.optimizers._base import Params, Work
+from alig_deepobs.optimizers._checks import check_positive, check_range
+from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, quotient
 
 _EPS = 1e-9
@@ -68,6 +63,7 @@ class AligPlus(LossMethod):
     needs_loss = "per_example"
     regularization = "own"
     run_arguments = {"data_size": "data_size", "epochs": "num_epochs"}  # noqa: RUF012 - read only
+    memory: ClassVar[dict[str, Any]] = {"epoch": 0, "aliased": False}
 
     def __init__(
         self,
@@ -98,12 +94,6 @@ class AligPlus(LossMethod):
             "alias_losses": alias_losses,
         }
         super().__init__(params, defaults, foreach)
-        first = self.param_groups[0]
-        first.update(epoch=0, aliased=False)
-        weight = next((p for group in self.param_groups for p in group["params"]), torch.zeros(()))
-        dtype = torch.promote_types(weight.dtype, torch.float32)
-        for name, value in _TABLES.items():
-            first[name] = torch.full((data_size,), value, dtype=dtype, device=weight.device)
 
     @torch.no_grad()
     def step(
@@ -118,7 +108,7 @@ class AligPlus(LossMethod):
 
         Args:
             closure: called once, with gradients enabled; what it returns are the losses, unless
-                ``losses`` is given too.
+                ``losses`` is given too. A tensor here are the losses themselves.
             loss: not used; ``losses`` says more.
             losses: the losses of the mini-batch's examples, shape ``(batch_size,)``, whose mean the
                 gradient is of.
@@ -129,14 +119,15 @@ class AligPlus(LossMethod):
 
         Raises:
             TypeError: losses or indices are missing.
-            ValueError: they have different shapes.
+            ValueError: they have different shapes, or a rate has become negative.
             RuntimeError: a gradient is sparse.
         """
-        returned: Any = losses
-        if closure is not None:
-            with torch.enable_grad():
-                returned = closure()
+        returned = self._called(closure, losses)
         values = returned if losses is None else losses
+        work = self._work()
+        if values is None and loss is None and self._may_rest(work):
+            self._make_all_state(work)
+            return returned
         if not isinstance(values, Tensor) or indices is None:
             raise TypeError(
                 "AligPlus needs the loss of each example and the numbers of the examples. Write\n"
@@ -151,12 +142,16 @@ class AligPlus(LossMethod):
         table, targets = self._table("losses"), self._table("optimal_values")
         values, indices = values.detach().to(table), indices.to(table.device)
         table[indices] = values
-        gap = self._scalar((values - targets[indices]).mean())
-        self._update_with(gap, self._work())
+        self._advance((values - targets[indices]).mean(), work)
         return returned
 
+    def _make_state(self, part: Work) -> None:
+        self._table("losses")
+        if part.group["momentum"]:
+            self._buffers(part, "momentum_buffer")
+
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
-        unclipped = quotient(loss, self._squared_norm(gradients(work)) + _EPS)
+        unclipped = quotient(loss, self._gradient_norm(work) + _EPS)
 
         def gamma_of(group: dict[str, Any]) -> Scalar:
             return at_most(at_least(unclipped, 0.0), group["lr"])
@@ -179,7 +174,7 @@ class AligPlus(LossMethod):
         first = self.param_groups[0]
         losses, best = self._table("losses"), self.best_losses
         if bool(losses.mean() < best.mean()):
-            first["best_losses"] = losses.clone()
+            self._tables()["best_losses"] = losses.clone()
             first["aliased"] = first["alias_losses"]
         period = max(1, first["epochs"] // first["num_updates"])
         if first["epoch"] % period == period - 1:
@@ -191,13 +186,13 @@ class AligPlus(LossMethod):
 
     def _revise(self) -> None:
         """Moves each approximate optimal value towards the best loss, or back."""
-        first, best = self.param_groups[0], self.best_losses
-        values, deltas = self._table("optimal_values"), self._table("deltas")
+        tables, best = self._tables(), self.best_losses
+        values, deltas = tables["optimal_values"], tables["deltas"]
         reached = best <= values
         deltas = torch.where(reached, deltas, ((best - values) / 2).clamp(min=0.0))
         back = (values - deltas / 2).clamp(min=0.0)
-        first["optimal_values"] = torch.where(reached, back, (values + best) / 2)
-        first["deltas"] = deltas
+        tables["optimal_values"] = torch.where(reached, back, (values + best) / 2)
+        tables["deltas"] = deltas
 
     @property
     def optimal_values(self) -> Tensor:
@@ -209,9 +204,31 @@ class AligPlus(LossMethod):
         """The losses of the epoch with the smallest mean, shape ``(data_size,)``."""
         return self._table("losses" if self.param_groups[0]["aliased"] else "best_losses")
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from a state that `state_dict` returned.
+
+        Raises:
+            ValueError: it is the state of another optimizer, or its groups do not match.
+        """
+        super().load_state_dict(state_dict)
+        saved: dict[str, Any] = next(iter(state_dict["state"].values()), {})
+        for name in _TABLES:
+            if name in saved:  # torch has rounded it to the parameter's data type
+                self._tables()[name] = saved[name].to(self._device)
+
     def _table(self, name: str) -> Tensor:
-        """A table of the first group; a checkpoint may come from another device."""
-        first = self.param_groups[0]
-        table: Tensor = first[name].to(self._device)
-        first[name] = table
+        table: Tensor = self._tables()[name]
         return table
+
+    def _tables(self) -> dict[str, Any]:
+        """The tables of all examples; they are in the state of the first parameter."""
+        first = self.param_groups[0]
+        weight = next(p for group in self.param_groups for p in group["params"])
+        state: dict[str, Any] = self.state[weight]
+        if "losses" not in state:
+            dtype = torch.promote_types(weight.dtype, torch.float32)
+            for name, value in _TABLES.items():
+                state[name] = torch.full(
+                    (first["data_size"],), value, dtype=dtype, device=weight.device
+                )
+        return state

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any, ClassVar
 
-from alig_deepobs.optimizers._base import (
-    LossMethod,
-    Params,
-    Work,
-    check_positive,
-    check_range,
-    gradients,
-)
+from alig_deepobs.optimizers._base import Params, Work
+from alig_deepobs.optimizers._checks import check_positive, check_range
+from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, quotient
 
 
@@ -33,6 +29,7 @@ class Aprox(LossMethod):
         power: how fast the cap falls, beta in [0, 1]; the theory wants it in (1/2, 1).
         f_min: lower bound of the mini-batch loss.
         eps: added to the squared gradient norm, at least 0.
+        weight_decay: must be 0; the error says what to use instead.
         foreach: False: one parameter after the other; else multi-tensor operations.
 
     Raises:
@@ -58,6 +55,7 @@ class Aprox(LossMethod):
     """
 
     regularization = "none"
+    memory: ClassVar[dict[str, Any]] = {"steps": 0}
 
     def __init__(
         self,
@@ -67,8 +65,10 @@ class Aprox(LossMethod):
         f_min: float = 0.0,
         eps: float = 0.0,
         *,
+        weight_decay: float = 0.0,
         foreach: bool | None = None,
     ) -> None:
+        self._refuse_weight_decay(weight_decay)
         check_positive("lr", lr)
         if not 0 <= power <= 1:
             raise ValueError(f"power must be in [0, 1], not {power!r}")
@@ -77,11 +77,14 @@ class Aprox(LossMethod):
         check_range("eps", eps, 0.0)
         super().__init__(params, {"lr": lr, "power": power, "f_min": f_min, "eps": eps}, foreach)
 
+    def _lower_bound(self) -> float:
+        return float(self.param_groups[0]["f_min"])
+
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         first = self.param_groups[0]
-        first["steps"] = k = first.get("steps", 0) + 1
+        first["steps"] = k = first["steps"] + 1
         gap = at_least(loss - first["f_min"], 0.0)
-        unclipped = quotient(gap, self._squared_norm(gradients(work)) + first["eps"])
+        unclipped = quotient(gap, self._gradient_norm(work) + first["eps"])
 
         def capped(lr: float) -> Scalar:
             return at_most(unclipped, lr * k ** -first["power"])

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from alig_deepobs.optimizers._base import (
-    LossMethod,
-    Params,
-    Work,
-    check_positive,
-    check_range,
-    gradients,
-)
-from alig_deepobs.optimizers._scalars import Scalar, quotient
+from alig_deepobs.optimizers._base import Params, Work
+from alig_deepobs.optimizers._checks import check_positive, check_range
+from alig_deepobs.optimizers._loss_method import LossMethod
+from alig_deepobs.optimizers._scalars import Scalar, at_least, quotient
 
 
 class BPGrad(LossMethod):
@@ -26,7 +21,9 @@ class BPGrad(LossMethod):
     constant. The authors' code has no update without momentum: it leaves the weights as they are
     (see ``official``). Here that case is the limit of small momentum, ``w = w - s lr g``. The
     authors' code reads ``lr`` at construction only; here a scheduler may change it. Where
-    ``|g| + eps`` is 0 the step size is 0; a negative loss gives a negative step size.
+    ``|g| + eps`` is 0 the step size is 0, and likewise where the loss is negative: the paper's
+    bound on how far the minimum is away assumes that it is not, and a negative step would climb
+    (the authors' code takes it).
 
     Args:
         params: parameters, or groups of them with their own ``lr``, ``momentum``, ``weight_decay``.
@@ -34,7 +31,8 @@ class BPGrad(LossMethod):
         momentum: in [0, 1).
         weight_decay: factor of an L2 term that is added to loss and gradient.
         eps: added to the gradient norm, at least 0.
-        official: do nothing in groups without momentum, as the authors' code.
+        official: do nothing in groups without momentum, and climb where the loss is negative, as
+            the authors' code.
         foreach: False: one parameter after the other; else multi-tensor operations.
 
     Raises:
@@ -56,6 +54,7 @@ class BPGrad(LossMethod):
     """
 
     regularization = "l2"
+    rate_is_cap = False
 
     def __init__(
         self,
@@ -81,11 +80,17 @@ class BPGrad(LossMethod):
         }
         super().__init__(params, defaults, foreach)
 
+    def _make_state(self, part: Work) -> None:
+        if part.group["momentum"]:
+            self._buffers(part, "momentum_buffer")
+
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         loss = self._add_l2(loss, work)
-        norm = self._squared_norm(gradients(work)) ** 0.5
-        scale = quotient(loss, norm + self.param_groups[0]["eps"])
-        size = scale * self.param_groups[0]["lr"]
+        first = self.param_groups[0]
+        norm = self._gradient_norm(work) ** 0.5
+        gap = loss if first["official"] else at_least(loss, 0.0)
+        scale = quotient(gap, norm + first["eps"])
+        size = scale * first["lr"]
         self._sizes = size, size
         for part in work:
             size, mu = scale * part.group["lr"], part.group["momentum"]

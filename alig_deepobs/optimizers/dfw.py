@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from alig_deepobs.optimizers._base import (
-    LossMethod,
-    Params,
-    Work,
-    check_positive,
-    check_range,
-)
+from alig_deepobs.optimizers._base import Params, Work
+from alig_deepobs.optimizers._checks import check_positive, check_range
+from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, quotient
 
 
@@ -72,13 +68,21 @@ class DFW(LossMethod):
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "eps": eps}
         super().__init__(params, defaults, foreach)
 
+    def _make_state(self, part: Work) -> None:
+        if part.group["momentum"]:
+            self._buffers(part, "momentum_buffer")
+
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         numerator, denominator = loss, self.param_groups[0]["eps"]
+        total: Scalar = 0.0
         for part in work:
             lr, decay = part.group["lr"], part.group["weight_decay"]
-            denominator = denominator + lr * self._squared_norm(part.grads)
+            squared = self._squared_norm(part.grads)
+            total = total + squared
+            denominator = denominator + lr * squared
             if decay:
                 numerator = numerator - lr * decay * self._dot(part.grads, part.params)
+        self._squared = total
         ratio = quotient(numerator, denominator)
         gamma = at_most(at_least(ratio, 0.0), 1.0)
         first = self.param_groups[0]["lr"]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any, ClassVar
+
 from torch import Tensor
 
-from alig_deepobs.optimizers._base import (
-    LossMethod,
-    Params,
-    Work,
-    check_positive,
-    check_range,
-)
-from alig_deepobs.optimizers._scalars import Scalar, at_most, quotient
+from alig_deepobs.optimizers._base import Params, Work
+from alig_deepobs.optimizers._checks import check_positive, check_range, ignore_rate
+from alig_deepobs.optimizers._loss_method import LossMethod
+from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, below, quotient
 
 _BETA = 0.9
 _BETA_SQUARE = 0.999
@@ -20,6 +19,8 @@ _ADAM_EPS = 1e-4
 
 class _L4(LossMethod):
     regularization = "l2"
+    rate_is_cap = False
+    memory: ClassVar[dict[str, Any]] = {"steps": 0, "min_loss": 0.0}
 
     def __init__(
         self,
@@ -31,8 +32,10 @@ class _L4(LossMethod):
         eps: float = 1e-12,
         weight_decay: float = 0.0,
         *,
+        lr: float | None = None,
         foreach: bool | None = None,
     ) -> None:
+        ignore_rate(type(self).__name__, lr)
         check_positive("fraction", fraction)
         check_positive("minloss_factor", minloss_factor)
         check_positive("init_factor", init_factor)
@@ -49,12 +52,18 @@ class _L4(LossMethod):
         }
         super().__init__(params, defaults, foreach)
 
+    def _make_state(self, part: Work) -> None:
+        self._buffers(part, "gradient_average")
+
+    def _lower_bound(self) -> float:
+        return -math.inf  # it is estimated
+
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         loss = self._add_l2(loss, work)
         first = self.param_groups[0]
-        steps = first.get("steps", 0)
+        steps = first["steps"]
         if steps == 0:
-            min_loss = first["init_factor"] * loss
+            min_loss = below(loss, 1 - first["init_factor"])
         else:
             min_loss = at_most(loss, self._scalar(first["min_loss"]))
 
@@ -69,10 +78,10 @@ class _L4(LossMethod):
             product = product + self._dot(direction, gradients)
             directions.append(direction)
 
-        gap = loss - first["minloss_factor"] * min_loss
+        gap = at_least(loss - below(min_loss, 1 - first["minloss_factor"]), 0.0)
         size = quotient(first["fraction"] * gap, product + first["eps"])
         self._sizes = size, size
-        first["min_loss"] = min_loss * (1 + 1 / first["minloss_forget_time"])
+        first["min_loss"] = below(min_loss, -1 / first["minloss_forget_time"])
         first["steps"] = steps + 1
         for part, direction in zip(work, directions, strict=True):
             part.vectors.add_(part.params, direction, -size)
@@ -92,6 +101,10 @@ class L4Mom(_L4):
         w = w - s d
         L = L (1 + 1 / minloss_forget_time)
 
+    The paper's losses are positive. For others, "``f`` times ``L``" means ``L - (1 - f) |L|`` here:
+    the same for positive losses, and below ``L`` for negative ones too, so that the gap, and with
+    it the step size, is never negative. (The authors' code climbs where the gap is negative.)
+
     The step size has no cap. It is 0 where the denominator is 0. There is no learning rate, and so
     nothing for a scheduler to change.
 
@@ -104,6 +117,7 @@ class L4Mom(_L4):
         minloss_forget_time: tau, in steps.
         eps: added to the inner product, at least 0.
         weight_decay: factor of an L2 term that is added to loss and gradient.
+        lr: has no effect; tools such as skorch give one to every optimizer.
         foreach: False: one parameter after the other; else multi-tensor operations.
 
     Raises:
@@ -146,6 +160,7 @@ class L4Adam(_L4):
         minloss_forget_time: tau, in steps.
         eps: added to the inner product, at least 0.
         weight_decay: factor of an L2 term that is added to loss and gradient.
+        lr: has no effect; tools such as skorch give one to every optimizer.
         foreach: False: one parameter after the other; else multi-tensor operations.
 
     Raises:
@@ -165,6 +180,10 @@ class L4Adam(_L4):
         >>> 0 < optimizer.step_size < 0.05
         True
     """
+
+    def _make_state(self, part: Work) -> None:
+        super()._make_state(part)
+        self._buffers(part, "square_average")
 
     def _direction(self, part: Work, gradients: list[Tensor], steps: int) -> list[Tensor]:
         squares = self._buffers(part, "square_average")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from numbers import Real
 from typing import Any, Protocol
@@ -16,7 +17,11 @@ from torch.utils.hooks import RemovableHandle
 class LossMeter:
     """The mean loss over the micro-batches whose gradients were accumulated.
 
-    Nothing is read from the device.
+    Losses are summed in float32, double precision in its own. Nothing is read from the device.
+
+    A meter that watches the gradients (`attach_loss` sees to it) forgets its losses when the
+    gradients are cleared: so it does not keep those of a step that a GradScaler skipped. A loss may
+    be added before or after its backward pass.
 
     Example:
         >>> meter = LossMeter()
@@ -28,8 +33,21 @@ class LossMeter:
     """
 
     def __init__(self) -> None:
-        self._sum: float | Tensor = 0.0
-        self._weight = 0.0
+        self._watched: Tensor | None = None
+        self.reset()
+
+    def watch(self, parameter: Tensor) -> RemovableHandle:
+        """Forgets losses whenever the gradient that they belong to was taken away.
+
+        Args:
+            parameter: one whose gradient every backward pass computes.
+
+        Returns:
+            A handle; its ``remove()`` ends it.
+        """
+        self._watched = parameter
+        handle: RemovableHandle = parameter.register_post_accumulate_grad_hook(self._accumulated)
+        return handle
 
     def add(self, loss: float | Tensor, weight: float = 1.0) -> None:
         """Adds the mean loss of one micro-batch.
@@ -44,9 +62,13 @@ class LossMeter:
         """
         if not weight > 0:
             raise ValueError(f"weight must be positive, not {weight!r}")
-        value = loss.detach() if isinstance(loss, Tensor) else loss
-        self._sum = value * weight if self._weight == 0 else self._sum + value * weight
-        self._weight += weight
+        self._drop_if_cleared()
+        value = _exact(loss.detach()) if isinstance(loss, Tensor) else loss
+        if self._unmatched:  # the gradient of this loss is there already
+            self._unmatched -= 1
+            self._in_gradient.append((value, weight))
+        else:
+            self._ahead.append((value, weight))
 
     def mean(self) -> float | Tensor:
         """The weighted mean since the last reset.
@@ -54,14 +76,44 @@ class LossMeter:
         Raises:
             ValueError: nothing was added.
         """
-        if self._weight == 0:
+        terms = [*self._in_gradient, *self._ahead]
+        if not terms:
             raise ValueError("the mean of no loss: call add(loss) after each micro-batch")
-        return self._sum / self._weight
+        total = sum(weight for _, weight in terms)
+        mean: float | Tensor = sum(value * weight for value, weight in terms) / total
+        return mean
 
     def reset(self) -> None:
-        """Forgets everything; call it after the step."""
-        self._sum = 0.0
-        self._weight = 0.0
+        """Starts anew; call it after the step."""
+        self._ahead: list[tuple[float | Tensor, float]] = []  # losses without gradient so far
+        self.drop()
+
+    def drop(self) -> None:
+        """Forgets the losses whose gradients were computed: those are cleared."""
+        self._in_gradient: list[tuple[float | Tensor, float]] = []
+        self._unmatched = 0  # gradients whose loss was not added yet
+        self._gradient: Callable[[], Tensor | None] | None = None
+
+    def _accumulated(self, parameter: Tensor) -> None:
+        """Called after each backward pass."""
+        self._drop_if_cleared()
+        if self._ahead:
+            self._in_gradient += self._ahead
+            self._ahead = []
+        else:
+            self._unmatched += 1
+        self._gradient = None if parameter.grad is None else weakref.ref(parameter.grad)
+
+    def _drop_if_cleared(self) -> None:
+        if self._watched is not None and self._gradient is not None:
+            gradient = self._gradient()
+            if gradient is None or gradient is not self._watched.grad:
+                self.drop()
+
+
+def _exact(loss: Tensor) -> Tensor:
+    """The loss in a data type that sums do not overflow or stall in."""
+    return loss if loss.dtype is torch.float64 else loss.float()
 
 
 @torch.no_grad()
@@ -75,12 +127,13 @@ def reduce_loss(loss: Tensor, group: dist.ProcessGroup | None = None) -> Tensor:
         group: the process group that averages the gradients; None: all ranks.
 
     Returns:
-        A detached tensor; the loss itself where torch.distributed is not initialised.
+        A detached tensor, at least float32; the loss itself where torch.distributed is not
+        initialised.
     """
     loss = loss.detach()
     if not (dist.is_available() and dist.is_initialized()):
         return loss
-    total = loss.clone()
+    total = _exact(loss).clone()
     dist.all_reduce(total, group=group)
     return total / dist.get_world_size(group)
 
@@ -94,7 +147,7 @@ class HasMean(Protocol):
 
 def attach_loss(
     optimizer: Optimizer, source: Callable[[], Any] | HasMean
-) -> RemovableHandle:  # fmt: skip
+) -> Removable:  # fmt: skip
     """Adds ``loss=`` to every call of ``step`` that has neither a loss nor a closure.
 
     For training loops that cannot be edited, such as those that call a bare ``optimizer.step()``.
@@ -103,7 +156,7 @@ def attach_loss(
     Args:
         optimizer: an optimizer whose ``step`` takes ``loss=``.
         source: a function that returns the current loss, or an object with ``mean()``. A
-            `LossMeter` is reset after each step.
+            `LossMeter` is reset after each step, and when the gradients are cleared.
 
     Returns:
         A handle; its ``remove()`` detaches the source.
@@ -134,7 +187,48 @@ def attach_loss(
             source.reset()  # the next step starts from nothing, and nobody else could say when
         return args, {**kwargs, "loss": loss}
 
-    return optimizer.register_step_pre_hook(hook)
+    attached = _Attached([optimizer.register_step_pre_hook(hook)])
+    if isinstance(source, LossMeter):
+        trained = [p for g in optimizer.param_groups for p in g["params"] if p.requires_grad]
+        if trained:  # the last one is near the loss, so nearly every backward pass reaches it
+            attached.handles.append(source.watch(trained[-1]))
+        attached.handles.append(_DropWithGradients(optimizer, source))
+    return attached
+
+
+class Removable(Protocol):
+    """Something that can be detached again."""
+
+    def remove(self) -> None:
+        """Detaches it."""
+
+
+class _Attached:
+    """Several handles as one."""
+
+    def __init__(self, handles: list[Removable]) -> None:
+        self.handles = handles
+
+    def remove(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+
+class _DropWithGradients:
+    """Drops losses in every ``optimizer.zero_grad()``, also in one that keeps the tensors."""
+
+    def __init__(self, optimizer: Optimizer, meter: LossMeter) -> None:
+        self.optimizer = optimizer
+        zero_grad = optimizer.zero_grad
+
+        def zero_grad_and_drop(*args: Any, **kwargs: Any) -> None:
+            zero_grad(*args, **kwargs)
+            meter.drop()
+
+        optimizer.zero_grad = zero_grad_and_drop  # type: ignore[method-assign]
+
+    def remove(self) -> None:
+        vars(self.optimizer).pop("zero_grad", None)
 
 
 def loss_value(loss: Any, optimizer_name: str) -> float | Tensor:

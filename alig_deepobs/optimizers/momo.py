@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
-import torch
-
-from alig_deepobs.optimizers._base import LossMethod, Params, Work, check_positive, check_range
+from alig_deepobs.optimizers._base import Params, Work
+from alig_deepobs.optimizers._checks import check_positive, check_range
+from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, choose, quotient
 
 
@@ -20,20 +20,29 @@ class _Momo(LossMethod):
     """
 
     regularization = "own"
+    memory: ClassVar[dict[str, Any]] = {"steps": 0, "loss_average": 0.0, "bound": None}
+
+    def _make_state(self, part: Work) -> None:
+        self._buffers(part, "gradient_average")
+        for owner in part.owners:
+            self.state[owner].setdefault("product_average", 0.0)
+            self.state[owner].setdefault("step", 0)
 
     def _average_loss(self, loss: Scalar, beta: float, start: Scalar) -> Scalar:
         first = self.param_groups[0]
-        old = self._scalar(first.get("loss_average", start))
+        old = self._scalar(first["loss_average"]) if first["steps"] > 1 else start
         first["loss_average"] = average = beta * old + (1 - beta) * loss
         return average
 
     def _average_products(self, part: Work, beta: float) -> Scalar:
         """Updates the averages of ``<w, g>`` of a group and returns their sum."""
         total: Scalar = 0.0
-        for p, g in zip(part.params, part.grads, strict=True):
-            state = self.state[p]
+        for owner, p, g in zip(part.owners, part.params, part.grads, strict=True):
+            state = self.state[owner]
             product = self._dot([p], [g])
-            old = self._scalar(state.get("product_average", self._first_product(product)))
+            is_first = state["step"] == 1
+            old = self._first_product(product) if is_first else state["product_average"]
+            old = self._scalar(old)
             state["product_average"] = new = beta * old + (1 - beta) * product
             total = total + new
         return total
@@ -48,7 +57,7 @@ class _Momo(LossMethod):
         first = self.param_groups[0]
         # Not 1 + lr * 0, which is nan where there is no cap.
         scale = 1 + group["lr"] * group["weight_decay"] if group["weight_decay"] else 1.0
-        bound = self._scalar(first.get("bound", first["lb"]))
+        bound = first["lb"] if first["bound"] is None else self._scalar(first["bound"])
         if first["use_fstar"]:
             cap = scale * f + a - scale * q
             reset = at_least(cap / (2 * scale * rho), first["lb"])
@@ -94,6 +103,7 @@ class Momo(_Momo):
         Rates, ICML 2024.
 
     Example:
+        >>> import torch
         >>> w = torch.tensor([3.0, 4.0], requires_grad=True)
         >>> optimizer = Momo([w], lr=10.0)
         >>> loss = w.norm()
@@ -133,10 +143,13 @@ class Momo(_Momo):
     def _first_product(self, product: Scalar) -> Scalar:
         return 0.0 if self.param_groups[0]["bias_correction"] else product
 
+    def _lower_bound(self) -> float:
+        return float(self.param_groups[0]["lb"])
+
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         first = self.param_groups[0]
         beta, correct = first["beta"], first["bias_correction"]
-        first["steps"] = k = first.get("steps", 0) + 1
+        first["steps"] = k = first["steps"] + 1
         rho = 1 - beta**k if correct else 1.0
         f = self._average_loss(loss, beta, 0.0 if correct else loss)
         a: Scalar = 0.0
@@ -144,9 +157,11 @@ class Momo(_Momo):
         d: Scalar = 0.0
         averages = []
         for part in work:
+            average = self._buffers(part, "gradient_average")
             # A parameter whose first gradient comes late starts its averages then.
-            start = torch.zeros_like if correct else lambda p: p.grad.clone()
-            average = self._buffers(part, "gradient_average", start)
+            for count, d_p, g in zip(self._count(part), average, part.grads, strict=True):
+                if count == 1 and not correct:
+                    d_p.copy_(g)
             part.vectors.average_(average, part.grads, beta)
             averages.append(average)
             a = a + self._dot(part.params, average)
@@ -192,6 +207,7 @@ class MomoAdam(_Momo):
         Rates, ICML 2024.
 
     Example:
+        >>> import torch
         >>> w = torch.tensor([3.0, 4.0], requires_grad=True)
         >>> optimizer = MomoAdam([w], lr=0.1)
         >>> loss = w.norm()
@@ -200,6 +216,8 @@ class MomoAdam(_Momo):
         >>> w.detach()  # far from the minimum the cap binds: Adam's first step
         tensor([2.9000, 3.9000])
     """
+
+    capped = "Adam"
 
     def __init__(
         self,
@@ -232,9 +250,13 @@ class MomoAdam(_Momo):
         }
         super().__init__(params, defaults, foreach)
 
+    def _make_state(self, part: Work) -> None:
+        super()._make_state(part)
+        self._buffers(part, "square_average")
+
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         first = self.param_groups[0]
-        first["steps"] = k = first.get("steps", 0) + 1
+        first["steps"] = k = first["steps"] + 1
         f = self._average_loss(loss, first["betas"][0], 0.0)
         a: Scalar = 0.0
         q: Scalar = 0.0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from alig_deepobs.optimizers._base import LossMethod, Params, Work, gradients
+from alig_deepobs.optimizers._base import Params, Work
+from alig_deepobs.optimizers._checks import ignore_rate
+from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, quotient
 
 
@@ -23,6 +25,8 @@ class Polyak(LossMethod):
     Args:
         params: parameters, or groups of them; the step size is one for all.
         f_star: the smallest value of the objective.
+        lr: has no effect; tools such as skorch give one to every optimizer.
+        weight_decay: must be 0; the error says what to use instead.
         foreach: False: one parameter after the other; else multi-tensor operations.
 
     Raises:
@@ -49,15 +53,26 @@ class Polyak(LossMethod):
     regularization = "none"
 
     def __init__(
-        self, params: Params, f_star: float = 0.0, *, foreach: bool | None = None
-    ) -> None:  # fmt: skip
+        self,
+        params: Params,
+        f_star: float = 0.0,
+        *,
+        lr: float | None = None,
+        weight_decay: float = 0.0,
+        foreach: bool | None = None,
+    ) -> None:
+        ignore_rate("Polyak", lr)
+        self._refuse_weight_decay(weight_decay)
         if not math.isfinite(f_star):
             raise ValueError(f"f_star must be a finite number, not {f_star!r}")
         super().__init__(params, {"f_star": f_star}, foreach)
 
+    def _lower_bound(self) -> float:
+        return float(self.param_groups[0]["f_star"])
+
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         gap = at_least(loss - self.param_groups[0]["f_star"], 0.0)
-        size = quotient(gap, self._squared_norm(gradients(work)))
+        size = quotient(gap, self._gradient_norm(work))
         self._sizes = size, size
         for part in work:
             part.vectors.add_(part.params, part.grads, -size)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from alig_deepobs.optimizers._base import Method, Params, Work, check_positive, check_range
+from alig_deepobs.optimizers._base import Method, Params, Work
+from alig_deepobs.optimizers._checks import check_positive, check_range
 
 
 class RMSpropTF1(Method):
@@ -58,6 +59,11 @@ class RMSpropTF1(Method):
         check_range("eps", eps, 0.0)
         defaults = {"lr": lr, "decay": decay, "momentum": momentum, "eps": eps}
         super().__init__(params, defaults, foreach)
+
+    def _make_state(self, part: Work) -> None:
+        self._buffers(part, "square_average", lambda p: p.new_ones(p.shape))
+        if part.group["momentum"]:
+            self._buffers(part, "momentum_buffer")
 
     def _update(self, work: list[Work]) -> None:
         for part in work:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from alig_deepobs.optimizers._base import Method, Params, Work, check_positive, check_range
+from alig_deepobs.optimizers._base import Params, Work, gradients
+from alig_deepobs.optimizers._checks import (
+    check_positive,
+    check_range,
+    ignore_rate,
+)
+from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._norm import host_squared_norm
 from alig_deepobs.optimizers.loss import loss_value
 
@@ -17,7 +24,7 @@ _MAX_TRIES = 100
 _LAST_RESORT = 1e-6
 
 
-class SLS(Method):
+class SLS(LossMethod):
     r"""Stochastic line search: the largest tried step size that decreases the mini-batch loss.
 
     Starting from ``eta = min(eta_max, eta_prev gamma^(1 / n_batches_per_epoch))``, ``eta`` is
@@ -41,6 +48,8 @@ class SLS(Method):
         beta_b: factor of a backtracking step, in (0, 1).
         gamma: growth of the step size in an epoch, at least 1.
         eta_max: largest step size.
+        lr: has no effect; tools such as skorch give one to every optimizer.
+        weight_decay: must be 0: put an L2 term into the loss that the closure returns.
         foreach: False: one parameter after the other; else multi-tensor operations.
 
     Raises:
@@ -67,8 +76,6 @@ class SLS(Method):
     needs_loss = "closure"
     run_arguments = {"n_batches_per_epoch": "batches_per_epoch"}  # noqa: RUF012 - read only
 
-    _sizes: tuple[float, float] = (float("nan"), float("nan"))
-
     def __init__(
         self,
         params: Params,
@@ -79,8 +86,12 @@ class SLS(Method):
         gamma: float = 2.0,
         eta_max: float = 10.0,
         *,
+        lr: float | None = None,
+        weight_decay: float = 0.0,
         foreach: bool | None = None,
     ) -> None:
+        ignore_rate("SLS", lr)
+        self._refuse_weight_decay(weight_decay)
         check_positive("n_batches_per_epoch", n_batches_per_epoch)
         check_positive("init_step_size", init_step_size)
         for name, value in (("c", c), ("beta_b", beta_b)):
@@ -98,12 +109,17 @@ class SLS(Method):
         super().__init__(params, defaults, foreach)
         self.param_groups[0].setdefault("previous_step_size", init_step_size)
 
+    @property
+    def _known(self) -> set[str]:
+        return {*super()._known, "previous_step_size"}
+
     @torch.no_grad()
-    def step(self, closure: Callable[..., Any] | None = None) -> Any:
+    def step(self, closure: Callable[..., Any] | None = None, *, loss: Any = None) -> Any:
         """Takes one step.
 
         Args:
             closure: computes loss and gradient and returns the loss; called several times.
+            loss: not used; the closure says more.
 
         Returns:
             What the closure returned first.
@@ -112,7 +128,9 @@ class SLS(Method):
             TypeError: there is no closure, or it returns no loss.
             RuntimeError: a gradient is sparse.
         """
-        if closure is None:
+        if not callable(closure):
+            if closure is None and loss is None and self._may_rest(self._work()):
+                return None
             raise TypeError(
                 "SLS evaluates the loss at several points: write optimizer.step(closure), with a "
                 "closure that computes loss and gradient and returns the loss"
@@ -120,19 +138,30 @@ class SLS(Method):
         with torch.enable_grad():
             returned = closure()
         work = self._work()
+        if returned is None and self._may_rest(work):
+            return None
         cheap = "backward" in inspect.signature(closure).parameters
         if not cheap:  # the next call of the closure will overwrite the gradients
             for part in work:
                 part.grads = [grad.clone() for grad in part.grads]
-        self._search(float(loss_value(returned, "SLS")), work, closure, cheap)
+        value = float(loss_value(returned, "SLS"))
+        self._search(value, work, closure, cheap)
+        self._note(value, work)
         return returned
+
+    @property
+    def _no_decay(self) -> str:
+        return "SLS takes no weight_decay: put the L2 term into the loss that the closure returns"
+
+    def _lower_bound(self) -> float:
+        return -math.inf  # a line search needs none
 
     def _search(
         self, loss: float, work: list[Work], closure: Callable[..., Any], cheap: bool
     ) -> None:
         first = self.param_groups[0]
-        grads = [grad for part in work for grad in part.grads]
-        squared = host_squared_norm(grads) if grads else 0.0
+        grads = gradients(work)
+        self._squared = squared = host_squared_norm(grads) if grads else 0.0
         growth = first["gamma"] ** (1 / first["n_batches_per_epoch"])
         start = size = min(first["eta_max"], first["previous_step_size"] * growth)
         if squared < _TINY_NORM**2:
@@ -164,13 +193,3 @@ class SLS(Method):
             with torch.enable_grad():
                 loss = closure()
         return float(loss_value(loss, "SLS"))
-
-    @property
-    def step_size(self) -> float:
-        """The step size of the last step, nan before the first one."""
-        return self._sizes[0]
-
-    @property
-    def last_step_sizes(self) -> tuple[float, float]:
-        """(step size, the first one that was tried)."""
-        return self._sizes

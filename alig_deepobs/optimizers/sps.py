@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-from alig_deepobs.optimizers._base import (
-    LossMethod,
-    Params,
-    Work,
+from alig_deepobs.optimizers._base import Params, Work
+from alig_deepobs.optimizers._checks import (
     check_positive,
     check_range,
-    gradients,
+    ignore_rate,
 )
+from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, choose, quotient
 
 _TINY_NORM = 1e-8
@@ -28,9 +27,11 @@ class SPS(LossMethod):
 
         s = min(loss / (c |g|^2 + eps), gamma^(1 / n_batches_per_epoch) s_prev)
 
-    Where ``|g|`` is below 1e-8 there is no step. The authors' code then also sets ``s_prev`` to 0,
-    from where it never recovers; here it keeps its value. A loss below ``f_star`` gives the step
-    size 0. With ``c = 1``, ``"constant"`` is ALI-G without momentum.
+    Where ``|g|`` is below 1e-8, and where the loss is at or below ``f_star`` (0 for
+    ``"smooth_iter"``), there is no step, and ``s_prev`` keeps its value. The authors' code sets it
+    to that step size, 0 or negative, from where it never recovers. The paper has no such case: it
+    assumes that the smallest loss is known. With ``c = 1``, ``"constant"`` is ALI-G without
+    momentum.
 
     Args:
         params: parameters, or groups of them; with ``"constant"`` a group may have a cap of its
@@ -43,6 +44,8 @@ class SPS(LossMethod):
         adapt_flag: ``"smooth_iter"`` or ``"constant"``.
         f_star: the smallest value of the mini-batch losses, for ``"constant"``.
         eps: added to the denominator, at least 0.
+        lr: another name of ``eta_max``; for ``"smooth_iter"`` it has no effect.
+        weight_decay: must be 0; the error says what to use instead.
         foreach: False: one parameter after the other; else multi-tensor operations.
 
     Raises:
@@ -64,6 +67,7 @@ class SPS(LossMethod):
     """
 
     regularization = "none"
+    rate = "eta_max"
     run_arguments = {"n_batches_per_epoch": "batches_per_epoch"}  # noqa: RUF012 - read only
 
     def __init__(
@@ -78,8 +82,17 @@ class SPS(LossMethod):
         f_star: float = 0.0,
         eps: float = 1e-8,
         *,
+        lr: float | None = None,
+        weight_decay: float = 0.0,
         foreach: bool | None = None,
     ) -> None:
+        self._refuse_weight_decay(weight_decay)
+        if adapt_flag == "smooth_iter":
+            ignore_rate("SPS with adapt_flag='smooth_iter'", lr)
+        elif lr is not None:
+            if eta_max is not None:
+                raise ValueError("eta_max and lr are two names of one argument: give only one")
+            eta_max = lr
         if adapt_flag not in ("smooth_iter", "constant"):
             raise ValueError(f"adapt_flag must be 'smooth_iter' or 'constant', not {adapt_flag!r}")
         if adapt_flag == "smooth_iter" and (eta_max is not None or f_star):
@@ -106,17 +119,24 @@ class SPS(LossMethod):
         super().__init__(params, defaults, foreach)
         self.param_groups[0].setdefault("previous_step_size", init_step_size)
 
+    @property
+    def _known(self) -> set[str]:
+        return {*super()._known, "previous_step_size"}
+
+    def _lower_bound(self) -> float:
+        return float(self.param_groups[0]["f_star"])
+
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         first = self.param_groups[0]
-        squared = self._squared_norm(gradients(work))
+        squared = self._gradient_norm(work)
         gap = at_least(loss - first["f_star"], 0.0)
-        tiny = squared < _TINY_NORM**2
-        unclipped = choose(tiny, 0.0, quotient(gap, first["c"] * squared + first["eps"]))
+        idle = (squared < _TINY_NORM**2) | (gap <= 0)
+        unclipped = choose(idle, 0.0, quotient(gap, first["c"] * squared + first["eps"]))
         caps = [group.get("lr", math.inf) for group in (first, *(part.group for part in work))]
         if first["adapt_flag"] == "smooth_iter":
             previous = self._scalar(first["previous_step_size"])
             cap = previous * first["gamma"] ** (1 / first["n_batches_per_epoch"])
-            first["previous_step_size"] = choose(tiny, previous, at_most(unclipped, cap))
+            first["previous_step_size"] = choose(idle, previous, at_most(unclipped, cap))
             caps = [cap] * len(caps)
         size, *sizes = [at_most(unclipped, cap) for cap in caps]
         self._sizes = size, unclipped

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from alig_deepobs.optimizers._base import Method, Params, Work, check_positive, check_range
+from alig_deepobs.optimizers._base import Method, Params, Work
+from alig_deepobs.optimizers._checks import check_positive, check_range
 
 
 class Yogi(Method):
@@ -72,6 +73,13 @@ class Yogi(Method):
     def _update(self, work: list[Work]) -> None:
         for part in work:
             self._move(part)
+
+    def _make_state(self, part: Work) -> None:
+        self._buffers(part, "gradient_average")
+        start = part.group["initial_accumulator"]
+        self._buffers(part, "square_average", lambda p: p.new_full(p.shape, start))
+        for owner in part.owners:
+            self.state[owner].setdefault("step", 0)
 
     def _move(self, part: Work) -> None:
         group, vectors, grads = part.group, part.vectors, part.grads

@@ -1,8 +1,9 @@
 """How an experiment of the paper is written down: parts, methods, settings, grids, budgets.
 
 A declaration is plain data. A setting is a flat dictionary: ``batch_size``, ``num_epochs`` and
-``l2`` (the factor of the L2 term) belong to the run, names of `TRAINING` to its schedule or its
-clipping, and every other name is a hyper-parameter of the optimizer or an option of the problem.
+``l2`` (the factor of the L2 term) belong to the run, `alig_deepobs.run.TRAINING_PARAMS` to its
+schedule or its clipping, and every other name is a hyper-parameter of the optimizer or an option of
+the problem.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-Setting = Mapping[str, Any]
+Knobs = Mapping[str, Any]
 Grid = Mapping[str, tuple[Any, ...]]
 
 PAPER = "Berrada, Zisserman, Kumar: Training Neural Networks for and by Interpolation, ICML 2020"
@@ -30,7 +31,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Method:
+class PaperMethod:
     """A row of a table, a curve, or a row of a heat map.
 
     Attributes:
@@ -45,7 +46,7 @@ class Method:
 
     label: str
     optimizer: str
-    setting: Setting
+    setting: Knobs
     grid: Grid = field(default_factory=dict)
     extra: Grid = field(default_factory=dict)
     note: str = ""
@@ -55,7 +56,7 @@ class Method:
         """The label as a word of the command line.
 
         Example:
-            >>> Method("ALI-G, no momentum", "alig", {}).key
+            >>> PaperMethod("ALI-G, no momentum", "alig", {}).key
             'ali-g-no-momentum'
         """
         words = "".join(c if c.isalnum() or c in "-^" else " " for c in self.label.lower())
@@ -71,8 +72,6 @@ class Part:
         problem: its name in the registry.
         epochs: as in the paper.
         batch_size: of the methods whose setting has none.
-        examples: training examples of an epoch, for estimates of time.
-        evaluated: examples that are evaluated after each epoch.
         methods: the rows.
         published: label of a method -> the published figure (accuracies in %).
         also_published: published figures of methods that are not run here.
@@ -83,9 +82,7 @@ class Part:
     problem: str
     epochs: int
     batch_size: int
-    examples: int
-    evaluated: int
-    methods: Sequence[Method]
+    methods: Sequence[PaperMethod]
     published: Mapping[str, float] = field(default_factory=dict)
     also_published: Mapping[str, float] = field(default_factory=dict)
     seeds: int = 1
@@ -117,7 +114,7 @@ class Budget:
     values: int | None = None
     methods: tuple[str, ...] | None = None
     cells: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    setting: Setting = field(default_factory=dict)
+    setting: Knobs = field(default_factory=dict)
 
 
 FULL = Budget("full")
@@ -146,11 +143,11 @@ class Experiment:
     differences: tuple[str, ...] = ()
 
 
-def settings_of(method: Method, grid: Grid | None = None) -> Iterator[dict[str, Any]]:
+def settings_of(method: PaperMethod, grid: Grid | None = None) -> Iterator[dict[str, Any]]:
     """Every combination of a grid, on top of the method's setting.
 
     Example:
-        >>> method = Method("SGD", "sgd", {"lr": 0.1, "l2": 0.0}, grid={"lr": (0.1, 1.0)})
+        >>> method = PaperMethod("SGD", "sgd", {"lr": 0.1, "l2": 0.0}, grid={"lr": (0.1, 1.0)})
         >>> list(settings_of(method))
         [{'lr': 0.1, 'l2': 0.0}, {'lr': 1.0, 'l2': 0.0}]
     """

@@ -1,4 +1,4 @@
-"""From a declaration and a budget to the runs: what will be trained, and how often."""
+"""From a declaration and a budget to the cells of a study."""
 
 from __future__ import annotations
 
@@ -12,112 +12,65 @@ from alig_deepobs.reproduce.declare import (
     Budget,
     Experiment,
     Kind,
-    Method,
+    PaperMethod,
     Part,
     settings_of,
     spread,
 )
-from alig_deepobs.run import RunSpec
-from alig_deepobs.runners.checks import check
-from alig_deepobs.runners.tuning import TUNING_SEED
+from alig_deepobs.run import TRAINING_PARAMS, RunSpec
+from alig_deepobs.runners.resolve import resolve
+from alig_deepobs.runners.selection import Rule, tuning_seeds
+from alig_deepobs.runners.study import Cell
 from alig_deepobs.settings import parse_setting
-
-TRAINING = (
-    "lr_sched_epochs",
-    "lr_sched_factors",
-    "clip_norm",
-    "lr_decay_per_epoch",
-    "lr_plateau_factor",
-)
-"""Knobs of a setting that belong to the run's schedule or clipping."""
 
 
 @dataclass(frozen=True)
-class Row:
+class PlannedMethod:
     """A method of a part under a budget.
 
     Attributes:
         part: the part.
         method: the method.
-        kind: of the experiment.
-        candidates: one run for each setting. In a table the best of them is chosen; in a heat map
-            they are the cells.
-        seeds: the seeds of the reported runs.
+        cells: one whose candidates are the grid in a table, else one for each setting.
         refused: why the method cannot be run, empty if it can.
     """
 
     part: Part
-    method: Method
-    kind: Kind
-    candidates: tuple[RunSpec, ...]
-    seeds: tuple[int, ...]
+    method: PaperMethod
+    cells: tuple[Cell, ...] = ()
     refused: str = ""
-
-    @property
-    def tuning(self) -> list[RunSpec]:
-        """The runs that only serve to choose a setting."""
-        if self.kind is not Kind.TABLE or len(self.candidates) < 2:
-            return []
-        seed = TUNING_SEED if TUNING_SEED not in self.seeds else max(self.seeds) + 1
-        return [replace(spec, random_seed=seed, purpose="tuning") for spec in self.candidates]
-
-    def reported(self, chosen: int = 0) -> list[RunSpec]:
-        """The runs that are reported, where the candidate of this number was chosen."""
-        if self.refused:
-            return []
-        chosen_ones = self.candidates
-        if self.kind is Kind.TABLE:
-            spec = self.candidates[chosen]
-            source = f"best of {len(self.candidates)} settings on validation data"
-            if len(self.candidates) < 2:
-                source = "the authors' choice"
-            chosen_ones = (replace(spec, setting_source=source),)
-        return [replace(spec, random_seed=seed) for seed in self.seeds for spec in chosen_ones]
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether it is run on synthetic data."""
-        return any(spec.synthetic for spec in self.candidates)
-
-    @property
-    def runs(self) -> int:
-        """Number of runs, those that serve to choose included."""
-        return len(self.tuning) + len(self.reported())
-
-    @property
-    def epochs(self) -> int:
-        """Epochs of all its runs together."""
-        return sum(spec.num_epochs or 0 for spec in (*self.tuning, *self.reported()))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All rows of an experiment under a budget."""
+    """All methods of an experiment under a budget."""
 
     experiment: Experiment
     budget: Budget
-    rows: tuple[Row, ...]
+    methods: tuple[PlannedMethod, ...]
 
     @property
-    def runs(self) -> int:
-        """Number of runs."""
-        return sum(row.runs for row in self.rows)
+    def cells(self) -> list[Cell]:
+        """The study that carries the plan out."""
+        return [cell for planned in self.methods for cell in planned.cells]
 
-    @property
-    def epochs(self) -> int:
-        """Epochs of all runs together."""
-        return sum(row.epochs for row in self.rows)
+    def of(self, part: Part) -> list[PlannedMethod]:
+        """The methods of a part."""
+        return [planned for planned in self.methods if planned.part is part]
 
-    def of(self, part: Part) -> list[Row]:
-        """The rows of a part."""
-        return [row for row in self.rows if row.part is part]
+    def __str__(self) -> str:
+        lines = [self.experiment.title]
+        lines.append(f"budget {self.budget.name}: {'; '.join(self.budget.words) or 'as the paper'}")
+        lines += [
+            f"not run: {planned.method.label} ({planned.part.label}): {planned.refused}"
+            for planned in self.methods
+            if planned.refused
+        ]
+        return "\n".join(lines)
 
 
 def make_plan(
-    experiment: Experiment,
-    budget: Budget,
-    base: RunSpec,
-    methods: Sequence[str] = (),
+    experiment: Experiment, budget: Budget, base: RunSpec, methods: Sequence[str] = ()
 ) -> Plan:
     """The runs of an experiment.
 
@@ -133,23 +86,26 @@ def make_plan(
     Raises:
         UsageError: a method is unknown, the test problem is, or nothing is left to run.
     """
-    known = list(
-        dict.fromkeys(method.key for part in experiment.parts for method in part.methods)
-    )  # fmt: skip
+    known = list(dict.fromkeys(m.key for part in experiment.parts for m in part.methods))
     for key in methods:
         if key not in known:
             raise unknown_choice(f"method of {experiment.name}", key, known)
     wanted = set(methods or budget.methods or known)
-    base = replace(base, synthetic=base.synthetic or budget.synthetic)
-    rows = tuple(
-        _row(experiment, budget, base, part, method)
+    is_map = experiment.kind is Kind.HEAT_MAP
+    base = replace(
+        base,
+        synthetic=base.synthetic or budget.synthetic,
+        setting_source="a cell of the heat map" if is_map else "the authors' choice",
+    )
+    planned = tuple(
+        _planned(experiment.kind, budget, base, part, method)
         for part in experiment.parts
         for method in part.methods
         if method.key in wanted
     )
-    if all(row.refused for row in rows):
-        raise UsageError(f"{experiment.name}: nothing can be run; {rows[0].refused}")
-    return Plan(experiment, budget, rows)
+    if all(each.refused for each in planned):
+        raise UsageError(f"{experiment.name}: nothing can be run; {planned[0].refused}")
+    return Plan(experiment, budget, planned)
 
 
 def change_budget(
@@ -180,44 +136,38 @@ def change_budget(
     return replace(budget, released=released, setting={**budget.setting, **knobs}, words=words)
 
 
-def check_data(plan: Plan) -> None:
-    """Looks for the data of all runs, and downloads what is missing.
+def _planned(
+    kind: Kind, budget: Budget, base: RunSpec, part: Part, method: PaperMethod
+) -> PlannedMethod:
+    from alig_deepobs.runners.checks import check
 
-    Raises:
-        DataError: data is missing and cannot be had.
-    """
-    seen = set()
-    for row in plan.rows:
-        if row.candidates and row.part.problem not in seen:
-            seen.add(row.part.problem)
-            check(row.candidates[0])
-
-
-def _row(
-    experiment: Experiment, budget: Budget, base: RunSpec, part: Part, method: Method
-) -> Row:  # fmt: skip
     count = part.seeds if budget.seeds is None else budget.seeds
     seeds = tuple(base.random_seed + k for k in range(count))
     try:
-        settings = list(_settings(experiment.kind, budget, method))
+        settings = _settings(kind, budget, method)
         specs = tuple(_spec(budget, base, part, method, setting) for setting in settings)
         for spec in specs:
-            check(replace(spec, synthetic=True))  # files are looked for later, when all is planned
+            # Files are looked for when all is planned.
+            check(resolve(spec, check_data=False), check_data=False)
     except (UsageError, DataError) as error:
-        return Row(part, method, experiment.kind, (), seeds, str(error))
-    return Row(part, method, experiment.kind, specs, seeds)
+        return PlannedMethod(part, method, refused=str(error))
+    groups = (specs,) if kind is Kind.TABLE else tuple((spec,) for spec in specs)
+    rule = Rule(tuning_seeds(seeds), epoch="best")
+    cells = tuple(Cell(group, seeds, rule) for group in groups)
+    return PlannedMethod(part, method, cells)
 
 
-def _settings(kind: Kind, budget: Budget, method: Method) -> list[dict[str, Any]]:
+def _settings(kind: Kind, budget: Budget, method: PaperMethod) -> list[dict[str, Any]]:
     """The settings that a budget leaves of a method's grid."""
     if kind is Kind.HEAT_MAP:
         (knob,) = method.grid
-        values = set(method.grid[knob]) | set(method.extra.get(knob, ()))
-        cells = budget.cells.get(method.key, tuple(sorted(values)))
-        return list(settings_of(method, {knob: cells}))
+        # No cap (None) is the last of all caps.
+        values = {*method.grid[knob], *method.extra.get(knob, ())} - {None}
+        ordered = (*sorted(values), *[None] * (None in method.grid[knob]))
+        return list(settings_of(method, {knob: budget.cells.get(method.key, ordered)}))
     if kind is Kind.CURVES or budget.released or not method.grid:
         return [dict(method.setting)]
-    grid: Mapping[str, tuple[Any, ...]] = method.grid
+    grid = method.grid
     if budget.values is not None:
         # A small search varies what the paper calls the main hyper-parameter, nothing else.
         main = next(iter(grid))
@@ -226,7 +176,7 @@ def _settings(kind: Kind, budget: Budget, method: Method) -> list[dict[str, Any]
 
 
 def _spec(
-    budget: Budget, base: RunSpec, part: Part, method: Method, setting: Mapping[str, Any]
+    budget: Budget, base: RunSpec, part: Part, method: PaperMethod, setting: Mapping[str, Any]
 ) -> RunSpec:
     """Sorts the knobs of a setting into a run."""
     problem, optimizer = find_testproblem(part.problem), find_optimizer(method.optimizer)
@@ -234,7 +184,7 @@ def _spec(
     batch_size = knobs.pop("batch_size", part.batch_size)
     weight_decay = knobs.pop("l2", None)
     epochs = knobs.pop("num_epochs", part.epochs if budget.epochs is None else budget.epochs)
-    training = {name: knobs.pop(name) for name in TRAINING if name in knobs}
+    training = {name: knobs.pop(name) for name in TRAINING_PARAMS if name in knobs}
     if "lr_sched_epochs" in training and epochs != part.epochs:
         training |= _shortened(training, epochs, part.epochs)
     options = {
@@ -253,8 +203,7 @@ def _spec(
         split="validation" if problem.has_validation else "full",
         problem_options=options,
         training_params=training,
-        setting_source="the authors' choice" if not budget.cells else "a cell of the heat map",
-    ).complete()
+    )
 
 
 def _shortened(schedule: Mapping[str, Any], epochs: int, of: int) -> dict[str, Any]:

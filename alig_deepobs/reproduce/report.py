@@ -1,174 +1,135 @@
-"""The report of an experiment: for the terminal, as Markdown and as CSV."""
+"""The report of an experiment: published beside measured figures, and what differs."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
+from pathlib import Path
 
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
+import pandas as pd
 
-from alig_deepobs.analysis import Interval
-from alig_deepobs.reproduce.carry_out import Outcomes
-from alig_deepobs.reproduce.declare import PAPER
+from alig_deepobs.analysis import format_interval, widest_range, write_csv
+from alig_deepobs.analysis.plots import save_figure
+from alig_deepobs.analysis.table import Column, Table, to_csv, to_markdown
+from alig_deepobs.files import write_text_atomically
+from alig_deepobs.reproduce.declare import PAPER, Kind
+from alig_deepobs.reproduce.findings import QUANTITIES, Finding, find, limits, statements
+from alig_deepobs.reproduce.pictures import pictures
 from alig_deepobs.reproduce.plan import Plan
-from alig_deepobs.reproduce.summary import Line, Summary
+from alig_deepobs.runners.study import CellOutcome
 
 SYNTHETIC = "The data are synthetic twins: the figures show that everything runs, and nothing else."
 
-HEADER = ("part", "method", "published", "measured", "difference", "setting", "notes")
+_FRAME = ["part", "method", "published", "measured", "low", "high", "n", "setting", "notes"]
 
 
-def differences(plan: Plan, outcomes: Sequence[Outcomes]) -> list[str]:
-    """What is not as in the paper: the budget, the data, the seeds, and what was declared."""
-    budget = plan.budget
-    texts = [SYNTHETIC] if any(row.synthetic for row in plan.rows) else []
-    texts += [f"Budget {budget.name}: {'; '.join(budget.words)}."] if budget.words else []
-    if plan.rows and len({row.part.label for row in plan.rows}) < len(plan.experiment.parts):
-        texts.append("Not all parts were run.")
-    runs = [run for outcome in outcomes for run in outcome.runs]
-    labels = dict.fromkeys(run.data_label for run in runs)
-    if labels:
-        texts.append(f"Data: {'; '.join(labels)}.")
-    seeds = sorted({run.random_seed for run in runs})
-    if seeds:
-        wanted = max(row.part.seeds for row in plan.rows)
-        several = f" (the paper: {wanted} runs)" if len(seeds) != wanted else ""
-        texts.append(f"Seeds: {', '.join(map(str, seeds))}{several}.")
-    devices = dict.fromkeys(
-        f"{run.environment.get('device_name')}, torch {run.environment.get('torch')}"
-        for run in runs
-    )
-    if devices:
-        texts.append(f"Device: {'; '.join(devices)}.")
-    return [*texts, *plan.experiment.differences]
-
-
-def as_markdown(plan: Plan, outcomes: Sequence[Outcomes], summary: Summary, picture: str) -> str:
-    """The whole report, in Markdown.
+def write_report(
+    plan: Plan, outcomes: Sequence[CellOutcome], folder: Path
+) -> tuple[Table, list[Path]]:
+    """Writes ``<target>.md``, ``.csv``, ``<target>_runs.csv`` and a picture of each part.
 
     Args:
         plan: what was planned.
-        outcomes: what was run.
-        summary: what came out.
-        picture: name of the picture's file, beside the report.
+        outcomes: what came of its cells.
+        folder: where the files go.
+
+    Returns:
+        The table of the report, and the paths of the files.
     """
+    findings = find(plan, outcomes)
+    table = as_table(plan, findings)
+    name = plan.experiment.name
+    drawn = [
+        save_figure(figure, folder / f"{stem}.png") for stem, figure in pictures(plan, findings)
+    ]
+    markdown = [to_markdown(table), *(f"![{path.stem}]({path.name})\n" for path in drawn)]
+    written = [folder / f"{name}.md", folder / f"{name}.csv"]
+    write_text_atomically(written[0], "\n".join(markdown))
+    write_text_atomically(written[1], to_csv(table))
+    runs = [run for finding in findings for run in finding.runs]
+    return table, [*written, write_csv(runs, folder / f"{name}_runs.csv"), *drawn]
+
+
+def as_table(plan: Plan, findings: Sequence[Finding]) -> Table:
+    """Published beside measured figures, with what came out and what differs as notes."""
     experiment = plan.experiment
-    rows = ["| " + " | ".join(HEADER) + " |", "| " + " | ".join("---" for _ in HEADER) + " |"]
-    rows += [
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-        for cells in _cells(summary)
-    ]
-    blocks = [
-        f"# {experiment.title}",
-        f"{PAPER}; published figures from there. Measured: {summary.quantity}.",
-        "\n".join(rows),
-        _list("What came out", summary.statements),
-        _list("What the paper says", experiment.claims),
-        _list("What differs from the paper", differences(plan, outcomes)),
-        f"![{experiment.title}]({picture})",
-    ]
-    return "\n\n".join(block for block in blocks if block) + "\n"
-
-
-def as_text(plan: Plan, outcomes: Sequence[Outcomes], summary: Summary) -> str:
-    """The report for a pipe: an aligned table and sentences."""
-    rows = [HEADER, *_cells(summary)]
-    if len(plan.experiment.parts) == 1:
-        rows = [row[1:] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    title = f"{plan.experiment.title}\n(published and measured: {summary.quantity})"
-    return "\n\n".join([title, "\n".join(table), _sentences(plan, outcomes, summary)])
-
-
-def _sentences(plan: Plan, outcomes: Sequence[Outcomes], summary: Summary) -> str:
-    """What came out, what the paper says, and what differs."""
-    blocks = [
-        _list("What came out", summary.statements, "", "  "),
-        _list("What the paper says", plan.experiment.claims, "", "  "),
-        _list("What differs from the paper", differences(plan, outcomes), "", "  "),
-    ]
-    return "\n\n".join(block for block in blocks if block)
-
-
-def as_rich(plan: Plan, outcomes: Sequence[Outcomes], summary: Summary) -> Group:
-    """The report for a terminal, which wraps what does not fit."""
-    experiment = plan.experiment
-    table = Table(title=f"{experiment.title}\n(published and measured: {summary.quantity})")
-    several = len(experiment.parts) > 1
-    for name in HEADER if several else HEADER[1:]:
-        numeric = name in ("published", "measured", "difference")
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
-    part = ""
-    for row, cells in zip(summary.lines, _cells(summary), strict=True):
-        if part and row.part != part:
-            table.add_section()
-        part = row.part
-        style = "bold" if row.method.startswith("ALI-G") else ""
-        table.add_row(*map(Text, cells if several else cells[1:]), style=style)
-    return Group(table, Text(f"\n{_sentences(plan, outcomes, summary)}"))
-
-
-def as_csv(summary: Summary) -> str:
-    """The lines of a summary, with the ends of the intervals as numbers."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(
-        ["part", "method", "published", "measured", "low", "high", "n", "setting", "notes"]
+    rows: list[list[str]] = []
+    records: list[list[object]] = []
+    for part in experiment.parts:
+        of_part = [finding for finding in findings if finding.planned.part is part]
+        for finding in of_part:
+            measured, note = finding.measured, _note(finding, findings)
+            published = "–" if finding.published is None else f"{finding.published:g}"
+            rows.append(
+                [part.label, finding.label, published, format_interval(measured),
+                 _difference(finding), finding.setting, note]
+            )  # fmt: skip
+            records.append(
+                [part.label, finding.label, finding.published, measured.mean, measured.low,
+                 measured.high, measured.n, finding.setting, note]
+            )  # fmt: skip
+        for label, figure in part.also_published.items() if of_part else ():
+            rows.append([part.label, label, f"{figure:g}", "–", "–", "", "not run here"])
+            records.append([part.label, label, figure, None, None, None, 0, "", "not run here"])
+    columns = [
+        Column("part"), Column("method"), Column("published", True), Column("measured", True),
+        Column("difference", True), Column("setting"), Column("notes"),
+    ]  # fmt: skip
+    strong = frozenset(i for i, row in enumerate(rows) if row[1].startswith("ALI-G"))
+    if len(experiment.parts) == 1:
+        columns, rows = columns[1:], [row[1:] for row in rows]
+    return Table(
+        name=experiment.name,
+        title=f"{experiment.title} (published and measured: {QUANTITIES[experiment.kind]})",
+        columns=columns,
+        rows=rows,
+        frame=pd.DataFrame(records, columns=_FRAME),
+        notes=[
+            *(f"Here: {text}" for text in statements(plan, findings)),
+            *(f"In the paper: {text}" for text in experiment.claims),
+            *(f"Differs from the paper: {text}" for text in differences(plan, findings)),
+            f"Published figures: {PAPER}.",
+        ],
+        strong=strong,
     )
-    for row in summary.lines:
-        numbers: list[float | str] = ["", "", ""]
-        if row.measured.n:
-            numbers = [row.measured.mean, "", ""]
-        if row.measured.known:
-            numbers = [row.measured.mean, row.measured.low, row.measured.high]
-        published = "" if row.published is None else row.published
-        writer.writerow(
-            [row.part, row.method, published, *numbers, row.measured.n, row.setting, row.note]
+
+
+def differences(plan: Plan, findings: Sequence[Finding]) -> list[str]:
+    """What is not as in the paper: the budget, the data, the seeds, and what was declared."""
+    budget = plan.budget
+    runs = [run for finding in findings for run in finding.runs]
+    texts = [SYNTHETIC] if any(run.synthetic for run in runs) else []
+    texts += [f"Budget {budget.name}: {'; '.join(budget.words)}."] if budget.words else []
+    if not all(plan.of(part) for part in plan.experiment.parts):
+        texts.append("Not all parts were run.")
+    if runs:
+        texts.append(f"Data: {'; '.join(dict.fromkeys(run.data_label for run in runs))}.")
+        seeds = sorted({run.random_seed for run in runs})
+        wanted = max(planned.part.seeds for planned in plan.methods)
+        several = f" (the paper: {wanted} runs)" if len(seeds) != wanted else ""
+        texts.append(f"Seeds: {', '.join(map(str, seeds))}{several}.")
+        machines = dict.fromkeys(
+            f"{run.environment.get('device_name')}, torch {run.environment.get('torch')}"
+            for run in runs
         )
-    return stream.getvalue()
+        texts.append(f"Device: {'; '.join(machines)}.")
+    return [*texts, *plan.experiment.differences]
 
 
-def _cells(summary: Summary) -> list[tuple[str, ...]]:
-    return [_row_cells(row, summary.in_percent) for row in summary.lines]
+def _difference(finding: Finding) -> str:
+    if finding.difference is None or not finding.published:
+        return "–"
+    if finding.kind is Kind.TABLE:
+        return f"{finding.difference:+.2f}"
+    # Losses are compared by their ratio: they differ by orders of magnitude.
+    return f"x {finding.measured.mean / finding.published:.3g}"
 
 
-def _row_cells(row: Line, in_percent: bool) -> tuple[str, ...]:
-    form = ".2f" if in_percent else ".3g"
-    published = "-" if row.published is None else f"{row.published:g}"
-    difference = "-"
-    if row.difference is not None:
-        # Losses are compared by their ratio: they differ by orders of magnitude.
-        difference = f"{row.difference:+.2f}"
-        if not in_percent:
-            difference = f"x {row.measured.mean / row.published:.3g}" if row.published else "-"
-    return (
-        row.part,
-        row.method,
-        published,
-        _interval(row.measured, form),
-        difference,
-        row.setting,
-        row.note,
-    )
-
-
-def _interval(measured: Interval, form: str) -> str:
-    if measured.n == 0:
-        return "-"
-    if not measured.known:
-        return f"{measured.mean:{form}} (n=1)"
-    return f"{measured.mean:{form}} [{measured.low:{form}}, {measured.high:{form}}]"
-
-
-def _list(title: str, items: Sequence[str], mark: str = "## ", bullet: str = "* ") -> str:
-    if not items:
-        return ""
-    gap = "\n\n" if mark else "\n"
-    return f"{mark}{title}{'' if mark else ':'}{gap}" + "\n".join(f"{bullet}{x}" for x in items)
+def _note(finding: Finding, findings: Sequence[Finding]) -> str:
+    """The note of a method, in a heat map with its ranges of good values."""
+    ranges = []
+    if finding.kind is Kind.HEAT_MAP and finding.runs:
+        ranges = [
+            f"{name}: {widest_range(finding.objectives, limit)}"
+            for name, limit in limits(findings).items()
+        ]
+    return "; ".join(filter(None, [*ranges, finding.note]))

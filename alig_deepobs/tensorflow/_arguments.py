@@ -3,12 +3,69 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
+
+from alig_deepobs.optimizers._sentences import no_weight_decay
 
 NO_LOSS = (
     "AliG computes its step size from the loss, and was given none: pass the argument `loss`, the "
     "objective whose gradient was taken, {how}"
 )
+
+_CLIPPED = (
+    "AliG takes no {name}: the loss belongs to the whole gradient, so the step size would be "
+    "wrong; max_lr bounds the step"
+)
+_REFUSED = {
+    "weight_decay": no_weight_decay("AliG"),
+    "clipnorm": _CLIPPED,
+    "clipvalue": _CLIPPED,
+    "global_clipnorm": _CLIPPED,
+    "loss_scale_factor": (
+        "AliG takes no loss_scale_factor: give max_lr and the loss as they are, or mixed precision "
+        "its own optimizer (keras.mixed_precision.LossScaleOptimizer) and the model LossMixin"
+    ),
+    "gradient_accumulation_steps": (
+        "AliG takes no gradient_accumulation_steps: the step size would be that of the last "
+        "mini-batch alone. Use a larger batch_size, or accumulate in a loop of your own and call "
+        "optimizer.apply(gradients, variables, loss=mean_loss)"
+    ),
+}
+
+
+def refuse_options(options: Mapping[str, Any]) -> None:
+    """Refuses options of Keras's optimizers that make no sense for ALI-G, and unknown ones.
+
+    None, 0 and False ask for nothing, so they are accepted.
+
+    Raises:
+        ValueError: an option is set; the message says what to use in its place.
+        TypeError: there is no such option.
+    """
+    for name, value in options.items():
+        if name not in _REFUSED:
+            raise TypeError(f"AliG.__init__() got an unexpected keyword argument {name!r}")
+        if value:
+            raise ValueError(_REFUSED[name].format(name=name))
+
+
+def refuse_attributes(optimizer: Any) -> None:
+    """The same for attributes, which may have been set after construction."""
+    refuse_options({name: getattr(optimizer, name, None) for name in _REFUSED})
+
+
+def one_cap(max_lr: Any, learning_rate: Any) -> Any:
+    """The cap, under whichever of its names it was given.
+
+    Raises:
+        ValueError: it was given under both.
+    """
+    if max_lr is not None and learning_rate is not None:
+        raise ValueError(
+            "max_lr and learning_rate are two names of one argument: give only one of them"
+        )
+    return learning_rate if max_lr is None else max_lr
 
 
 def check_arguments(

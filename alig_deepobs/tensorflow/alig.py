@@ -7,7 +7,12 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from alig_deepobs.tensorflow._arguments import NO_LOSS, check_arguments
+from alig_deepobs.tensorflow._arguments import (
+    NO_LOSS,
+    check_arguments,
+    one_cap,
+    refuse_options,
+)
 from alig_deepobs.tensorflow._install import require
 from alig_deepobs.tensorflow._kernels import fused_update, kernels_support
 from alig_deepobs.tensorflow._step import (
@@ -59,6 +64,8 @@ class AliG(tf.compat.v1.train.Optimizer):  # type: ignore[misc]
         max_norm: radius of the ball that the weights are kept in; None: no ball.
         use_locking: has no effect; TensorFlow's optimizers have it.
         name: prefix of the names of what is created.
+        learning_rate: another name of ``max_lr``.
+        weight_decay: must be 0; the error says what to use instead.
 
     Attributes:
         step_size: the step size, after `apply_gradients` or `minimize`: in a graph a tensor of
@@ -99,7 +106,11 @@ class AliG(tf.compat.v1.train.Optimizer):  # type: ignore[misc]
         max_norm: float | None = None,
         use_locking: bool = False,
         name: str = "AliG",
+        learning_rate: Any = None,
+        weight_decay: float = 0.0,
     ) -> None:
+        refuse_options({"weight_decay": weight_decay})
+        max_lr = one_cap(max_lr, learning_rate)
         check_arguments(_static_value(max_lr), momentum, eps, f_min, max_norm)
         super().__init__(use_locking, name)
         self._cap = math.inf if max_lr is None else max_lr

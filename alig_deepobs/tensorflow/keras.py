@@ -7,7 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from alig_deepobs.errors import UsageError
-from alig_deepobs.tensorflow._arguments import check_arguments
+from alig_deepobs.tensorflow._arguments import (
+    check_arguments,
+    one_cap,
+    refuse_attributes,
+    refuse_options,
+)
 from alig_deepobs.tensorflow._install import require
 from alig_deepobs.tensorflow._keras_common import (
     Memory,
@@ -56,6 +61,10 @@ class AliG(keras.optimizers.Optimizer):  # type: ignore[misc]
         max_norm: radius of the ball that the weights are kept in, instead of weight decay; None:
             no ball. Also the initial weights are projected, when the optimizer is built.
         name: name of the optimizer.
+        learning_rate: another name of ``max_lr``.
+        **options: Keras's other options (``weight_decay``, ``clipnorm``, ``clipvalue``,
+            ``global_clipnorm``, ``gradient_accumulation_steps``, ``loss_scale_factor``) must not be
+            set; the errors say what to use instead.
 
     Attributes:
         step_size: variable of shape ``()``, the step size of the last step.
@@ -81,7 +90,11 @@ class AliG(keras.optimizers.Optimizer):  # type: ignore[misc]
         f_min: float = 0.0,
         max_norm: float | None = None,
         name: str = "AliG",
+        learning_rate: Any = None,
+        **options: Any,
     ) -> None:
+        refuse_options(options)
+        max_lr = one_cap(max_lr, learning_rate)
         check_arguments(max_lr, momentum, eps, f_min, max_norm)
         cap = math.inf if max_lr is None else max_lr
         super().__init__(learning_rate=float(cap) if isinstance(cap, int) else cap, name=name)
@@ -147,8 +160,9 @@ class AliG(keras.optimizers.Optimizer):  # type: ignore[misc]
                 `scale_loss` was called with it.
 
         Raises:
-            ValueError: no loss is known.
+            ValueError: no loss is known, or an attribute is set that makes no sense for ALI-G.
         """
+        refuse_attributes(self)
         loss = self._memory.take_loss(
             loss, "as in apply(gradients, variables, loss=loss), or use LossMixin with model.fit"
         )

@@ -6,7 +6,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from alig_deepobs.tensorflow._arguments import check_arguments
+from alig_deepobs.tensorflow._arguments import (
+    check_arguments,
+    one_cap,
+    refuse_attributes,
+    refuse_options,
+)
 from alig_deepobs.tensorflow._install import require
 from alig_deepobs.tensorflow._keras_common import (
     Memory,
@@ -50,7 +55,11 @@ class AliG(keras.optimizers.Optimizer):  # type: ignore[misc]
         f_min: float = 0.0,
         max_norm: float | None = None,
         name: str = "AliG",
+        learning_rate: Any = None,
+        **options: Any,
     ) -> None:
+        refuse_options(options)
+        max_lr = one_cap(max_lr, learning_rate)
         check_arguments(max_lr, momentum, eps, f_min, max_norm)
         # Keras 2 compiles the update of each variable by itself; the step size is of all of them.
         super().__init__(name, weight_decay=None, jit_compile=False)
@@ -132,8 +141,10 @@ class AliG(keras.optimizers.Optimizer):  # type: ignore[misc]
             **kwargs: see ``tf_keras``.
 
         Raises:
-            ValueError: no loss is known, or there is no gradient.
+            ValueError: no loss is known, there is no gradient, or an attribute is set that makes no
+                sense for ALI-G.
         """
+        refuse_attributes(self)
         loss = self._memory.take_loss(
             loss, "as in apply_gradients(pairs, loss=loss), or use LossMixin with model.fit"
         )

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from alig_deepobs.analysis.budget import BudgetCurve, budget_curve
@@ -19,11 +20,12 @@ from alig_deepobs.analysis.frames import (
 )
 from alig_deepobs.analysis.groups import Group
 from alig_deepobs.analysis.sensitivity import GoodRange, good_range, value_text
-from alig_deepobs.analysis.table import Column, Table
+from alig_deepobs.analysis.table import Column, Table, never
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import ProblemEntry, optimizers
 from alig_deepobs.run import RunResult
 
+_CSV_ONLY = ("testproblem", "low", "high", "good_values", "tuning_runs")
 _RATE_NAMES = ("lr", "learning_rate", "max_lr")
 
 
@@ -110,58 +112,48 @@ def main_parameter(run: RunResult) -> str:
     return next((name for name in _RATE_NAMES if name in run.hyperparams), "")
 
 
-def sensitivity_table(grids: Mapping[str, Iterable[Grid]]) -> Table[tuple[str, Grid]] | None:
+def sensitivity_table(grids: Mapping[str, Iterable[Grid]]) -> Table[Any] | None:
     """How wide the good range of the main hyper-parameter is; None without a grid.
 
     Args:
         grids: title of a problem -> its grids.
     """
-    rows = [(title, grid) for title, of in grids.items() for grid in of]
+    rows = []
+    for title, of in grids.items():
+        for grid in of:
+            good = grid.good_range()
+            rows.append({
+                "problem": title, "testproblem": grid.entry.name, "optimizer": grid.label,
+                "parameter": grid.parameter, "values": len(grid.finals),
+                "failed": sum(map(math.isnan, grid.means().values())),
+                "best": good and good.best, "good_range": good and good.ends_text(),
+                "decades": good and good.decades, "low": good and good.low,
+                "high": good and good.high, "good_values": good and good.good,
+                "tuning_runs": grid.tuning,
+            })  # fmt: skip
     if not rows:
         return None
     notes = [
         "Good: within 5 % of the best value of the grid, unbroken around it. ≤ and ≥: the range "
         "touches the end of the grid and may be wider."
     ]
-    if any(grid.tuning for _, grid in rows):
+    if any(row["tuning_runs"] for row in rows):
         notes.append("Grids of runs that only served to choose a setting have one seed each.")
-    return Table("sensitivity", "Sensitivity to the main hyper-parameter", _COLUMNS, rows, notes)
+    texts = {"best": value_text, "decades": "{:.1f}".format}
+    columns: list[Column[dict[str, Any]]] = [
+        Column(
+            name,
+            text=partial(_text, texts[name]) if name in texts else None,
+            right=name in ("values", "failed", "decades"),
+            shown=never if name in _CSV_ONLY else None,
+        )
+        for name in rows[0]
+    ]
+    return Table("sensitivity", "Sensitivity to the main hyper-parameter", columns, rows, notes)
 
 
-def _good(of: Callable[[GoodRange], Any]) -> Callable[[tuple[str, Grid]], Any]:
-    """What is said of the good range of a grid; None where there is none."""
-
-    def value(row: tuple[str, Grid]) -> Any:
-        found = row[1].good_range()
-        return None if found is None else of(found)
-
-    return value
-
-
-_COLUMNS: list[Column[tuple[str, Grid]]] = [
-    Column("problem", value=lambda row: row[0]),
-    Column("optimizer", value=lambda row: row[1].label),
-    Column("parameter", value=lambda row: row[1].parameter),
-    Column("values", value=lambda row: len(row[1].finals), right=True),
-    Column("failed", value=lambda row: sum(map(math.isnan, row[1].means().values())), right=True),
-    Column(
-        "best",
-        value=_good(lambda found: found.best),
-        text=lambda row, best: MISSING if best is None else value_text(best),
-    ),
-    Column("good_range", value=_good(lambda found: found.ends_text())),
-    Column(
-        "decades",
-        value=_good(lambda found: found.decades),
-        text=lambda row, decades: MISSING if decades is None else f"{decades:.1f}",
-        right=True,
-        direction=1,
-    ),
-    Column("low", value=_good(lambda found: found.low), shown=lambda row: False),
-    Column("high", value=_good(lambda found: found.high), shown=lambda row: False),
-    Column("good_values", value=_good(lambda found: found.good), shown=lambda row: False),
-    Column("tuning_runs", value=lambda row: row[1].tuning, shown=lambda row: False),
-]
+def _text(form: Callable[[Any], str], _: Any, value: Any) -> str:
+    return MISSING if value is None else form(value)
 
 
 def _grid(family: Sequence[Group], entry: ProblemEntry, tuning: bool) -> Grid | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -20,12 +21,11 @@ from alig_deepobs.analysis.report.overall import Overall
 from alig_deepobs.analysis.report.sections import Section
 from alig_deepobs.analysis.report.sensitivity import sensitivity_table
 from alig_deepobs.analysis.standings import Standing
-from alig_deepobs.analysis.statistics import Interval
-from alig_deepobs.analysis.table import Column, Table
+from alig_deepobs.analysis.table import Column, Table, never
 from alig_deepobs.analysis.targets import (
     TimeToTarget,
     epochs_until,
-    median_as_interval,
+    median_interval,
     seconds_until,
 )
 
@@ -35,9 +35,8 @@ _RESAMPLES = 500
 
 def all_tables(report: Report) -> list[Table[Any]]:
     """Every table of a report, in its order; each has a name of its own."""
-    tables: list[Table[Any] | None] = [
-        summary_table(report.several_problems) if report.several_problems else None
-    ]
+    several = report.several_problems
+    tables: list[Table[Any] | None] = [summary_table(several) if several else None]
     for section in report.sections:
         tables += [
             leaderboard_table(section),
@@ -68,103 +67,79 @@ def markdown_report(report: Report) -> str:
 
 
 def leaderboard_table(section: Section) -> Table[Standing]:
-    """The leaderboard of a problem with its notes."""
+    """The leaderboard of a problem with its notes and warnings."""
     table = section.board.table
-    notes = [*without_flagged(section, table.notes), *(flag.text for flag in section.flags)]
+    flagged = any(flag.kind == "non_interpolating" for flag in section.flags)
+    # A flag says that with its evidence.
+    notes = [n for n in table.notes if not (flagged and n.startswith("This problem does not"))]
+    notes += [f"! {flag.text}" for flag in section.flags]
     return replace(table, name=f"leaderboard-{section.slug}", notes=notes)
 
 
-def without_flagged(section: Section, notes: Sequence[str]) -> list[str]:
-    """The notes of a leaderboard without the one that a flag says with its evidence."""
-    flagged = any(flag.kind == "non_interpolating" for flag in section.flags)
-    return [note for note in notes if not (flagged and note.startswith("This problem does not"))]
-
-
-def summary_table(overall: Overall) -> Table[str]:
+def summary_table(overall: Overall) -> Table[dict[str, Any]]:
     """One row for each optimizer: mean rank, wins, ties, losses and score over all problems."""
     ranks = overall.ranking.average_ranks if overall.ranking else {}
-    tallies, scores = overall.tallies, overall.scores
-    columns: list[Column[str]] = [
-        Column("optimizer", value=str),
-        Column(
-            "mean_rank",
-            value=lambda name: ranks.get(name, math.nan),
-            text=lambda name, rank: MISSING if math.isnan(rank) else f"{rank:.2f}",
-            right=True,
-            direction=-1,
-        ),
-        Column("wins", value=lambda name: tallies[name].wins, right=True, direction=1),
-        Column("ties", value=lambda name: tallies[name].ties, right=True),
-        Column("losses", value=lambda name: tallies[name].losses, right=True, direction=-1),
-        Column("not_compared", value=lambda name: tallies[name].unjudged, right=True),
-        Column("score", "Score (IQM)", value=lambda name: scores.get(name), direction=1),
-    ]
-    names = sorted(
-        overall.optimizers, key=lambda name: (ranks.get(name, 0.0), -tallies[name].wins, name)
-    )
-    title = f"All problems: {', '.join(overall.sections.values())}"
-    return Table("summary", title, columns, names, _summary_notes(overall))
-
-
-@dataclass(frozen=True)
-class _Times:
-    """How long the runs of a row took to their target."""
-
-    label: str
-    epochs: list[TimeToTarget]
-    seconds: list[TimeToTarget]
-
-    @property
-    def reached(self) -> int:
-        return sum(found.reached for found in self.epochs)
-
-
-def target_table(section: Section) -> Table[_Times] | None:
-    """Epochs and seconds to the problem's target; None where it has none."""
-    entry = section.entry
-    if entry.target is None:
-        return None
     rows = [
-        _Times(
-            label,
-            [epochs_until(run, entry) for run in group.runs],
-            [found for run in group.runs if (found := seconds_until(run, entry))],
-        )
-        for label, group in ((row.label, row.group) for row in section.board.rows)
+        {
+            "optimizer": name,
+            "mean_rank": ranks.get(name),
+            **asdict(overall.tallies[name]),
+            "score": overall.scores.get(name),
+        }
+        for name in overall.optimizers
     ]
-    return Table(
-        name=f"targets-{section.slug}",
-        title=f"{section.title}: until the test {entry.metric} is "
-        f"{format_metric(entry.target, entry.metric)}",
-        columns=[
-            Column("label", "Optimizer"),
-            Column(
-                "reached", text=lambda row, n: f"{n} of {len(row.epochs)}", right=True, direction=1
-            ),
-            Column(
-                "median_epochs",
-                "Epochs (median)",
-                value=lambda row: _median(row.epochs),
-                text=lambda row, median: _median_text(median, row.epochs, lambda t: f"{t:.4g}"),
-                direction=-1,
-            ),
-            Column(
-                "median_seconds",
-                "Training time (median)",
-                value=lambda row: _median(row.seconds) if row.seconds else None,
-                text=lambda row, median: (
-                    _median_text(median, row.seconds, seconds_text) if median else "not recorded"
-                ),
-                direction=-1,
-            ),
-        ],
-        rows=rows,
-        common={"testproblem": entry.name},
-        notes=[
-            "Medians by Kaplan and Meier's estimate; a run that missed the target is censored, not "
-            "slow. Brackets: 95 % bootstrap interval; ∞: never."
-        ],
+    rows.sort(key=lambda row: (row["mean_rank"] or 0.0, -row["wins"], row["optimizer"]))
+    columns: list[Column[dict[str, Any]]] = [
+        Column("optimizer"),
+        Column("mean_rank", text=lambda row, rank: f"{rank:.2f}" if rank else MISSING, right=True),
+        *(Column(name, right=True) for name in ("wins", "ties", "losses")),
+        Column("not_compared", value=lambda row: row["unjudged"], right=True),
+        Column("score", "Score (IQM)"),
+    ]
+    title = f"All problems: {', '.join(overall.sections.values())}"
+    return Table("summary", title, columns, rows, _summary_notes(overall))
+
+
+def target_table(section: Section) -> Table[dict[str, Any]] | None:
+    """Epochs and seconds to the problem's target; None where it has none."""
+    entry, goal = section.entry, section.entry.target
+    if goal is None:
+        return None
+    rows = []
+    for label in (row.label for row in section.board.rows):
+        runs = section.groups[label].runs
+        times = {
+            "epochs": [epochs_until(run, entry) for run in runs],
+            "seconds": [found for run in runs if (found := seconds_until(run, entry))],
+        }
+        row: dict[str, Any] = {"optimizer": label, "runs": len(runs), **times}
+        row["reached"] = sum(found.reached for found in times["epochs"])
+        for unit, of in times.items():
+            ends = median_interval(of, resamples=_RESAMPLES) if of else (None, math.nan, math.nan)
+            row |= zip(
+                (f"median_{unit}", f"median_{unit}_low", f"median_{unit}_high"), ends, strict=True
+            )
+        rows.append(row)
+    columns: list[Column[dict[str, Any]]] = [
+        Column("optimizer"),
+        Column("runs", shown=never),
+        Column("reached", text=lambda row, n: f"{n} of {row['runs']}", right=True),
+        Column("median_epochs", "Epochs (median)", text=partial(_median, "epochs")),
+        Column("median_epochs_low", shown=never),
+        Column("median_epochs_high", shown=never),
+        Column("median_seconds", "Training time (median)", text=partial(_median, "seconds")),
+        Column("median_seconds_low", shown=never),
+        Column("median_seconds_high", shown=never),
+    ]
+    note = (
+        "Medians by Kaplan and Meier's estimate; a run that missed the target is censored, not "
+        "slow. Brackets: 95 % bootstrap interval; ∞: never."
     )
+    goal_text = format_metric(goal, entry.metric)
+    return Table(
+        f"targets-{section.slug}", f"{section.title}: until the test {entry.metric} is {goal_text}",
+        columns, rows, [note], common={"testproblem": entry.name},
+    )  # fmt: skip
 
 
 def skipped_table(skipped: Sequence[LoadProblem]) -> Table[LoadProblem] | None:
@@ -172,7 +147,7 @@ def skipped_table(skipped: Sequence[LoadProblem]) -> Table[LoadProblem] | None:
     if not skipped:
         return None
     columns: list[Column[LoadProblem]] = [
-        Column("path", "File"),
+        Column("file", value=lambda item: str(item.path)),
         Column("reason", value=reason_without_path),
     ]
     return Table("skipped", f"Skipped: {counted(len(skipped), 'file')}", columns, skipped)
@@ -197,19 +172,18 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
 
 
-def _median(times: Sequence[TimeToTarget]) -> Interval:
-    return median_as_interval(times, resamples=_RESAMPLES)
-
-
-def _median_text(
-    median: Interval, times: Sequence[TimeToTarget], text: Callable[[float], str]
-) -> str:
-    if math.isnan(median.mean):
+def _median(unit: str, row: dict[str, Any], median: float | None) -> str:
+    """A median of times to the target with its interval."""
+    times: list[TimeToTarget] = row[unit]
+    text = seconds_text if unit == "seconds" else "{:.4g}".format
+    if not times:
+        return "not recorded"
+    if median is None:
         return f"{MISSING} (more than {text(max(t.time for t in times))})"
-    if median.n < 2:
-        return f"{text(median.mean)} (n=1, no interval)"
-    high = "∞" if math.isinf(median.high) else text(median.high)
-    return f"{text(median.mean)} [{text(median.low)}, {high}]"
+    if len(times) < 2:
+        return f"{text(median)} (n=1, no interval)"
+    low, high = row[f"median_{unit}_low"], row[f"median_{unit}_high"]
+    return f"{text(median)} [{text(low)}, {'∞' if math.isinf(high) else text(high)}]"
 
 
 def _summary_notes(overall: Overall) -> list[str]:

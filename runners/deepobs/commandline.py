@@ -1,4 +1,4 @@
-"""The command line of a DeepOBS run script: what `run()` was not given comes from there."""
+"""What `run()` of a DeepOBS runner was not given: from the command line, or DeepOBS's defaults."""
 
 from __future__ import annotations
 
@@ -8,26 +8,69 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from alig_deepobs.errors import UsageError
+
 logger = logging.getLogger(__name__)
 
+Declared = Mapping[str, Mapping[str, Any]]
+"""Name -> options of its flag, such as ``{"type": float, "default": 0.1}``."""
 
-def complete_from_command_line(
-    given: Mapping[str, Any],
-    hyperparams: Mapping[str, Any] | None,
-    declared: Mapping[str, Mapping[str, Any]],
-    training_flags: Mapping[str, Mapping[str, Any]],
-    optimizer_name: str,
+DEFAULTS: Mapping[str, Any] = {
+    "random_seed": 42, "output_dir": "./results", "train_log_interval": 10, "no_logs": False,
+    "print_train_iter": False, "tb_log": False, "tb_log_dir": "none",
+}  # fmt: skip
+"""DeepOBS's; everything else is up to the test problem."""
+
+
+def complete(
+    given: Mapping[str, Any], hyperparams: Mapping[str, Any], declared: Declared
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Fills in arguments that are None, from the command line or from DeepOBS's defaults.
-
-    What was given in the call wins over the command line. Flags that nobody knows are reported and
-    ignored, because the script may run under a tool with flags of its own.
+    """Fills in arguments that are None, and hyper-parameters that are missing, with defaults.
 
     Args:
         given: arguments of ``run`` as they were passed.
         hyperparams: hyper-parameters of the optimizer as they were passed.
-        declared: hyper-parameter -> ``{"type": ..., "default": ...}``.
-        training_flags: training parameter -> options for its flag.
+        declared: the hyper-parameters that there are.
+
+    Returns:
+        The arguments and the hyper-parameters.
+
+    Raises:
+        UsageError: the test problem or a hyper-parameter without a default is missing, or a
+            hyper-parameter is not declared.
+    """
+    if given["testproblem"] is None:
+        raise UsageError("run() needs a test problem")
+    for name in hyperparams:
+        if name not in declared:
+            known = ", ".join(declared)
+            raise UsageError(f"hyper-parameter {name!r} was not declared; declared: {known}")
+    complete = {}
+    for name, options in declared.items():
+        if name not in hyperparams and "default" not in options:
+            raise UsageError(f"hyper-parameter {name!r} has no default: give it in hyperparams")
+        complete[name] = hyperparams.get(name, options.get("default"))
+    return {k: DEFAULTS.get(k) if v is None else v for k, v in given.items()}, complete
+
+
+def complete_from_command_line(
+    given: Mapping[str, Any],
+    hyperparams: Mapping[str, Any],
+    declared: Declared,
+    training_flags: Declared,
+    optimizer_name: str,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fills in arguments that are None, from the command line or from DeepOBS's defaults.
+
+    What was given in the call wins over the command line. Hyper-parameters that are not declared
+    are dropped, as in DeepOBS. Flags that nobody knows are reported and ignored, because the script
+    may run under a tool with flags of its own.
+
+    Args:
+        given: arguments of ``run`` as they were passed.
+        hyperparams: hyper-parameters of the optimizer as they were passed.
+        declared: the hyper-parameters that there are.
+        training_flags: the training parameters that there are.
         optimizer_name: for the help text.
 
     Returns:
@@ -38,20 +81,23 @@ def complete_from_command_line(
         parser.add_argument("testproblem", help="name of the test problem")
     parser.add_argument("--batch_size", "--bs", type=int, help="by default the problem's")
     parser.add_argument("-N", "--num_epochs", type=int, help="by default the problem's")
-    parser.add_argument("-r", "--random_seed", type=int, default=42)
+    parser.add_argument("-r", "--random_seed", type=int)
     parser.add_argument("--weight_decay", "--l2_reg", "--wd", type=float, help="L2 factor")
     parser.add_argument("--data_dir", help="folder with the data files")
-    parser.add_argument("--output_dir", default="./results", help="folder for the results")
-    parser.add_argument("--train_log_interval", type=int, default=10)
+    parser.add_argument("--output_dir", help="folder for the results")
+    parser.add_argument("--train_log_interval", type=int)
     parser.add_argument("--print_train_iter", action="store_true")
     parser.add_argument("--no_logs", action="store_true", help="write no result file")
     parser.add_argument("--tb_log", action="store_true", help="log to TensorBoard")
-    parser.add_argument("--tb_log_dir", default="none", help="'none': the setting's folder")
+    parser.add_argument("--tb_log_dir", help="'none': the setting's folder")
+    parser.set_defaults(**DEFAULTS)
     for name, options in training_flags.items():
         parser.add_argument(f"--{name}", **options)
-    open_params = {k: v for k, v in declared.items() if k not in (hyperparams or {})}
+    open_params = {k: v for k, v in declared.items() if k not in hyperparams}
     for name, options in open_params.items():
-        _add_hyperparameter(parser, name, options)
+        # DeepOBS 1.1's name of the rate, too.
+        more = ["--learning_rate"] if name == "lr" and "learning_rate" not in declared else []
+        _add_hyperparameter(parser, [f"--{name}", *more], options)
     read, unknown = parser.parse_known_args(sys.argv[1:])
     if unknown:
         logger.warning("arguments that DeepOBS does not know are ignored: %s", " ".join(unknown))
@@ -59,19 +105,19 @@ def complete_from_command_line(
     arguments = {
         name: values.get(name) if value is None else value for name, value in given.items()
     }
-    chosen = {name: values[name] for name in open_params}
-    chosen.update({k: v for k, v in (hyperparams or {}).items() if k in declared})
+    chosen = {name: hyperparams.get(name, values.get(name)) for name in declared}
     return arguments, chosen
 
 
 def _add_hyperparameter(
-    parser: argparse.ArgumentParser, name: str, options: Mapping[str, Any]
+    parser: argparse.ArgumentParser, flags: list[str], options: Mapping[str, Any]
 ) -> None:
-    required = "default" not in options
-    settings: dict[str, Any] = {"required": required, "default": options.get("default")}
+    settings: dict[str, Any] = {
+        "required": "default" not in options, "default": options.get("default"),
+    }  # fmt: skip
     if options.get("type") is bool:
         # --flag and --no-flag: a default of True can be switched off.
         settings["action"] = argparse.BooleanOptionalAction
     else:
         settings["type"] = options.get("type", float)
-    parser.add_argument(f"--{name}", **settings)
+    parser.add_argument(*flags, **settings)

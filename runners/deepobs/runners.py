@@ -8,49 +8,89 @@ the loss if its step wants it.
 from __future__ import annotations
 
 import abc
-import dataclasses
-import json
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from alig_deepobs.errors import UsageError
-from alig_deepobs.registry import entry_of_class, find_testproblem
-from alig_deepobs.results import (
-    Outcome,
-    RunResult,
-    check_writable,
-    cut_at_first_non_finite,
-    setting_folder,
-    write_result,
-)
+from alig_deepobs.errors import RunError, UsageError
+from alig_deepobs.registry import entry_of_class, find_testproblem, load_object
+from alig_deepobs.results import cut_at_first_non_finite, now, run_folder, to_json
+from alig_deepobs.run import Outcome, ResolvedRun, Run, RunResult, RunSpec, facets
+from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.deepobs import config
 from alig_deepobs.runners.deepobs import pytorch_config as torch_config
-from alig_deepobs.runners.deepobs.commandline import complete_from_command_line
+from alig_deepobs.runners.deepobs.callbacks import (
+    PrintEvaluations,
+    PrintSteps,
+    Several,
+    TensorBoard,
+)
+from alig_deepobs.runners.deepobs.commandline import complete, complete_from_command_line
 from alig_deepobs.runners.environment import environment
+from alig_deepobs.runners.evaluation import evaluate
+from alig_deepobs.runners.resolve import json_value, resolve
+from alig_deepobs.runners.store import Store
+from alig_deepobs.runners.training import own_random_state, train
+from alig_deepobs.testproblems.checks import find_device
 
 logger = logging.getLogger(__name__)
+
+HyperParameterNames = Mapping[str, Mapping[str, Any]] | Sequence[Mapping[str, Any]]
+
+_MEASURED = facets(RunResult).keys() - facets(Run).keys() - {"command"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `PTRunner.run` was asked for: the run, and what to do beside it."""
+
+    spec: RunSpec
+    store: Store | None
+    print_train_iter: bool
+    tb_log: bool
+    tb_log_dir: str
+
+    def tensorboard_dir(self, run: Run) -> str:
+        """The folder for TensorBoard's files: by default that of the setting."""
+        if self.tb_log_dir != "none":
+            return self.tb_log_dir
+        return str(run_folder(run, "./results" if self.store is None else self.store.folder))
 
 
 class PTRunner(abc.ABC):
     """Base class of DeepOBS's PyTorch runners.
 
     Args:
-        optimizer_class: a class called as ``optimizer_class(params, **hyperparams)``.
-        hyperparameter_names: ``{"lr": {"type": float, "default": 0.1}, ...}``.
+        optimizer_class: a class called as ``optimizer_class(params, **hyperparams)``. What its
+            ``step`` wants (nothing, the loss, a closure) is taken from its attribute
+            ``needs_loss`` or from the registry.
+        hyperparameter_names: its hyper-parameters, as DeepOBS 1.2 writes them,
+            ``{"lr": {"type": float, "default": 0.1}, ...}``, or as 1.1 does,
+            ``[{"name": "momentum", "type": float, "default": 0.0}, ...]`` (there the learning
+            rate is not among them, and becomes ``lr``).
     """
 
-    def __init__(
-        self, optimizer_class: Any, hyperparameter_names: Mapping[str, Mapping[str, Any]]
-    ) -> None:
+    is_script: ClassVar[bool] = True
+    """Whether ``run`` behaves as in a DeepOBS script: what it is not given is read from the command
+    line and ``deepobs.config``, the global seeds are set, evaluations are printed, and
+    hyper-parameters that are not declared are dropped."""
+
+    def __init__(self, optimizer_class: Any, hyperparameter_names: HyperParameterNames) -> None:
         self._optimizer_class = optimizer_class
-        self._optimizer_name = optimizer_class.__name__
-        self._hyperparameter_names = dict(hyperparameter_names)
+        self._optimizer_name = getattr(optimizer_class, "__name__", str(optimizer_class))
+        if not isinstance(hyperparameter_names, Mapping):
+            listed = [dict(item) for item in hyperparameter_names]
+            hyperparameter_names = {
+                "lr": {"type": float}, **{str(item.pop("name")): item for item in listed}
+            }  # fmt: skip
+        self._hyperparameter_names = {k: dict(v) for k, v in hyperparameter_names.items()}
 
     def training_flags(self) -> dict[str, dict[str, Any]]:
         """Training parameters that the command line may give: name -> options of argparse."""
@@ -70,6 +110,19 @@ class PTRunner(abc.ABC):
     ) -> dict[str, Any]:
         """Trains and returns DeepOBS's lists (``train_losses``, ``valid_losses``, ...)."""
 
+    @property
+    def trains_itself(self) -> bool:
+        """Whether a subclass has a ``training`` of its own."""
+        return type(self).training is not StandardRunner.training
+
+    @property
+    def is_importable(self) -> bool:
+        """Whether another process would find the optimizer's class."""
+        try:
+            return load_object(entry_of_class(self._optimizer_class).name) is self._optimizer_class
+        except UsageError:
+            return False
+
     def run(
         self,
         testproblem: str | None = None,
@@ -78,7 +131,7 @@ class PTRunner(abc.ABC):
         num_epochs: int | None = None,
         random_seed: int | None = None,
         data_dir: str | None = None,
-        output_dir: str | None = None,
+        output_dir: str | Path | None = None,
         weight_decay: float | None = None,
         no_logs: bool | None = None,
         train_log_interval: int | None = None,
@@ -86,138 +139,201 @@ class PTRunner(abc.ABC):
         tb_log: bool | None = None,
         tb_log_dir: str | None = None,
         skip_if_exists: bool = False,
-        l2_reg: float | None = None,
-        **training_params: Any,
+        *,
+        callback: Callback | None = None,
+        **more: Any,
     ) -> dict[str, Any]:
-        """Runs the optimizer once; what is None is read from the command line.
+        """Runs the optimizer once.
+
+        Args:
+            testproblem: its name.
+            hyperparams: hyper-parameters of the optimizer; they may also be given as keywords.
+            batch_size: examples a step; None for the problem's default.
+            num_epochs: None for the problem's default.
+            random_seed: the base of every seed of the run; by default 42.
+            data_dir: folder with the data files; None for the per-user cache.
+            output_dir: where results go; by default ``./results``.
+            weight_decay: L2 factor, None for the problem's default; ``l2_reg`` is another name.
+            no_logs: write no result file.
+            train_log_interval: steps between two logged mini-batch losses; by default 10.
+            print_train_iter: print each logged mini-batch loss.
+            tb_log: log to TensorBoard.
+            tb_log_dir: where to; ``none`` for the folder of the setting.
+            skip_if_exists: return the result of an earlier run of the same, if there is one.
+            callback: hears of the progress.
+            **more: ``l2_reg`` and ``learning_rate`` (DeepOBS's other names of ``weight_decay`` and
+                ``lr``); ``device``, ``split``, ``synthetic`` and ``problem_options`` (see
+                `RunSpec`; by default the problem's); hyper-parameters; and everything else is a
+                training parameter, as in ``training_params``.
 
         Returns:
-            The dictionary that is written to the result file. With ``skip_if_exists``, that of an
-            earlier run of the same setting and seed, if there is one.
+            The dictionary that is written to the result file.
+
+        Raises:
+            UsageError: a hyper-parameter is missing, or an argument is wrong.
+            KeyboardInterrupt: the run was interrupted; what it had is written.
         """
-        arguments, chosen = complete_from_command_line(
-            {
-                "testproblem": testproblem,
-                "batch_size": batch_size,
-                "num_epochs": num_epochs,
-                "random_seed": random_seed,
-                "data_dir": data_dir,
-                "output_dir": output_dir,
-                "weight_decay": l2_reg if weight_decay is None else weight_decay,
-                "no_logs": no_logs,
-                "train_log_interval": train_log_interval,
-                "print_train_iter": print_train_iter,
-                "tb_log": tb_log,
-                "tb_log_dir": tb_log_dir,
-                **{name: training_params.get(name) for name in self.training_flags()},
-            },
-            hyperparams,
-            self._hyperparameter_names,
-            self.training_flags(),
-            self._optimizer_name,
-        )
-        for name in self.training_flags():
-            training_params[name] = arguments.pop(name)
-        return self._run(chosen, skip_if_exists, training_params, **arguments)
+        asked = self.ask(
+            testproblem=testproblem, hyperparams=hyperparams, batch_size=batch_size,
+            num_epochs=num_epochs, random_seed=random_seed, data_dir=data_dir,
+            output_dir=output_dir, weight_decay=weight_decay, no_logs=no_logs,
+            train_log_interval=train_log_interval, print_train_iter=print_train_iter,
+            tb_log=tb_log, tb_log_dir=tb_log_dir, **more,
+        )  # fmt: skip
+        return to_json(self.carry_out(asked, skip_if_exists, callback))
 
-    def _run(
+    def ask(
         self,
-        hyperparams: dict[str, Any],
-        skip_if_exists: bool,
-        training_params: dict[str, Any],
         *,
-        testproblem: str,
-        batch_size: int | None,
-        num_epochs: int | None,
-        random_seed: int,
-        data_dir: str | None,
-        output_dir: str,
-        weight_decay: float | None,
-        no_logs: bool,
-        train_log_interval: int,
-        print_train_iter: bool,
-        tb_log: bool,
-        tb_log_dir: str,
-    ) -> dict[str, Any]:
-        if data_dir is not None:
-            config.set_data_dir(data_dir)
-        defaults = find_testproblem(testproblem)
-        result = RunResult(
-            testproblem=testproblem,
-            optimizer_name=self._optimizer_name,
-            optimizer_hyperparams=dict(hyperparams),
-            batch_size=defaults.batch_size if batch_size is None else batch_size,
-            num_epochs=defaults.num_epochs if num_epochs is None else num_epochs,
-            random_seed=random_seed,
-            weight_decay=weight_decay,
-            train_log_interval=train_log_interval,
-            training_params={k: v for k, v in training_params.items() if v is not None},
+        hyperparams: Mapping[str, Any] | None = None,
+        l2_reg: float | None = None,
+        learning_rate: float | None = None,
+        training_params: Mapping[str, Any] | None = None,
+        device: str | None = None,
+        split: str | None = None,
+        synthetic: bool = False,
+        problem_options: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Asked:
+        """What `run` would do if it were called with the same arguments."""
+        names = (
+            "testproblem", "batch_size", "num_epochs", "random_seed", "data_dir", "output_dir",
+            "weight_decay", "no_logs", "train_log_interval", "print_train_iter", "tb_log",
+            "tb_log_dir",
+        )  # fmt: skip
+        given = {name: more.pop(name, None) for name in names}
+        given["weight_decay"] = l2_reg if given["weight_decay"] is None else given["weight_decay"]
+        declared = self._hyperparameter_names
+        chosen = {**(hyperparams or {}), **{n: more.pop(n) for n in declared if n in more}}
+        if learning_rate is not None:
+            chosen["learning_rate" if "learning_rate" in declared else "lr"] = learning_rate
+        params = {**(training_params or {}), **more}
+        if self.is_script:
+            flags = self.training_flags()
+            given |= {name: params.get(name) for name in flags}
+            given, chosen = complete_from_command_line(
+                given, chosen, declared, flags, self._optimizer_name
+            )
+            params |= {name: given[name] for name in flags}
+            if given["data_dir"] is not None:
+                config.set_data_dir(given["data_dir"])
+            defaults = _configured(given["testproblem"])
+        else:
+            given, chosen = complete(given, chosen, declared)
+            defaults = {"data_dir": given["data_dir"], "device": None, "split": None}
+        spec = RunSpec(
+            testproblem=given["testproblem"],
+            optimizer=entry_of_class(self._optimizer_class).name,
+            hyperparams=chosen,
+            batch_size=given["batch_size"],
+            num_epochs=given["num_epochs"],
+            weight_decay=given["weight_decay"],
+            random_seed=given["random_seed"],
+            split=defaults["split"] if split is None else split,
+            synthetic=synthetic,
+            data_dir=defaults["data_dir"],
+            device=defaults["device"] if device is None else device,
+            train_log_interval=given["train_log_interval"],
+            problem_options=dict(problem_options or {}),
+            training_params={k: v for k, v in params.items() if v is not None},
         )
-        folder = Path(output_dir) / testproblem / self._optimizer_name / setting_folder(result)
-        earlier = sorted(folder.glob(f"random_seed__{random_seed}__*.json"))
-        if skip_if_exists and earlier:
-            logger.info("%s exists: the run is skipped", earlier[-1])
-            return dict(json.loads(earlier[-1].read_text(encoding="utf-8")))
-        if not no_logs:
-            check_writable(output_dir)
-        problem = self.create_testproblem(testproblem, result.batch_size, weight_decay, random_seed)
-        self._describe(result, problem)
-        output = self.training(
-            problem,
-            dict(hyperparams),
-            result.num_epochs,
-            print_train_iter,
-            train_log_interval,
-            tb_log,
-            str(folder) if tb_log_dir in (None, "none") else tb_log_dir,
-            **training_params,
-        )
-        known = {item.name for item in dataclasses.fields(RunResult)}
-        identity = {"testproblem", "optimizer_name", "batch_size", "num_epochs"}
-        for name, value in output.items():
-            if name in known - identity:
-                setattr(result, name, value)
-        cut_at_first_non_finite(result)
-        if not no_logs:
-            write_result(result, output_dir)
-        if result.outcome is Outcome.INTERRUPTED:
-            raise KeyboardInterrupt  # what was measured is written; a search must end here
-        return result.to_json()
+        store = None if given["no_logs"] else Store(Path(given["output_dir"]))
+        return Asked(spec, store, given["print_train_iter"], given["tb_log"], given["tb_log_dir"])
 
-    def _describe(self, result: RunResult, problem: Any) -> None:
-        """Fills in what the record should say of any run, whoever trains."""
-        entry = entry_of_class(self._optimizer_class)
-        factor = max(problem.regularization_groups, default=0.0)
-        result.optimizer = result.optimizer_class = entry.name
-        result.data_set, result.data_label = problem.data.name, problem.data.label
-        result.data_version = problem.data.version
-        result.split = "validation" if "valid" in problem.data.parts else "full"
-        result.reshuffle = problem.reshuffle
+    def carry_out(
+        self, asked: Asked, skip_if_exists: bool = False, callback: Callback | None = None
+    ) -> RunResult:
+        """Does what was asked for; see `run`."""
+        run = self._resolve(asked.spec)
+        found = asked.store.find(run) if asked.store is not None and skip_if_exists else None
+        if found is not None:
+            logger.info("%s with seed %d exists: the run is skipped", run.hyperparams,
+                        run.random_seed)  # fmt: skip
+            return found
+        if asked.store is not None:
+            asked.store.check()
+        try:
+            result = self._train(run, asked, callback)
+        except RunError as error:
+            if asked.store is not None and error.result is not None:
+                asked.store.write(error.result)
+            raise
+        if asked.store is not None:
+            asked.store.write(result)
+        if result.outcome is Outcome.INTERRUPTED:
+            raise KeyboardInterrupt  # what was measured is written; the caller's loop must end
+        return result
+
+    def _resolve(self, spec: RunSpec) -> ResolvedRun:
+        if not self.trains_itself:
+            run = resolve(spec, self._optimizer_class)
+            check(run, self._optimizer_class)
+            return run
+        # What its parameters mean is known to its own training alone.
+        run = resolve(replace(spec, training_params={}), self._optimizer_class)
+        find_device(run.device)
+        params = {k: json_value(k, v, spec.optimizer) for k, v in spec.training_params.items()}
+        return replace(run, training_params=params)
+
+    def _train(self, run: ResolvedRun, asked: Asked, callback: Callback | None) -> RunResult:
+        started = now()
+        problem = self._set_up(run)
+        self._run, self._callback = run, callback
         # DeepOBS's own loop takes the loss with its L2 term, and so will an overridden one.
-        result.regularization = "l2" if factor else "none"
-        result.effective_weight_decay = factor
-        result.environment = environment(problem.device)
+        factor = max(problem.regularization_groups, default=0.0)
+        facts = {
+            "started": started,
+            "optimizer_class": run.entry.name,
+            "regularization": "l2" if factor else "none",
+            "effective_weight_decay": factor,
+            "environment": environment(torch.device(problem.device)),
+        }
+        output = self.training(
+            problem, dict(run.hyperparams), run.num_epochs, asked.print_train_iter,
+            run.train_log_interval, asked.tb_log, asked.tensorboard_dir(run),
+            **{**dict.fromkeys(self.training_flags()), **run.training_params},
+        )  # fmt: skip
+        measured = {name: value for name, value in output.items() if name in _MEASURED}
+        result = run.result(**{**facts, **measured})
+        cut_at_first_non_finite(result)
+        return result
+
+    def _set_up(self, run: ResolvedRun) -> Any:
+        """The problem, through the hook that makes it."""
+        configured = _configured(run.testproblem)
+        options = {k: getattr(run, k) for k, v in configured.items() if getattr(run, k) != v}
+        if run.synthetic:
+            options["synthetic"] = True
+        return self.create_testproblem(
+            run.testproblem, run.batch_size, run.weight_decay, run.random_seed,
+            **options, **run.problem_options,
+        )  # fmt: skip
 
     @staticmethod
     def create_testproblem(
-        testproblem: str, batch_size: int, weight_decay: float | None, random_seed: int
+        testproblem: str,
+        batch_size: int,
+        weight_decay: float | None,
+        random_seed: int,
+        **options: Any,
     ) -> Any:
-        """Seeds Python, NumPy and PyTorch, and sets the problem up."""
+        """Seeds Python, NumPy and PyTorch, and sets the problem up.
+
+        Args:
+            testproblem: its name.
+            batch_size: examples a step.
+            weight_decay: L2 factor, None for the problem's default.
+            random_seed: the seed.
+            **options: further arguments of the problem.
+        """
         if torch_config.get_is_deterministic():
             torch.backends.cudnn.deterministic = True
             torch.backends.cudnn.benchmark = False
         random.seed(random_seed)
         np.random.seed(random_seed)
         torch.manual_seed(random_seed)
-        entry = find_testproblem(testproblem)
-        problem = entry.load()(
-            batch_size,
-            weight_decay,
-            data_dir=config.get_data_dir(),
-            device=torch_config.get_default_device(),
-            seed=random_seed,
-            split=torch_config.get_split() if entry.has_validation else "full",
-        )
+        options = {**_configured(testproblem), "seed": random_seed, **options}
+        problem = find_testproblem(testproblem).load()(batch_size, weight_decay, **options)
         problem.set_up()
         return problem
 
@@ -229,25 +345,10 @@ class PTRunner(abc.ABC):
             tproblem: a problem that is set up.
             phase: ``TRAIN``, ``VALID`` or ``TEST``.
         """
-        starts = {
-            "TRAIN": tproblem.train_eval_init_op,
-            "VALID": tproblem.valid_init_op,
-            "TEST": tproblem.test_init_op,
-        }
-        if phase not in starts:
+        if phase not in ("TRAIN", "VALID", "TEST"):
             raise UsageError(f"phase must be TRAIN, VALID or TEST, not {phase!r}")
-        starts[phase]()
-        loss, accuracy, batches = 0.0, 0.0, 0.0
-        while True:
-            try:
-                batch_loss, batch_accuracy = tproblem.get_batch_loss_and_accuracy()
-            except StopIteration:
-                return loss / batches, accuracy / batches
-            share = getattr(tproblem, "batch_share", 1.0)  # less for an incomplete mini-batch
-            loss, accuracy = (
-                loss + share * float(batch_loss), accuracy + share * float(batch_accuracy)
-            )  # fmt: skip
-            batches += share
+        found = evaluate(tproblem, phase.lower(), has_l2=True)
+        return found.loss, found.accuracy or 0.0
 
     def evaluate_all(
         self,
@@ -292,28 +393,30 @@ class StandardRunner(PTRunner):
         **training_params: Any,
     ) -> dict[str, Any]:
         """Trains with this package's loop; see `PTRunner.training`."""
-        from alig_deepobs.runners.deepobs.watchers import watcher_for
-        from alig_deepobs.runners.spec import RunSpec
-        from alig_deepobs.runners.training import own_random_state, train
-
-        entry = entry_of_class(self._optimizer_class)
-        spec = RunSpec(
-            testproblem=type(tproblem).__name__,
-            optimizer=entry.name,
+        run = replace(
+            self._run,
             hyperparams=hyperparams,
-            batch_size=tproblem.batch_size,
             num_epochs=num_epochs,
-            weight_decay=tproblem.weight_decay,
-            random_seed=tproblem.seed,
-            split="validation" if "valid" in tproblem.data.parts else "full",
             train_log_interval=train_log_interval,
             training_params={k: v for k, v in training_params.items() if v is not None},
         )
-        watcher = watcher_for(print_train_iter, tb_log_dir if tb_log else None)
-        with own_random_state(tproblem.seed, tproblem.device):
-            result = train(spec, tproblem, entry, self._optimizer_class, watcher)
-        asked = {"weight_decay", "random_seed", "optimizer_hyperparams", "training_params"}
-        return {name: value for name, value in vars(result).items() if name not in asked}
+        callbacks = [] if self._callback is None else [self._callback]
+        callbacks += self.callbacks(print_train_iter, tb_log_dir if tb_log else None)
+        with own_random_state(run.random_seed, torch.device(tproblem.device)):
+            result = train(run, tproblem, self._optimizer_class, Several(callbacks))
+        return {name: getattr(result, name) for name in _MEASURED}
+
+    def callbacks(self, print_train_iter: bool, tensorboard_dir: str | None) -> list[Callback]:
+        """What shows the progress of a run.
+
+        Args:
+            print_train_iter: whether mini-batch losses are printed.
+            tensorboard_dir: folder for TensorBoard's files; None: no TensorBoard.
+        """
+        found: list[Callback] = [PrintEvaluations()] if self.is_script else []
+        found += [PrintSteps()] if print_train_iter else []
+        found += [] if tensorboard_dir is None else [TensorBoard(tensorboard_dir)]
+        return found
 
 
 class LearningRateScheduleRunner(StandardRunner):
@@ -325,3 +428,13 @@ class LearningRateScheduleRunner(StandardRunner):
             "lr_sched_epochs": {"nargs": "+", "type": int},
             "lr_sched_factors": {"nargs": "+", "type": float},
         }
+
+
+def _configured(testproblem: str) -> dict[str, Any]:
+    """What ``deepobs.config`` and ``deepobs.pytorch.config`` say of where and how."""
+    has_validation = find_testproblem(testproblem).has_validation
+    return {
+        "data_dir": config.get_data_dir(),
+        "device": torch_config.get_default_device(),
+        "split": torch_config.get_split() if has_validation else "full",
+    }

@@ -26,9 +26,9 @@ from alig_deepobs.runners.tensorflow.reports import Reports
 from alig_deepobs.runners.tensorflow.request import make_request, visible_gpu
 from alig_deepobs.testproblems.checks import check_batch_fits
 from alig_deepobs.testproblems.datasets.base import DataSet
+from alig_deepobs.testproblems.datasets.deepobs_files import write_for_deepobs
 from alig_deepobs.testproblems.datasets.fetch import cache_dir
 from alig_deepobs.testproblems.datasets.identity import data_of
-from alig_deepobs.testproblems.datasets.official import write_for_deepobs
 from alig_deepobs.testproblems.datasets.sources import SOURCES
 
 logger = logging.getLogger(__name__)

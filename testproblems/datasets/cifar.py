@@ -10,7 +10,6 @@ import torch
 
 from alig_deepobs.testproblems.datasets.archive import read_members
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet, held_out
-from alig_deepobs.testproblems.datasets.examine import warn_unofficial
 from alig_deepobs.testproblems.datasets.fetch import Stamps, how_to_get, require, stamps_of
 from alig_deepobs.testproblems.datasets.records import Records, join, parse, read_file
 from alig_deepobs.testproblems.datasets.sources import (
@@ -21,6 +20,7 @@ from alig_deepobs.testproblems.datasets.sources import (
     label_of,
 )
 from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, colour_twin
+from alig_deepobs.testproblems.datasets.verify import warn_unofficial
 
 TRAIN_SIZE = 50_000
 TRAIN_EVAL_SIZE = 10_000
@@ -75,14 +75,14 @@ def _load(source: Source, data_dir: str | None, offline: bool) -> DataSet:
 def _read(source: Source, path: Path, stamps: Stamps, hint: str) -> DataSet:
     # Cached because a grid of runs in one process would decode the same files again and again;
     # the stamps are part of the key, so that a replaced file is read.
-    parts = source.files[0].parts
-    names = [part.name for part in parts]
+    members = source.files[0].members
+    names = [member.name for member in members]
     if path.is_dir():
         contents = {name: read_file(path / name, hint) for name in names}
     else:
         contents = read_members(path, names, hint)
     digests = {name: hashlib.sha256(contents[name]).hexdigest() for name in names}
-    official = all(digests[part.name] == part.sha256 for part in parts)
+    official = all(digests[member.name] == member.sha256 for member in members)
     origin: DataSource = "official" if official else "unverified"
     classes, label_bytes = (10, 1) if source is CIFAR10 else (100, 2)
 

@@ -11,8 +11,8 @@ from typing import Any
 import platformdirs
 
 from alig_deepobs.errors import DataError
-from alig_deepobs.testproblems.datasets.examine import FileState, examine
 from alig_deepobs.testproblems.datasets.sources import RemoteFile, Source
+from alig_deepobs.testproblems.datasets.verify import FileState, verify
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def find_file(source: Source, file: RemoteFile, data_dir: str | None = None) -> 
     """The path of a file on the disk, or None.
 
     A ``data_dir`` may hold the files in a folder named after the data set, or directly. Where the
-    file itself is nowhere, a folder that has all of its parts is as good.
+    file itself is nowhere, a folder that has all of its members is as good.
     """
     folders = _folders(source, data_dir)
     exists = Path.is_dir if file.is_folder else Path.is_file
@@ -66,7 +66,7 @@ def find_file(source: Source, file: RemoteFile, data_dir: str | None = None) -> 
         if exists(folder / file.name):
             return folder / file.name
     for folder in folders:
-        if file.parts and all((folder / part.name).is_file() for part in file.parts):
+        if file.members and all((folder / member.name).is_file() for member in file.members):
             return folder
     return None
 
@@ -90,7 +90,7 @@ def stamps_of(source: Source, paths: Iterable[Path]) -> Stamps:
     """The stamps of what `require` found, for the keys of caches."""
     found: list[Path] = []
     for file, path in zip(source.files, paths, strict=True):
-        found += [path / part.name for part in file.parts] if path.is_dir() else [path]
+        found += [path / member.name for member in file.members] if path.is_dir() else [path]
     return tuple(map(stamp_of, found))
 
 
@@ -184,7 +184,7 @@ def check_file(
     if path is None:
         return None, FileState.MISSING
     try:
-        return path, examine(file, path)
+        return path, verify(file, path)
     except DataError:
         return path, FileState.CORRUPT
 

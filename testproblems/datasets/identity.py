@@ -19,7 +19,7 @@ from typing import Any, get_args
 
 from alig_deepobs import __version__
 from alig_deepobs.entries import ProblemEntry
-from alig_deepobs.errors import ResultError
+from alig_deepobs.errors import DataError, ResultError
 from alig_deepobs.files import write_text_atomically
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.testproblems.datasets.embeddings import find_table
@@ -99,7 +99,12 @@ def data_identity(
         problem = data_of(problem)
     options = problem.changed_options(problem_options)
     asked = (problem.name, problem.factory, sorted(options.items()), split, synthetic)
-    stamps = () if synthetic else _stamps(problem, options, data_dir, offline)
+    try:
+        stamps = () if synthetic else _stamps(problem, options, data_dir, offline)
+    except DataError:
+        # The problem, which takes longer to ask, may know better what could be done about it.
+        _instance(problem, options, split, synthetic, data_dir, offline).check_files()
+        raise
     # Of a problem of somebody else's, nobody knows which files and which code it reads.
     if stamps is None or not problem.factory.startswith("alig_deepobs."):
         return _loaded(problem, options, split, synthetic, data_dir, offline)
@@ -112,23 +117,27 @@ def data_identity(
     return known
 
 
-def _loaded(
+def _instance(
     problem: ProblemEntry,
     options: Mapping[str, Any],
     split: str,
     synthetic: bool,
     data_dir: str | None,
     offline: bool,
-) -> DataIdentity:
-    problem_object = problem.load()(
+) -> Any:
+    return problem.load()(
         problem.batch_size, synthetic=synthetic, data_dir=data_dir, offline=offline, device="cpu",
         seed=0, split=split, **options,
     )  # fmt: skip
-    data = problem_object.load_data()
-    found = DataIdentity(data.name, data.label, data.source, data.version_for(split))
-    if not problem_object.drops_incomplete:
+
+
+def _loaded(problem: ProblemEntry, *settings: Any) -> DataIdentity:
+    instance = _instance(problem, *settings)
+    data = instance.load_data()
+    found = DataIdentity(data.name, data.label, data.source, data.version_for(instance.split))
+    if not instance.drops_incomplete:
         return found
-    sizes = data.sizes_for(split)
+    sizes = data.sizes_for(instance.split)
     smallest = min(sizes, key=sizes.__getitem__)
     return replace(found, smallest_set=smallest, smallest_size=sizes[smallest])
 

@@ -12,7 +12,6 @@ import torch
 from alig_deepobs.errors import DataError
 from alig_deepobs.seeds import derive_seed
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet, content_digest, held_out
-from alig_deepobs.testproblems.datasets.examine import warn_unofficial
 from alig_deepobs.testproblems.datasets.fetch import Stamps, how_to_get, require, stamps_of
 from alig_deepobs.testproblems.datasets.idx import (
     IdxFile,
@@ -21,6 +20,7 @@ from alig_deepobs.testproblems.datasets.idx import (
     read_labels,
 )
 from alig_deepobs.testproblems.datasets.sources import SOURCES, DataSource, Source, label_of
+from alig_deepobs.testproblems.datasets.verify import warn_unofficial
 
 TRAIN_SIZE = 60_000
 TRAIN_EVAL_SIZE = 10_000

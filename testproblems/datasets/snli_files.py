@@ -52,7 +52,7 @@ def read_contents(source: Source, paths: list[Path], hint: str) -> dict[str, tup
             to, or the files.
         hint: how to get good files, the end of every error message.
     """
-    files = source.files[0].parts or source.files
+    files = source.files[0].members or source.files
     names = {part: next(f.name for f in files if f.name.endswith(f"_{kind}.jsonl"))
              for part, kind in FILES.items()}  # fmt: skip
     if paths[0].suffix == ".zip":
@@ -67,7 +67,7 @@ def read_contents(source: Source, paths: list[Path], hint: str) -> dict[str, tup
 
 def is_official(source: Source, contents: Mapping[str, tuple[str, bytes]]) -> bool:
     """Whether all files have the official digests, or the corpus has none."""
-    digests = {file.sha256 for file in source.files[0].parts}
+    digests = {file.sha256 for file in source.files[0].members}
     return source.own or digests == {
         hashlib.sha256(content).hexdigest() for _, content in contents.values()
     }

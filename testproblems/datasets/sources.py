@@ -33,7 +33,7 @@ class RemoteFile:
         sha256: digest of the file.
         content_sha256: digest of what it holds when it is decompressed, where it is known. It
             recognizes copies that were compressed again.
-        parts: files with the same content, which all together are as good as this one: the
+        members: files with the same content, which all together are as good as this one: the
             members of an archive that was unpacked, or the files that a converter made of it.
         unit: its length is a multiple of this many bytes.
         is_folder: whether it is a folder of files.
@@ -43,7 +43,7 @@ class RemoteFile:
     size: int
     sha256: str | None
     content_sha256: str | None = None
-    parts: tuple[RemoteFile, ...] = ()
+    members: tuple[RemoteFile, ...] = ()
     unit: int = 1
     is_folder: bool = False
 
@@ -157,7 +157,7 @@ CIFAR10 = Source(
             "cifar-10-binary.tar.gz",
             170_052_171,
             "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-            parts=tuple(
+            members=tuple(
                 RemoteFile(name, 10_000 * CIFAR10_RECORD, sha256, unit=CIFAR10_RECORD)
                 for name, sha256 in (
                     (
@@ -201,7 +201,7 @@ CIFAR100 = Source(
             "cifar-100-binary.tar.gz",
             168_513_733,
             "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
-            parts=(
+            members=(
                 RemoteFile(
                     "train.bin",
                     50_000 * CIFAR100_RECORD,
@@ -222,7 +222,7 @@ CIFAR100 = Source(
     folders=("cifar-100", "cifar-100-binary"),
 )
 
-# The parts are what DeepOBS's converter makes of the two files. Their digests are not published.
+# The members are what DeepOBS's converter makes of the two files. Their digests are not published.
 SVHN = Source(
     name="svhn",
     label="SVHN",
@@ -231,7 +231,7 @@ SVHN = Source(
             "train_32x32.mat",
             182_040_794,
             "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
-            parts=tuple(
+            members=tuple(
                 RemoteFile(
                     f"data_batch_{i}.bin", 12_800 * CIFAR10_RECORD, None, unit=CIFAR10_RECORD
                 )
@@ -242,7 +242,7 @@ SVHN = Source(
             "test_32x32.mat",
             64_275_384,
             "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
-            parts=(
+            members=(
                 RemoteFile("test_batch.bin", 26_032 * CIFAR10_RECORD, None, unit=CIFAR10_RECORD),
             ),
         ),
@@ -258,7 +258,7 @@ SVHN_EXTRA = Source(
     name="svhn_extra",
     label="SVHN with extra images",
     files=(
-        *(replace(file, parts=()) for file in SVHN.files),
+        *(replace(file, members=()) for file in SVHN.files),
         RemoteFile(
             "extra_32x32.mat",
             1_329_278_602,
@@ -279,7 +279,7 @@ TOLSTOI = Source(
             "war-and-peace.txt",
             3_291_641,
             "3ed0f41cfdf660846878943bad5b9d575bcae1e4a92ee9a7f43d3c9dba2af344",
-            parts=(
+            members=(
                 RemoteFile(
                     "train.npy",
                     20_903_712,
@@ -319,7 +319,7 @@ SNLI = Source(
             "snli_1.0.zip",
             94_550_081,
             "afb3d70a5af5d8de0d9d81e2637e0fb8c22d1235c2749d83125ca43dab0dbd3e",
-            parts=(
+            members=(
                 RemoteFile(
                     "snli_1.0_train.jsonl",
                     487_457_790,

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from alig_deepobs.testproblems.datasets.base import DataSet, content_digest, held_out
-from alig_deepobs.testproblems.datasets.examine import warn_unofficial
 from alig_deepobs.testproblems.datasets.fetch import Stamps, how_to_get, require, stamps_of
 from alig_deepobs.testproblems.datasets.paper_split import paper_held_out
 from alig_deepobs.testproblems.datasets.records import (
@@ -31,6 +30,7 @@ from alig_deepobs.testproblems.datasets.sources import (
     label_of,
 )
 from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, colour_twin
+from alig_deepobs.testproblems.datasets.verify import warn_unofficial
 
 # DeepOBS's converter stops after five files of 12,800 of the 73,257 training images.
 TRAIN_SIZE = 64_000
@@ -76,7 +76,7 @@ def svhn(
 @lru_cache(maxsize=2)
 def _read(paths: tuple[Path, ...], stamps: Stamps, hint: str, train_size: int | None) -> DataSet:
     (train, train_good), (test, test_good) = (
-        _read_part(file, path, hint) for file, path in zip(SVHN.files, paths, strict=True)
+        _read_file(file, path, hint) for file, path in zip(SVHN.files, paths, strict=True)
     )
     origin: DataSource = "official" if train_good and test_good else "unverified"
     arrays = [x[:train_size] for x in train] + list(test)
@@ -128,7 +128,7 @@ def svhn_extra(
 @lru_cache(maxsize=1)
 def _read_with_extra(paths: tuple[Path, ...], stamps: Stamps, hint: str) -> DataSet:
     parts = [
-        _read_part(file, path, hint) for file, path in zip(SVHN_EXTRA.files, paths, strict=True)
+        _read_file(file, path, hint) for file, path in zip(SVHN_EXTRA.files, paths, strict=True)
     ]
     origin: DataSource = "official" if all(good for _, good in parts) else "unverified"
     train, test, extra = (records for records, _ in parts)
@@ -150,15 +150,15 @@ def _paper_held_out(size: int) -> torch.Tensor:
     return paper_held_out(size, PAPER_VALID_SIZE, OFFICIAL_TRAIN_SIZE)
 
 
-def _read_part(file: RemoteFile, path: Path, hint: str) -> tuple[Records, bool]:
-    """The images of a part, and whether they are the official ones for certain."""
+def _read_file(file: RemoteFile, path: Path, hint: str) -> tuple[Records, bool]:
+    """The images of a file, and whether they are the official ones for certain."""
     if path.is_dir():
         files = [
             parse(
-                read_file(path / part.name, hint), str(path / part.name), hint,
-                classes=10, channels_last=True, most=part.size // part.unit,
+                read_file(path / member.name, hint), str(path / member.name), hint,
+                classes=10, channels_last=True, most=member.size // member.unit,
             )
-            for part in file.parts
+            for member in file.members
         ]  # fmt: skip
         return join(files), False
     records = read_mat(path, hint)

@@ -55,11 +55,11 @@ def _read(path: Path, stamps: Stamps, hint: str) -> DataSet:
     # Cached, with the stamps in the key, as the images are.
     file = TOLSTOI.files[0]
     if path.is_dir():
-        files = [path / part.name for part in file.parts]
-        contents = [read_file(part, hint) for part in files]
-        train, test = (read_ids(part, hint) for part in files)
+        files = [path / member.name for member in file.members]
+        contents = [read_file(member, hint) for member in files]
+        train, test = (read_ids(member, hint) for member in files)
         digests = [hashlib.sha256(content).hexdigest() for content in contents]
-        official = digests == [part.sha256 for part in file.parts]
+        official = digests == [member.sha256 for member in file.members]
     else:
         content = read_file(path, hint)
         train, test = tokenize(content, str(path), hint)

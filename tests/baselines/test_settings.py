@@ -152,3 +152,16 @@ def test_grid_of_an_unknown_optimizer():
     no_cap = HyperParameter(float, None, optional=True)
     assert grid_for("mnist_mlp", own_optimizer(("cap", no_cap))) == [{"cap": None}]
     assert grid_for("mnist_mlp", own_optimizer()) == [{}]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "first"),
+    [("sgd", 1e-7), ("momentum", 1e-8), ("adam", 0.1), ("alig", 1e-4), ("dfw", 1e-4)],
+)
+def test_grids_of_beale(optimizer, first):
+    """It is steeper than any network where it starts, and needs Adam to go far."""
+    entry = find_optimizer(optimizer)
+    values = [setting[entry.main_hyperparameter] for setting in grid_for("two_d_beale", entry)]
+    assert values[0] == first
+    unmoved = [setting[entry.main_hyperparameter] for setting in grid_for("mnist_mlp", entry)]
+    assert values == pytest.approx([first / unmoved[0] * value for value in unmoved])

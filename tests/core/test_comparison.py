@@ -16,7 +16,7 @@ def test_frame_leaderboard_and_plot(tmp_path):
         no_tuning=True, **QUICK,
     )  # fmt: skip
     assert len(found.frame) == 6
-    assert {row.group.optimizer for row in found.leaderboard.rows} == {"alig", "sgd", "adam"}
+    assert {row.label for row in found.leaderboard.rows} == {"AliG", "SGD", "Adam"}
     picture = found.plot(tmp_path / "curves.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
 
@@ -35,6 +35,6 @@ def test_several_problems_are_asked_for_by_name():
     found = alig_deepobs.compare(
         ["digits_logreg", "two_d_beale"], "sgd", seeds=2, output_dir=None, no_tuning=True, **QUICK
     )  # fmt: skip
-    assert found.leaderboard_of("two_d_beale").rows[0].group.optimizer == "sgd"
+    assert found.leaderboard_of("two_d_beale").rows[0].label == "SGD"
     with pytest.raises(UsageError, match="digits_logreg, two_d_beale"):
         _ = found.leaderboard

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from optimizer_cases import OWN, named
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from alig_deepobs import AliG, L2Ball, LossMeter, attach_loss, reduce_loss
+from alig_deepobs.registry import NeedsLoss
 
 MOMENTA = {
     "plain": {},
@@ -314,7 +316,7 @@ def two_ranks(tmp_path_factory):
         for rank in range(2)
     ]
     try:
-        errors = "".join(process.communicate(timeout=60)[1] for process in ranks)
+        errors = "".join(process.communicate(timeout=300)[1] for process in ranks)
     finally:
         for process in ranks:
             process.kill()
@@ -390,3 +392,121 @@ def test_nothing_moves_if_a_cap_is_refused():
     with pytest.raises(ValueError, match="max_lr became nan"):
         optimizer.step(loss=1.0)
     assert a.item() == b.item() == 1.0
+
+
+# --- The meter belongs to the gradients ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("clear", ["optimizer", "model", "in place"])
+@pytest.mark.parametrize("order", ["loss first", "gradient first", "cleared in between"])
+def test_a_skipped_step_leaves_no_loss_behind(clear, order):
+    """The scaler skips the batch that overflows; two good ones are then accumulated."""
+    net = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(net.weight, 2.0)
+    optimizer, meter = AliG(net.parameters(), eps=0.0), LossMeter()
+    handle = attach_loss(optimizer, meter)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+
+    def zero_grad():
+        if clear == "model":
+            net.zero_grad()
+        else:
+            optimizer.zero_grad(set_to_none=clear == "optimizer")
+
+    def micro_batch(x, first):
+        if first and order != "cleared in between":
+            zero_grad()
+        loss = net(torch.tensor([[x]])).square().mean()
+        if order != "gradient first":
+            meter.add(loss)
+        if first and order == "cleared in between":
+            zero_grad()
+        scaler.scale(loss).backward()
+        if order == "gradient first":
+            meter.add(loss)
+
+    micro_batch(100.0, first=True)
+    net.weight.grad.fill_(torch.inf)
+    scaler.step(optimizer)
+    scaler.update()
+    assert net.weight.item() == 2.0
+    micro_batch(1.0, first=True)
+    micro_batch(2.0, first=False)
+    assert meter.mean().item() == (4 + 16) / 2
+    scaler.step(optimizer)
+    assert optimizer.step_size == pytest.approx(10 / 20**2)
+    handle.remove()
+    meter.add(1.0)
+    optimizer.zero_grad()
+    assert meter.mean() == 1.0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_losses_are_summed_exactly(dtype):
+    meter = LossMeter()
+    for _ in range(512):
+        meter.add(torch.full((), 200.0, dtype=dtype))
+    assert meter.mean().item() == 200.0
+    assert meter.mean().dtype is (torch.float64 if dtype is torch.float64 else torch.float32)
+
+
+# --- Sharded models ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory):
+    """What two processes found for every optimizer; the worker's own functions."""
+    folder = tmp_path_factory.mktemp("sharded")
+    worker = Path(__file__).with_name("sharded_worker.py")
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, str(worker), str(rank), str(folder / "rendezvous"), str(folder)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        errors = "".join(process.communicate(timeout=300)[1] for process in ranks)
+    finally:
+        for process in ranks:
+            process.kill()
+    files = [folder / f"sharded-{rank}.pt" for rank in range(2)]
+    assert all(file.exists() for file in files), errors
+    return [torch.load(file) for file in files], runpy.run_path(str(worker))
+
+
+@pytest.mark.slow
+@named(OWN)
+@pytest.mark.parametrize("layout", ["sharded", "flat", "full"])
+def test_checkpoints_of_sharded_models_go_on(sharded, case, layout):
+    """Six steps with a checkpoint in between, on two ranks, are six steps of one process."""
+    (first, second), worker = sharded
+    found = first[f"{case.name} {layout}"]
+    if isinstance(found, str) and layout == "full":
+        # torch cannot load a full state that has no tensor; its SGD without momentum has the same.
+        assert "Expected device to be set" in found
+        assert not case.build([torch.ones(1)]).defaults.get("momentum")
+        return
+    assert not isinstance(found, str), found
+    start = worker["weights"](worker["make_model"]())
+    assert torch.equal(found["before"], start)
+    assert torch.equal(found["after"], second[f"{case.name} {layout}"]["after"])
+    expected = worker["single_process"](case, 6)
+    torch.testing.assert_close(found["after"], expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_losses_of_ranks_are_summed_exactly(sharded):
+    assert [found["half"] for found in sharded[0]] == [40000.0] * 2
+
+
+@pytest.mark.slow
+@named(OWN)
+def test_a_norm_of_a_part_is_refused(sharded, case):
+    said = sharded[0][0][f"{case.name} zero"]
+    if case.entry.needs_loss is NeedsLoss.NOTHING:
+        assert said == case.name
+    else:
+        name = case.entry.load().__name__
+        assert f"{name} needs the norm of the whole gradient: shard the model with FSDP2" in said

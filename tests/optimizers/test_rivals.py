@@ -214,10 +214,9 @@ def test_negative_losses():
         optimizer.step(loss=-10.0)
         sizes[name] = optimizer.step_size
     assert {name for name, size in sizes.items() if size == 0} == {
-        "dfw", "sps", "momo", "momo_adam", "polyak", "aprox",
+        "dfw", "sps", "momo", "momo_adam", "polyak", "aprox", "bpgrad",
     }  # fmt: skip
-    assert sizes["bpgrad"] < 0
-    assert sizes["l4mom"] < 0
+    assert min(sizes.values()) >= 0  # L4 estimates the bound
 
 
 def test_a_loss_that_is_not_a_number_shows_in_the_weights():

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from alig_deepobs.optimizers._base import LossMethod, Method
+from alig_deepobs.optimizers._base import Method
+from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers.alig import AliG
 from alig_deepobs.optimizers.alig_plus import AligPlus
 from alig_deepobs.optimizers.bpgrad import BPGrad
@@ -195,21 +196,23 @@ def test_alig_plus(momentum, weight_decay, on_host, monkeypatch):
         values, best, deltas = epochs[epoch]
         assert_near(optimizer.optimal_values, values)
         assert_near(optimizer.best_losses, best, 1e-9)
-        assert_near(optimizer.param_groups[0]["deltas"], deltas)
+        assert_near(optimizer.state[next(iter(optimizer.state))]["deltas"], deltas)
 
 
 def test_alig_plus_revision_of_the_optimal_values():
-    optimizer = AligPlus([torch.zeros(1, dtype=torch.float64)], 0.1, 4, 1)
+    weight = torch.zeros(1, dtype=torch.float64)
+    optimizer = AligPlus([weight], 0.1, 4, 1)
+    assert_near(optimizer.optimal_values, [0.0] * 4)
     tables = {
         "optimal_values": [0.0, 1.0, 1.0, 0.4],
         "deltas": [0.0, 0.5, 0.25, 0.9],
         "losses": [2.0, 1.0, 3.0, 0.4],
     }
     for name, values in tables.items():
-        optimizer.param_groups[0][name] = torch.tensor(values, dtype=torch.float64)
+        optimizer.state[weight][name] = torch.tensor(values, dtype=torch.float64)
     optimizer.end_epoch()
     assert_near(optimizer.optimal_values, [1.0, 0.75, 2.0, 0.0])
-    assert_near(optimizer.param_groups[0]["deltas"], [1.0, 0.5, 1.0, 0.9])
+    assert_near(optimizer.state[weight]["deltas"], [1.0, 0.5, 1.0, 0.9])
 
 
 def test_alig_plus_keeps_the_best_epoch_unless_told_to_alias():

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 
 import pytest
-from rich.console import Console
 
-from alig_deepobs.cli.progress import Session
-from alig_deepobs.reproduce.carry_out import carry_out, unfinished
-from alig_deepobs.reproduce.declare import FULL, Budget, Experiment, Kind, Method, Part
+from alig_deepobs.reproduce.declare import FULL, Budget, Experiment, Kind, PaperMethod, Part
 from alig_deepobs.reproduce.plan import make_plan
 from alig_deepobs.run import RunResult, RunSpec
+from alig_deepobs.runners.store import Store
+from alig_deepobs.runners.study import Study
 
 BASE = RunSpec(testproblem="", optimizer="", device="cpu")
 
 METHODS = (
-    Method(
+    PaperMethod(
         "SGD",
         "sgd",
         {"lr": 0.1, "lr_sched_epochs": (2,), "lr_sched_factors": (0.1,)},
         grid={"lr": (1e-3, 0.1, 1.0)},
         note="with a schedule",
     ),
-    Method("ALI-G", "alig", {"max_lr": 0.1, "momentum": 0.0}, grid={"max_lr": (0.01, 0.1)}),
-    Method("Missing", "not_there", {"lr": 1.0}),
-    Method("Wrong", "alig", {"max_lr": 0.1, "clip_norm": 1.0}),
+    PaperMethod("ALI-G", "alig", {"max_lr": 0.1, "momentum": 0.0}, grid={"max_lr": (0.01, 0.1)}),
+    PaperMethod("Missing", "not_there", {"lr": 1.0}),
+    PaperMethod("Wrong", "alig", {"max_lr": 0.1, "clip_norm": 1.0}),
 )
 
 
-def experiment(kind: Kind = Kind.TABLE, methods: tuple[Method, ...] = METHODS) -> Experiment:
+def experiment(kind: Kind = Kind.TABLE, methods: tuple[PaperMethod, ...] = METHODS) -> Experiment:
     return Experiment(
         name="small",
         title="A small experiment",
@@ -41,8 +39,6 @@ def experiment(kind: Kind = Kind.TABLE, methods: tuple[Method, ...] = METHODS) -
                 problem="digits_logreg",
                 epochs=4,
                 batch_size=64,
-                examples=1000,
-                evaluated=500,
                 methods=methods,
                 published={"SGD": 90.0, "ALI-G": 91.0},
                 also_published={"Elsewhere": 95.0},
@@ -57,15 +53,12 @@ def experiment(kind: Kind = Kind.TABLE, methods: tuple[Method, ...] = METHODS) -
 
 @pytest.fixture
 def run(tmp_path):
-    """Carries out an experiment in the temporary folder."""
+    """Carries out an experiment in the temporary folder; says how many runs were found there."""
 
-    def run(declared, budget=FULL, jobs=1, **options):
+    def run(declared, budget=FULL, **options):
         plan = make_plan(declared, budget, dataclasses.replace(BASE, **options))
-        left, _ = unfinished(plan, tmp_path)
-        stream = io.StringIO()
-        session = Session(left, str(tmp_path), Console(file=stream, width=200))
-        outcomes = carry_out(plan, session, tmp_path, jobs)
-        return plan, outcomes, stream.getvalue()
+        study = Study(plan.cells, Store(tmp_path))
+        return plan, study.carry_out(), len(study.found)
 
     return run
 
@@ -75,7 +68,7 @@ def result(**changes) -> RunResult:
     values = {
         "testproblem": "digits_logreg",
         "optimizer_name": "SGD",
-        "optimizer_hyperparams": {"lr": 0.1},
+        "hyperparams": {"lr": 0.1},
         "batch_size": 64,
         "num_epochs": 2,
         "random_seed": 42,
@@ -91,3 +84,18 @@ def result(**changes) -> RunResult:
         "data_label": "Digits",
     }
     return RunResult(**{**values, **changes})
+
+
+def specs_of(plan):
+    """All runs of a plan; of a setting that is still to be chosen, the first candidate's."""
+    return [spec for cell in plan.cells for spec in (*cell.tuning, *cell.reported(0))]
+
+
+def runs(plan) -> int:
+    """How many runs a plan has."""
+    return len(specs_of(plan))
+
+
+def epochs(plan) -> int:
+    """How many epochs they have together."""
+    return sum(spec.num_epochs for spec in specs_of(plan))

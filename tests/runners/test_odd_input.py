@@ -75,12 +75,15 @@ def test_no_class():
 
 
 def test_no_cap_survives_reading_back(tmp_path):
-    StandardRunner(AliG, {"max_lr": {"type": float}}).run(
-        "digits_logreg", {"max_lr": float("inf")}, num_epochs=1, synthetic=True, output_dir=tmp_path
-    )
+    runner = StandardRunner(AliG, {"max_lr": {"type": float}})
+    given = {"num_epochs": 1, "synthetic": True, "output_dir": tmp_path}
+    with pytest.raises(UsageError, match=r"max_lr=inf is no number to train with: .* give None"):
+        runner.run("digits_logreg", {"max_lr": float("inf")}, **given)
+    assert not list(tmp_path.iterdir())
+    runner.run("digits_logreg", {"max_lr": None}, **given)
     (path,) = tmp_path.rglob("*.json")
     read = read_result(path)
-    assert read.hyperparams == {"max_lr": float("inf")}
+    assert read.hyperparams == {"max_lr": None}
     again = RunSpec("digits_logreg", "alig", read.hyperparams, num_epochs=1)
     assert execute(again).outcome.value == "done"
 

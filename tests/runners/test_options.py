@@ -13,7 +13,9 @@ from alig_deepobs.registry import OptimizerEntry, needs_loss_of
 from alig_deepobs.run import RunSpec
 from alig_deepobs.runners import execute
 from alig_deepobs.runners.checks import check
-from alig_deepobs.runners.objective import Objective, build_optimizer, make_step
+from alig_deepobs.runners.evaluation import mini_batches
+from alig_deepobs.runners.objective import Objective, batch_options, build_optimizer, make_step
+from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.schedule import Decay, Schedule, ScheduledRates
 from alig_deepobs.testproblems import digits_mlp, tolstoi_char_rnn
 
@@ -54,7 +56,7 @@ def test_decay_and_schedule_multiply():
 )
 def test_options_that_make_no_sense(spec, params, split, message):
     wrong = replace(spec, training_params=params, split=split)
-    for refuse in (check, execute):
+    for refuse in (lambda spec: check(resolve(spec)), execute):
         with pytest.raises(UsageError, match=message):
             refuse(wrong)
 
@@ -63,7 +65,7 @@ def test_options_that_make_no_sense(spec, params, split, message):
 def test_clipping_is_refused_where_the_step_depends_on_the_loss(name):
     spec = RunSpec("digits_mlp", name, synthetic=True, training_params={"clip_norm": 1.0})
     with pytest.raises(UsageError, match=f"{name}: clip_norm cannot be used"):
-        check(spec)
+        check(resolve(spec))
 
 
 @pytest.mark.parametrize("name", ["l4adam", "l4mom", "polyak", "sps", "sls", "alig_inf"])
@@ -71,8 +73,8 @@ def test_schedules_are_refused_where_there_is_no_rate(name):
     params = {"lr_sched_epochs": [1], "lr_sched_factors": [0.1]}
     spec = RunSpec("digits_mlp", name, synthetic=True, training_params=params)
     with pytest.raises(UsageError, match=f"{name}: .*has no learning rate that a schedule"):
-        check(spec)
-    check(replace(spec, optimizer="alig"))  # its cap is one
+        check(resolve(spec))
+    check(resolve(replace(spec, optimizer="alig")))  # its cap is one
 
 
 def test_plateau_in_a_run(spec):
@@ -291,10 +293,12 @@ def test_evaluations_within_a_step_are_of_one_function(problem_class):
         optimizer = optimizer_class(problem.net.parameters(), lr=0.1)
         needs = needs_loss_of(optimizer_class)
         problem.train_init_op()
-        step = make_step(problem, optimizer, Objective("none", 0.0, None), needs)
+        step = make_step(problem, optimizer, needs)
+        options = batch_options(problem, Objective("none", 0.0, None), needs)
+        batches = mini_batches(problem, **options)
         with torch.random.fork_rng():
             torch.manual_seed(1)
-            losses[needs] = [float(step()) for _ in range(3)]
+            losses[needs] = [float(step(next(batches))) for _ in range(3)]
     for values in Repeating.seen:
         assert values == pytest.approx([values[0]] * 4, rel=1e-6)
     # And the steps are those of an optimizer that asks for nothing.

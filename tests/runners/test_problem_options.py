@@ -15,6 +15,7 @@ from alig_deepobs.registry import HyperParameter, ProblemEntry
 from alig_deepobs.results import read_result, write_result
 from alig_deepobs.run import RunSpec
 from alig_deepobs.runners import execute
+from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.testproblems.digits import digits_logreg
 
 ENTRY = ProblemEntry(
@@ -64,11 +65,11 @@ def test_options_shape_the_run_and_are_recorded(tmp_path):
 
 def test_unknown_and_wrong_options():
     with pytest.raises(UsageError, match="scaled_digits has no option 'width'; it has: scale"):
-        RunSpec("scaled_digits", "sgd", problem_options={"width": 3}).complete()
+        resolve(RunSpec("scaled_digits", "sgd", problem_options={"width": 3}))
     with pytest.raises(UsageError, match="scaled_digits: scale must be a number, not 'big'"):
-        RunSpec("scaled_digits", "sgd", problem_options={"scale": "big"}).complete()
+        resolve(RunSpec("scaled_digits", "sgd", problem_options={"scale": "big"}))
     with pytest.raises(UsageError, match="digits_mlp has no option 'scale'; it has: none"):
-        RunSpec("digits_mlp", "sgd", problem_options={"scale": 3.0}).complete()
+        resolve(RunSpec("digits_mlp", "sgd", problem_options={"scale": 3.0}))
 
 
 @pytest.mark.parametrize(

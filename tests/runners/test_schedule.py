@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from alig_deepobs.errors import UsageError
+from alig_deepobs.results import to_json
 from alig_deepobs.runners import execute
 from alig_deepobs.runners.schedule import Schedule, ScheduledRates, schedule_of
 
@@ -24,7 +25,7 @@ def test_factors_are_of_the_base_rate(spec):
     result = execute(replace(spec, num_epochs=4, training_params=params), optimizer_class=Spy)
     per_epoch = result.steps // 4
     assert rates[::per_epoch] == pytest.approx([0.1, 0.05, 0.05, 0.01])
-    assert result.to_json()["lr_sched_epochs"] == [1, 3]
+    assert to_json(result)["lr_sched_epochs"] == [1, 3]
 
 
 @pytest.mark.parametrize(

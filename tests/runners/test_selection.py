@@ -9,13 +9,16 @@ from alig_deepobs.errors import ResultError, UsageError
 from alig_deepobs.results import read_result, write_result
 from alig_deepobs.run import RunResult, RunSpec
 from alig_deepobs.runners import execute
+from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.selection import select
 from alig_deepobs.runners.weights import load_weights
 from alig_deepobs.testproblems import digits_mlp
 
 
 def result_of(**lists):
-    return RunResult("digits_mlp", "SGD", {"lr": 0.1}, 32, 4, 42, **lists)
+    return RunResult(
+        "digits_mlp", "SGD", {"lr": 0.1}, batch_size=32, num_epochs=4, random_seed=42, **lists
+    )
 
 
 def test_the_first_of_the_best():
@@ -117,5 +120,5 @@ def test_what_cannot_be_kept_or_read(spec, tmp_path):
 
 
 def test_the_default_split_is_the_problems(spec):
-    assert RunSpec("digits_mlp", "sgd").complete().split == "full"
+    assert resolve(RunSpec("digits_mlp", "sgd")).split == "full"
     assert execute(spec).split == "full"

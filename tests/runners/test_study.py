@@ -79,6 +79,8 @@ def start(folder, *words):
         [sys.executable, "-m", "alig_deepobs", *(words or COMMAND), "--output_dir", str(folder)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={**os.environ, "OMP_NUM_THREADS": "1"}, text=True,
+        # Tests that were started in the background ignore Ctrl-C, and so would their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
 
 
@@ -199,7 +201,10 @@ def test_signals_end_a_study_with_what_was_measured(tmp_path, signum, jobs):
         if len(begun) == int(jobs):
             break
     process.send_signal(signum)
-    printed = process.communicate(timeout=60)[0][-2000:]
+    try:
+        printed = process.communicate(timeout=120)[0][-2000:]
+    finally:
+        process.kill()
     assert process.returncode == 128 + signum, printed
     kept = [read_result(path) for path in tmp_path.rglob("random_seed__*.json")]
     assert [result.outcome for result in kept] == [Outcome.INTERRUPTED] * int(jobs), printed

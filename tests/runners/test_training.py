@@ -10,7 +10,7 @@ import torch
 
 from alig_deepobs import registry
 from alig_deepobs.errors import RunError, UsageError
-from alig_deepobs.results import write_result
+from alig_deepobs.results import to_json, write_result
 from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import Callback, execute
 from alig_deepobs.testproblems import digits_mlp
@@ -18,8 +18,8 @@ from alig_deepobs.testproblems import digits_mlp
 
 def metrics(result):
     """Everything of a result that is not a time."""
-    record = result.to_json()
-    for key in ("training_seconds", "evaluation_seconds", "environment"):
+    record = to_json(result)
+    for key in ("training_seconds", "evaluation_seconds", "environment", "started"):
         del record[key]
     return record
 

@@ -100,10 +100,25 @@ def fed():
     return found
 
 
-def feed(losses, gradients, **options):
+def skipped():
+    """Weights after three steps of which the second is skipped, and after the two others alone."""
+    gradients = [([1.0, -4.0], [0.5]), ([float("nan"), 1.0], [0.5]), ([-0.3, 0.01], [-0.25])]
+    losses, found = [3.0, 3.0, 0.5], {}
+    for adjusted, use_resource, dtype in itertools.product(
+        (False, True), (True, False), (tf.float64, tf.float16)
+    ):
+        options = {"max_lr": 0.2, "momentum": 0.9, "adjusted_momentum": adjusted}
+        of = {"use_resource": use_resource, "dtype": dtype, **options}
+        name = f"adjusted {adjusted}, resource {use_resource}, {dtype.name}"
+        three, two = feed(losses, gradients, **of), feed(losses[::2], gradients[::2], **of)
+        found[name] = [three["weights"], two["weights"]]
+    return found
+
+
+def feed(losses, gradients, *, use_resource=True, dtype=tf.float64, **options):
     with tf.Graph().as_default(), v1.Session() as session:
-        a, b = variables()
-        places = [v1.placeholder(tf.float64, shape) for shape in ((), (2,), (1,))]
+        a, b = variables(use_resource, dtype)
+        places = [v1.placeholder(dtype, shape) for shape in ((), (2,), (1,))]
         optimizer = AliG(**options)
         step = optimizer.apply_gradients([(places[1], a), (places[2], b)], loss=places[0])
         session.run(v1.global_variables_initializer())
@@ -311,8 +326,8 @@ def eager():
 def main(folder):
     answers = {}
     for scenario in (
-        vectors, fed, parity, initial_projection, sparse, half_precision, missing_gradient, caps,
-        knows_the_loss, bad_arguments, eager,
+        vectors, fed, skipped, parity, initial_projection, sparse, half_precision,
+        missing_gradient, caps, knows_the_loss, bad_arguments, eager,
     ):  # fmt: skip
         try:
             answers[scenario.__name__] = scenario()

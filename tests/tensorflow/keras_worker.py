@@ -109,13 +109,15 @@ class Scenarios:
         found = {}
         for name, cap in {"none": None, "number": 0.5, "schedule": schedule}.items():
             options = {"momentum": 0.5, "eps": 0.1, "adjusted_momentum": True, "f_min": -1.0}
-            optimizer = self.ours.AliG(cap, max_norm=2.0, **options)
+            optimizer = self.ours.AliG(cap, max_norm=2.0, name="mine", **options)
             config = optimizer.get_config()
             json.dumps(config)
             again = self.keras.optimizers.deserialize(self.keras.optimizers.serialize(optimizer))
             found[name] = {
                 "cap": float(again.learning_rate),
                 "same": json.dumps(again.get_config()) == json.dumps(config),
+                "kept": {key: getattr(again, key) for key in (*options, "max_norm", "name")},
+                "in config": sorted(config),
                 "momentum": again.momentum,
             }
         return found
@@ -189,9 +191,46 @@ class Scenarios:
             found["minimized"] = [float(optimizer.step_size_unclipped), variable.numpy().tolist()]
         return found
 
+    def skipped(self):
+        """Weights after three steps of which the second is skipped, and after the two others."""
+        found = {}
+        for adjusted in (False, True):
+            ends = []
+            for factors in ((1.0, float("nan"), -0.3), (1.0, -0.3)):
+                variable = tf.Variable([1.0, -1.0], dtype=tf.float64)
+                if self.name == "keras":
+                    variable = self.keras.Variable([1.0, -1.0], dtype="float64")
+                optimizer = self.ours.AliG(0.2, momentum=0.9, adjusted_momentum=adjusted)
+                for factor in factors:
+                    gradient = factor * tf.constant([1.0, -4.0], tf.float64)
+                    optimizer.apply_gradients([(gradient, variable)], loss=1.7)
+                ends.append(np.asarray(variable).tolist())
+            found[str(adjusted)] = ends
+        return found
+
     def bad_arguments(self):
         bad = {"max_lr": -1.0, "momentum": 1.0, "eps": -1.0, "f_min": float("inf"), "max_norm": 0.0}
         return {name: message(self.ours.AliG, **{name: value}) for name, value in bad.items()}
+
+    def habits(self):
+        """What people write for other optimizers: taken rightly, or refused with a remedy."""
+        refused = {
+            "weight_decay": 1e-4, "clipnorm": 1.0, "clipvalue": 0.5, "global_clipnorm": 1.0,
+            "gradient_accumulation_steps": 4, "loss_scale_factor": 8.0,
+        }  # fmt: skip
+        found = {"arguments": {}, "attributes": {}}
+        for name, value in refused.items():
+            found["arguments"][name] = message(self.ours.AliG, **{name: value})
+            model = self.model()
+            optimizer = self.ours.AliG(0.1)
+            setattr(optimizer, name, value)
+            model.compile(optimizer=optimizer, loss=self.loss())
+            found["attributes"][name] = message(model.fit, X, Y, BATCH, verbose=0)
+        found["nothing asked"] = message(self.ours.AliG, weight_decay=None, clipnorm=None)
+        found["unknown"] = message(self.ours.AliG, learning_rat=0.1)
+        found["two names"] = message(self.ours.AliG, 0.1, learning_rate=0.2)
+        found["cap"] = float(self.ours.AliG(learning_rate=0.25).learning_rate)
+        return found
 
     def other_optimizers(self):
         """The mixin changes nothing for them."""
@@ -247,7 +286,7 @@ def main(folder, name):
     answers = {}
     for scenario in (
         "parity", "regularized", "saved", "configurations", "learning_rate_callback", "replicas",
-        "mixed_precision", "own_loop", "bad_arguments", "other_optimizers",
+        "mixed_precision", "own_loop", "skipped", "bad_arguments", "habits", "other_optimizers",
     ):  # fmt: skip
         try:
             answers[scenario] = getattr(scenarios, scenario)()

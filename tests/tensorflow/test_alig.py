@@ -149,6 +149,14 @@ def test_guards(name, of):
     assert all(abs(weight) < 10 for weight in third)
 
 
+def test_skipped_step_leaves_the_momentum_alone(of):
+    found = of("skipped")
+    assert len(found) == 2 * 2 * 2
+    for name, (three, two) in found.items():
+        assert three[1:] == two, name
+        assert two[0] != two[1], name
+
+
 def test_initial_weights_are_projected_before_the_first_loss(of):
     for norm in of("initial_projection").values():
         assert norm == pytest.approx(5.0, rel=1e-6)

@@ -7,6 +7,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from alig_deepobs.errors import UsageError
+from alig_deepobs.optimizers._sentences import no_weight_decay
 
 
 @pytest.fixture(scope="module", params=["keras", "tf_keras"])
@@ -46,6 +47,10 @@ def test_saved_model_goes_on(of):
 def test_configuration_is_plain_data(of):
     found = of("configurations")
     assert all(each["same"] and each["momentum"] == 0.5 for each in found.values())
+    given = {"momentum": 0.5, "eps": 0.1, "adjusted_momentum": True, "f_min": -1.0}
+    for each in found.values():
+        assert each["kept"] == {**given, "max_norm": 2.0, "name": "mine"}
+        assert each["in config"] == sorted([*given, "max_lr", "max_norm", "name"])
     caps = [found[name]["cap"] for name in ("none", "number", "schedule")]
     assert caps == [math.inf, 0.5, 0.5]
 
@@ -82,9 +87,31 @@ def test_loop_of_ones_own(of):
         assert weights == pytest.approx([0.72, -0.48], abs=1e-7)
 
 
+def test_skipped_step_leaves_the_momentum_alone(of):
+    found = of("skipped")
+    for three, two in found.values():
+        assert three == two
+    assert found["True"] != found["False"]
+
+
 def test_bad_arguments(of):
     for name, message in of("bad_arguments").items():
         assert message.startswith(f"ValueError: {name} must be"), message
+
+
+def test_habits_of_other_optimizers(of):
+    """Each would give a wrong step, so each is refused, wherever it was written."""
+    found = of("habits")
+    assert len(found["arguments"]) == 6
+    for name, said in found["arguments"].items():
+        assert said.startswith(f"ValueError: AliG takes no {name}: "), said
+        assert f"AliG takes no {name}: " in found["attributes"][name], found["attributes"][name]
+    assert found["arguments"]["weight_decay"] == f"ValueError: {no_weight_decay('AliG')}"
+    assert found["nothing asked"] == "no error"
+    assert found["unknown"].startswith("TypeError: ")
+    assert "'learning_rat'" in found["unknown"]
+    assert "two names of one argument" in found["two names"]
+    assert found["cap"] == 0.25
 
 
 def test_mixin_leaves_other_optimizers_alone(of):

@@ -5,13 +5,14 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from alig_deepobs.cli.data import data
+from alig_deepobs.cli.main import cli
 from alig_deepobs.errors import DataError, UsageError
 from alig_deepobs.testproblems.datasets.sources import SOURCES
 
 
 def run(*args):
-    return CliRunner().invoke(data, [str(arg) for arg in args])
+    # Through the group: a command of click keeps the help option of its first call for good.
+    return CliRunner().invoke(cli, ["data", *map(str, args)])
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from alig_deepobs.baselines import grid_for
 from alig_deepobs.errors import UsageError
 from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import execute
+from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.settings import Setting
 from alig_deepobs.testproblems import dnc_copy
 from alig_deepobs.testproblems.datasets import copy_task
@@ -208,15 +209,15 @@ def test_options():
 
 
 def test_alig_has_the_papers_defaults_here():
-    spec = RunSpec("dnc_copy", "alig", {"max_lr": 100}).complete()
+    spec = resolve(RunSpec("dnc_copy", "alig", {"max_lr": 100}), check_data=False)
     assert spec.hyperparams["max_lr"] == 100.0
     assert spec.hyperparams["momentum"] == spec.hyperparams["eps"] == 0.0
-    given = RunSpec("dnc_copy", "alig", {"momentum": 0.5}).complete()
+    given = resolve(RunSpec("dnc_copy", "alig", {"momentum": 0.5}), check_data=False)
     assert given.hyperparams["momentum"] == 0.5
     assert given.hyperparams["eps"] == 0.0
-    elsewhere = RunSpec("digits_mlp", "alig").complete().hyperparams
+    elsewhere = resolve(RunSpec("digits_mlp", "alig"), check_data=False).hyperparams
     assert (elsewhere["momentum"], elsewhere["eps"]) == (0.9, 1e-5)
-    assert RunSpec("dnc_copy", "momentum").complete().hyperparams["momentum"] == 0.9
+    assert resolve(RunSpec("dnc_copy", "momentum"), check_data=False).hyperparams["momentum"] == 0.9
 
 
 def test_defaults_of_problems_are_declared_hyperparameters():

@@ -30,7 +30,7 @@ from alig_deepobs.testproblems.datasets.sources import CIFAR10, CIFAR100, IMAGEN
 from alig_deepobs.testproblems.datasets.svhn import svhn
 from alig_deepobs.testproblems.models.resize import resize_bilinear
 
-NAMES = [part.name for part in CIFAR10.files[0].parts]
+NAMES = [member.name for member in CIFAR10.files[0].members]
 ARCHIVE = "cifar-10-binary.tar.gz"
 
 
@@ -118,9 +118,9 @@ def test_official_digests_are_recognized(folder, contents, monkeypatch, tmp_path
 
     parts = tuple(
         dataclasses.replace(part, sha256=hashlib.sha256(contents[part.name]).hexdigest())
-        for part in CIFAR10.files[0].parts
+        for part in CIFAR10.files[0].members
     )
-    file = dataclasses.replace(CIFAR10.files[0], parts=parts)
+    file = dataclasses.replace(CIFAR10.files[0], members=parts)
     source = dataclasses.replace(CIFAR10, files=(file,))
     monkeypatch.setattr("alig_deepobs.testproblems.datasets.cifar.CIFAR10", source)
     assert load(folder.parent).label == "CIFAR-10"
@@ -242,7 +242,7 @@ def test_cifar100_takes_the_fine_labels(tmp_path):
     (tmp_path / "test.bin").write_bytes(record_bytes(rng, 8, 1))
     with pytest.raises(DataError, match="expected a multiple of 3074"):
         cifar100(data_dir=str(tmp_path))
-    assert CIFAR100.files[0].parts[0].unit == 3074
+    assert CIFAR100.files[0].members[0].unit == 3074
 
 
 def svhn_arrays(rng, count):

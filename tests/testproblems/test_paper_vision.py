@@ -12,6 +12,7 @@ from alig_deepobs import registry
 from alig_deepobs.errors import UsageError
 from alig_deepobs.run import RunSpec
 from alig_deepobs.runners import execute
+from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.testproblems.checks import check_batch_fits
 from alig_deepobs.testproblems.datasets.base import DataSet
 from alig_deepobs.testproblems.datasets.paper_split import paper_split
@@ -68,9 +69,9 @@ def test_metadata(name):
         True,
         False,
     )
-    assert RunSpec(name, "sgd").complete().split == "validation"
-    assert RunSpec(name, "sgd", split="full").complete().split == "full"
-    assert RunSpec("mnist_mlp", "sgd").complete().split == "full"
+    assert resolve(RunSpec(name, "sgd"), check_data=False).split == "validation"
+    assert resolve(RunSpec(name, "sgd", split="full"), check_data=False).split == "full"
+    assert resolve(RunSpec("mnist_mlp", "sgd"), check_data=False).split == "full"
 
 
 def test_defaults_of_alig_are_the_papers():
@@ -84,12 +85,13 @@ def test_defaults_of_alig_are_the_papers():
     assert set(registry.PROBLEM_SETS["paper"]) >= set(expected) == set(NAMES)
     assert set(registry.PROBLEM_SETS["paper"]) <= set(registry.testproblems())
     for name, values in expected.items():
-        spec = RunSpec(name, "alig").complete()
+        spec = resolve(RunSpec(name, "alig"), check_data=False)
         params = spec.hyperparams
         found = (params["max_lr"], params["momentum"], params["max_norm"], spec.batch_size)
         assert found == values
         assert params["eps"] == 1e-5
-    assert RunSpec(NAMES[0], "alig", {"max_norm": None}).complete().hyperparams["max_norm"] is None
+    without_ball = RunSpec(NAMES[0], "alig", {"max_norm": None})
+    assert resolve(without_ball, check_data=False).hyperparams["max_norm"] is None
 
 
 def official(classes=10, size=50_000, **changes):
@@ -296,7 +298,7 @@ def test_options_reach_the_problem_and_the_record(small_nets):
     assert plain.test_data_losses[0] == pytest.approx(math.log(10), abs=0.3)
     assert result.test_data_losses[0] != plain.test_data_losses[0]
     with pytest.raises(UsageError, match="loss must be cross_entropy or hinge or smooth_hinge"):
-        replace(spec, problem_options={"loss": "svm"}).complete()
+        resolve(replace(spec, problem_options={"loss": "svm"}))
 
 
 def test_gradients_of_a_real_network():

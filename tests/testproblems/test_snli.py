@@ -11,7 +11,7 @@ from alig_deepobs import registry, testproblems
 from alig_deepobs.errors import DataError, UsageError
 from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import execute
-from alig_deepobs.runners.checks import check
+from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.testproblems import snli_bilstm, snli_bilstm_svm
 from alig_deepobs.testproblems.hinge import MultiClassHinge
 from alig_deepobs.testproblems.models.bilstm import MaxPoolBiLSTM, NLINet, nli_net
@@ -243,11 +243,12 @@ def test_mistakes_are_found_before_the_first_run(tmp_path):
     def spec(**options):
         return RunSpec("snli_bilstm", "sgd", data_dir=str(tmp_path), problem_options=options)
 
-    with pytest.raises(DataError, match=r"^SNLI: snli_1\.0\.zip missing"):
-        check(spec())
+    with pytest.raises(DataError, match=r"^SNLI: snli_1\.0\.zip missing.*--corpus snli_mini are"):
+        resolve(spec())
     with pytest.raises(UsageError, match="corpus must be snli or snli_mini, not 'mnli'"):
-        check(spec(corpus="mnli"))
+        resolve(spec(corpus="mnli"))
     with pytest.raises(DataError, match=r"^word vectors 'glove\.840B\.300d': no such file"):
-        check(spec(corpus="snli_mini"))
+        resolve(spec(corpus="snli_mini"))
     (tmp_path / "glove.840B.300d.txt").touch()
-    check(spec(corpus="snli_mini"))
+    with pytest.raises(DataError, match=r"train\.jsonl: no pair with a gold label"):
+        resolve(spec(corpus="snli_mini"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from alig_deepobs.errors import unknown_choice
 from alig_deepobs.reproduce.declare import Experiment
 from alig_deepobs.reproduce.experiments.cifar import FIGURE_4, TABLE_3
 from alig_deepobs.reproduce.experiments.dnc import FIGURE_3
@@ -20,14 +19,3 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     experiment.name: experiment
     for experiment in (FIGURE_3, FIGURE_4, FIGURE_5, TABLE_1, TABLE_2, TABLE_3)
 }
-
-
-def find_experiment(name: str) -> Experiment:
-    """The declaration of a figure or table.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    if name not in EXPERIMENTS:
-        raise unknown_choice("experiment", name, EXPERIMENTS)
-    return EXPERIMENTS[name]

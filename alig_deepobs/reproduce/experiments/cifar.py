@@ -10,13 +10,11 @@ from alig_deepobs.reproduce.declare import (
     Budget,
     Experiment,
     Kind,
-    Method,
+    PaperMethod,
     Part,
     decades,
 )
 
-EXAMPLES = 45_000
-EVALUATED = 5_000 + 10_000 + 10_000
 FRACTIONS = (0.015, 0.15)
 SCALED = "SGD's schedule scaled to the epochs"
 
@@ -64,9 +62,9 @@ DENSENET = _Network(
 
 def _adaptive(
     network: _Network, label: str, optimizer: str, batch_size: int, rate: float = 1e-3
-) -> Method:
+) -> PaperMethod:
     """AMSGrad and Yogi."""
-    return Method(
+    return PaperMethod(
         label,
         optimizer,
         {"lr": rate, "batch_size": batch_size, "l2": 1e-4},
@@ -74,9 +72,9 @@ def _adaptive(
     )
 
 
-def _adamw(network: _Network, batch_size: int, decay: float) -> Method:
+def _adamw(network: _Network, batch_size: int, decay: float) -> PaperMethod:
     decays = tuple(sorted({1e-4, 1e-3, 1e-2, decay}))
-    return Method(
+    return PaperMethod(
         "AdamW",
         "adamw",
         {"lr": 1e-3, "batch_size": batch_size, "weight_decay": decay, "l2": 0.0},
@@ -85,9 +83,9 @@ def _adamw(network: _Network, batch_size: int, decay: float) -> Method:
     )
 
 
-def _dfw(network: _Network, batch_size: int, rate: float, l2: float) -> Method:
+def _dfw(network: _Network, batch_size: int, rate: float, l2: float) -> PaperMethod:
     setting = {"lr": rate, "momentum": 0.9, "batch_size": batch_size, "l2": l2}
-    return Method(
+    return PaperMethod(
         "DFW",
         "dfw",
         {**setting, "loss": "smooth_hinge"},
@@ -98,8 +96,8 @@ def _dfw(network: _Network, batch_size: int, rate: float, l2: float) -> Method:
 
 def _l4(
     network: _Network, label: str, optimizer: str, batch_size: int, fraction: float, l2: float
-) -> Method:
-    return Method(
+) -> PaperMethod:
+    return PaperMethod(
         label,
         optimizer,
         {"fraction": fraction, "batch_size": batch_size, "l2": l2},
@@ -109,8 +107,8 @@ def _l4(
 
 def _alig(
     network: _Network, batch_size: int, cap: float, radius: float, note: str = ""
-) -> Method:  # fmt: skip
-    return Method(
+) -> PaperMethod:  # fmt: skip
+    return PaperMethod(
         "ALI-G",
         "alig",
         {"max_lr": cap, "momentum": 0.9, "batch_size": batch_size, "max_norm": radius},
@@ -119,8 +117,8 @@ def _alig(
     )
 
 
-def _sgd(network: _Network) -> Method:
-    return Method(
+def _sgd(network: _Network) -> PaperMethod:
+    return PaperMethod(
         "SGD",
         "nesterov",
         {"lr": 0.1, "momentum": 0.9, **network.sgd},
@@ -132,7 +130,7 @@ def _part(
     label: str,
     problem: str,
     network: _Network,
-    methods: Sequence[Method],
+    methods: Sequence[PaperMethod],
     published: Sequence[float],
     also_published: Mapping[str, float] | None = None,
 ) -> Part:
@@ -141,8 +139,6 @@ def _part(
         problem=problem,
         epochs=network.epochs,
         batch_size=network.batch_sizes[0],
-        examples=EXAMPLES,
-        evaluated=EVALUATED,
         methods=methods,
         published={method.label: figure for method, figure in zip(methods, published, strict=True)},
         also_published=also_published or {},
@@ -257,8 +253,8 @@ TABLE_3 = Experiment(
 )  # fmt: skip
 
 
-def _curve(label: str, optimizer: str, note: str = "", **setting: object) -> Method:
-    return Method(label, optimizer, {"l2": 0.0, **setting}, note=note)
+def _curve(label: str, optimizer: str, note: str = "", **setting: object) -> PaperMethod:
+    return PaperMethod(label, optimizer, {"l2": 0.0, **setting}, note=note)
 
 
 def _objective_part(
@@ -270,8 +266,6 @@ def _objective_part(
         problem=problem,
         epochs=network.epochs,
         batch_size=batch_size,
-        examples=EXAMPLES,
-        evaluated=EVALUATED,
         methods=(
             _curve("SGD", "nesterov", "constant rate", lr=sgd, momentum=0.9),
             _curve("Adagrad", "adagrad", lr=0.1),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
-from alig_deepobs.reproduce.declare import FULL, Budget, Experiment, Kind, Method, Part
+from alig_deepobs.reproduce.declare import FULL, Budget, Experiment, Kind, PaperMethod, Part
 
 # The released script: {1, 3} x 10^k for k = -4 ... 1; the paper's text: powers of ten to 1e4.
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0, 30.0)
 RATES_OF_TEXT = (1e2, 1e3, 1e4)
-CAPS = (1e2, 1e3, 1e4, 1e5, 1e6, 1e7, math.inf)
+CAPS = (1e2, 1e3, 1e4, 1e5, 1e6, 1e7, None)  # None: no cap
 CAPS_OF_TEXT = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 FRACTIONS = tuple(round(0.05 * k, 2) for k in range(1, 20))
 
@@ -17,8 +15,8 @@ FRACTIONS = tuple(round(0.05 * k, 2) for k in range(1, 20))
 CLIPPED = {"clip_norm": 50.0}
 
 
-def _baseline(label: str, optimizer: str, **setting: float) -> Method:
-    return Method(
+def _baseline(label: str, optimizer: str, **setting: float) -> PaperMethod:
+    return PaperMethod(
         label,
         optimizer,
         {**CLIPPED, **setting},
@@ -28,17 +26,17 @@ def _baseline(label: str, optimizer: str, **setting: float) -> Method:
 
 
 METHODS = (
-    Method(
+    PaperMethod(
         "ALI-G",
         "alig",
         {"momentum": 0.0, "eps": 0.0},
         grid={"max_lr": CAPS},
         extra={"max_lr": CAPS_OF_TEXT},
-        note="cap inf is ALI-G without a cap",
+        note="the last value is no cap",
     ),
     _baseline("RMSProp", "rmsprop_tf1"),
-    Method("L4Adam", "l4adam", {}, grid={"fraction": FRACTIONS}),
-    Method("L4Mom", "l4mom", {}, grid={"fraction": FRACTIONS}),
+    PaperMethod("L4Adam", "l4adam", {}, grid={"fraction": FRACTIONS}),
+    PaperMethod("L4Mom", "l4mom", {}, grid={"fraction": FRACTIONS}),
     _baseline("Adam", "adam"),
     _baseline("Adagrad", "adagrad", initial_accumulator_value=0.1),
     _baseline("SGD", "sgd"),
@@ -48,7 +46,7 @@ METHODS = (
 _SHORT_RATES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 _SHORT_FRACTIONS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SHORT = {
-    "ali-g": (1e-2, 1.0, 1e2, 1e4, 1e6, math.inf),
+    "ali-g": (1e-2, 1.0, 1e2, 1e4, 1e6, None),
     "l4adam": _SHORT_FRACTIONS,
     "l4mom": _SHORT_FRACTIONS,
 }
@@ -63,8 +61,6 @@ FIGURE_3 = Experiment(
             problem="dnc_copy",
             epochs=100,  # of 100 iterations
             batch_size=16,
-            examples=1600,
-            evaluated=2048,
             methods=METHODS,
             published={"ALI-G": 4e-8},
         ),
@@ -87,7 +83,7 @@ FIGURE_3 = Experiment(
             epochs=1,
             methods=("ali-g", "adam", "sgd", "rmsprop", "l4adam"),
             cells={
-                "ali-g": (1e-2, 1e4, math.inf),
+                "ali-g": (1e-2, 1e4, None),
                 "adam": (1e-3, 1.0),
                 "sgd": (1e-2, 1e3),
                 "rmsprop": (1e-3, 1.0),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alig_deepobs.reproduce.declare import FULL, Budget, Experiment, Kind, Method, Part
+from alig_deepobs.reproduce.declare import FULL, Budget, Experiment, Kind, PaperMethod, Part
 
 FIGURE_5 = Experiment(
     name="fig5",
@@ -14,10 +14,8 @@ FIGURE_5 = Experiment(
             problem="imagenet_resnet18_alig",
             epochs=90,
             batch_size=1024,
-            examples=1_231_166,
-            evaluated=3 * 50_000,
             methods=(
-                Method(
+                PaperMethod(
                     "SGD",
                     "momentum",
                     {
@@ -30,7 +28,7 @@ FIGURE_5 = Experiment(
                     },
                     note="schedule of He et al.; no setting was released",
                 ),
-                Method(
+                PaperMethod(
                     "ALI-G",
                     "alig",
                     {"max_lr": 10.0, "momentum": 0.0, "max_norm": 400.0, "batch_size": 1024},

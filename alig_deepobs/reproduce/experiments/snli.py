@@ -9,7 +9,7 @@ from alig_deepobs.reproduce.declare import (
     Budget,
     Experiment,
     Kind,
-    Method,
+    PaperMethod,
     Part,
     decades,
 )
@@ -19,22 +19,22 @@ CLIPPED = {"clip_norm": 5.0}
 REUSED = "published figure taken over from the paper on DFW"
 
 
-def _reused(label: str, optimizer: str, **setting: object) -> Method:
-    return Method(label, optimizer, {**CLIPPED, **setting}, note=REUSED)
+def _reused(label: str, optimizer: str, **setting: object) -> PaperMethod:
+    return PaperMethod(label, optimizer, {**CLIPPED, **setting}, note=REUSED)
 
 
 # The released script clips its gradients, too; but the length of its step is lr times the loss,
 # whatever the norm of the gradient is.
-_BPGRAD = Method("BPGrad", "bpgrad", {"lr": 1.0, "momentum": 0.0}, note=REUSED)
+_BPGRAD = PaperMethod("BPGrad", "bpgrad", {"lr": 1.0, "momentum": 0.0}, note=REUSED)
 
 
-def _l4(label: str, optimizer: str, fraction: float) -> Method:
-    return Method(label, optimizer, {"fraction": fraction}, grid={"fraction": FRACTIONS})
+def _l4(label: str, optimizer: str, fraction: float) -> PaperMethod:
+    return PaperMethod(label, optimizer, {"fraction": fraction}, grid={"fraction": FRACTIONS})
 
 
-def _sgd(lr: float) -> Method:
+def _sgd(lr: float) -> PaperMethod:
     # InferSent's schedule: 1% less after every epoch, a fifth where validation does not improve.
-    return Method(
+    return PaperMethod(
         "SGD",
         "sgd",
         {**CLIPPED, "lr": lr, "lr_decay_per_epoch": 0.99, "lr_plateau_factor": 0.2},
@@ -43,8 +43,8 @@ def _sgd(lr: float) -> Method:
 
 
 _ALIG = (
-    Method("ALI-G^inf", "alig_inf", {"momentum": 0.0}, note="no cap"),
-    Method(
+    PaperMethod("ALI-G^inf", "alig_inf", {"momentum": 0.0}, note="no cap"),
+    PaperMethod(
         "ALI-G",
         "alig",
         {"max_lr": 1.0, "momentum": 0.0, "max_norm": None},
@@ -57,7 +57,7 @@ _ALIG = (
 def _part(
     label: str,
     problem: str,
-    methods: tuple[Method, ...],
+    methods: tuple[PaperMethod, ...],
     published: Mapping[str, float],
     also_published: Mapping[str, float] | None = None,
 ) -> Part:
@@ -66,8 +66,6 @@ def _part(
         problem=problem,
         epochs=20,
         batch_size=64,
-        examples=549_367,
-        evaluated=9_842 + 9_824 + 10_000,
         methods=methods,
         published=published,
         also_published=also_published or {},
@@ -113,7 +111,7 @@ TABLE_2 = Experiment(
                 _reused("Adam", "adam", lr=1e-4),
                 _reused("AMSGrad", "amsgrad", lr=1e-4),
                 _BPGRAD,
-                Method("DFW", "dfw", {"lr": 1.0, "momentum": 0.0}, note=REUSED),
+                PaperMethod("DFW", "dfw", {"lr": 1.0, "momentum": 0.0}, note=REUSED),
                 _l4("L4Adam", "l4adam", 0.015),
                 _l4("L4Mom", "l4mom", 0.015),
                 *_ALIG,

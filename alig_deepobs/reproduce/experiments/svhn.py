@@ -7,7 +7,7 @@ from alig_deepobs.reproduce.declare import (
     Budget,
     Experiment,
     Kind,
-    Method,
+    PaperMethod,
     Part,
     decades,
 )
@@ -17,18 +17,18 @@ FRACTIONS = (0.0015, 0.015, 0.15)
 SCALED = "SGD's schedule scaled to the epochs"
 
 
-def _tuned(label: str, optimizer: str, lr: float, l2: float, **setting: object) -> Method:
+def _tuned(label: str, optimizer: str, lr: float, l2: float, **setting: object) -> PaperMethod:
     grid = {"lr": decades(lr), "l2": L2}
-    return Method(label, optimizer, {"lr": lr, "l2": l2, **setting}, grid=grid)
+    return PaperMethod(label, optimizer, {"lr": lr, "l2": l2, **setting}, grid=grid)
 
 
-def _l4(label: str, optimizer: str, fraction: float, l2: float, note: str = "") -> Method:
+def _l4(label: str, optimizer: str, fraction: float, l2: float, note: str = "") -> PaperMethod:
     grid = {"fraction": FRACTIONS, "l2": L2}
-    return Method(label, optimizer, {"fraction": fraction, "l2": l2}, grid=grid, note=note)
+    return PaperMethod(label, optimizer, {"fraction": fraction, "l2": l2}, grid=grid, note=note)
 
 
-def _alig(label: str, momentum: float, note: str) -> Method:
-    return Method(
+def _alig(label: str, momentum: float, note: str) -> PaperMethod:
+    return PaperMethod(
         label,
         "alig",
         {"max_lr": 0.01, "momentum": momentum, "max_norm": 50.0},
@@ -42,7 +42,7 @@ METHODS = (
     _tuned("Adam", "adam", 1e-5, 5e-4),
     _tuned("AMSGrad", "amsgrad", 1e-4, 5e-4),
     _tuned("BPGrad", "bpgrad", 0.01, 5e-4, momentum=0.9),
-    Method(
+    PaperMethod(
         "DFW",
         "dfw",
         {"lr": 0.01, "momentum": 0.9, "l2": 1e-4, "loss": "hinge"},
@@ -53,7 +53,7 @@ METHODS = (
     _l4("L4Mom", "l4mom", 0.0015, 5e-4, note="does not converge in the paper"),
     _alig("ALI-G", 0.9, "momentum as in the paper"),
     _alig("ALI-G, no momentum", 0.0, "as the released script runs it; not in the paper"),
-    Method(
+    PaperMethod(
         "SGD",
         "nesterov",
         {
@@ -78,8 +78,6 @@ TABLE_1 = Experiment(
             problem="svhn_wrn164_alig",
             epochs=160,
             batch_size=128,
-            examples=598_388,
-            evaluated=6_000 + 26_032 + 6_000,
             methods=METHODS,
             published={
                 "Adagrad": 98.0,

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from alig_deepobs.reproduce.theory.checks import Check
+from alig_deepobs.reproduce.theory.claims import Claim
 from alig_deepobs.reproduce.theory.walks import OptimizerFactory, iterates
 
 
@@ -46,21 +46,21 @@ CURVES = (
 )
 
 
-def figure1(polyak: OptimizerFactory) -> tuple[list[Check], list[list[float]]]:
+def figure1(polyak: OptimizerFactory) -> tuple[list[Claim], list[list[float]]]:
     """The walks of the Polyak step on the three curves, and what is to be checked about them.
 
     Args:
         polyak: makes the optimizer with the step ``f / |g|^2``.
     """
-    checks, walks = [], []
+    claims, walks = [], []
     for curve in CURVES:
         walk = iterates(polyak, curve.start, curve.function, curve.steps)
         newton = [curve.start]
         for _ in range(len(walk) - 1):
             value, slope = curve.function(newton[-1])
             newton.append(newton[-1] - value / slope)
-        checks.append(
-            Check(
+        claims.append(
+            Claim(
                 "Figure 1",
                 f"{curve.label} from {curve.start:g}: largest distance from Newton's root steps",
                 max(abs(a - b) for a, b in zip(walk, newton, strict=True)),
@@ -72,6 +72,6 @@ def figure1(polyak: OptimizerFactory) -> tuple[list[Check], list[list[float]]]:
         if len(walk) == len(curve.expected) + 1:
             far = max(abs(a - b) for a, b in zip(walk[1:], curve.expected, strict=True))
         points = ", ".join(f"{w:g}" for w in curve.expected)
-        checks.append(Check("Figure 1", f"{curve.label}: distance from {points}", far, "=", 0.0))
+        claims.append(Claim("Figure 1", f"{curve.label}: distance from {points}", far, "=", 0.0))
         walks.append(walk)
-    return checks, walks
+    return claims, walks

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from alig_deepobs.reproduce.theory.checks import Check
+from alig_deepobs.reproduce.theory.claims import Claim
 from alig_deepobs.reproduce.theory.walks import OptimizerFactory, iterates
 
 THRESHOLD = 10.0
@@ -60,33 +60,33 @@ class Oscillation:
 
 def figure2(
     polyak: OptimizerFactory, alig: OptimizerFactory
-) -> tuple[list[Check], Oscillation]:  # fmt: skip
+) -> tuple[list[Claim], Oscillation]:  # fmt: skip
     """The walks of the Polyak step and of ALI-G, and what is to be checked about them.
 
     Args:
         polyak: makes the optimizer with the step ``f / |g|^2``.
         alig: makes ALI-G; called with ``max_lr`` and ``eps``.
     """
-    checks = _premises()
+    claims = _premises()
 
     cycle = iterates(polyak, 2.0, valley, 1000)
     drift = max(abs(w - 2.0 * (-1) ** t) for t, w in enumerate(cycle))
-    checks += [
-        Check("Figure 2", "Polyak step from 2: steps without an end", len(cycle) - 1, "=", 1000),
-        Check("Figure 2", "Polyak step from 2: distance from 2, -2, 2, ...", drift, "=", 0.0),
+    claims += [
+        Claim("Figure 2", "Polyak step from 2: steps without an end", len(cycle) - 1, "=", 1000),
+        Claim("Figure 2", "Polyak step from 2: distance from 2, -2, 2, ...", drift, "=", 0.0),
     ]
     for start, size in ((5.0, 2.3), (10.0, 2.6)):
         last = abs(iterates(polyak, start, valley, 200)[-1])
-        checks.append(
-            Check("Figure 2", f"Polyak step from {start:g}: |w| of the cycle", last, "=", size)
+        claims.append(
+            Claim("Figure 2", f"Polyak step from {start:g}: |w| of the cycle", last, "=", size)
         )
 
     for cap in CAPS_BELOW:
         walks = [iterates(alig, start, valley, 3000, max_lr=cap, eps=0.0) for start in STARTS]
         wrong = sum(abs(b) >= abs(a) for walk in walks for a, b in pairwise(walk))
-        checks += [
-            Check("Figure 2", f"ALI-G, cap {cap:g}: steps that do not decrease |w|", wrong, "=", 0),
-            Check(
+        claims += [
+            Claim("Figure 2", f"ALI-G, cap {cap:g}: steps that do not decrease |w|", wrong, "=", 0),
+            Claim(
                 "Figure 2",
                 f"ALI-G, cap {cap:g}: largest last |w| of {len(STARTS)} starts",
                 max(abs(walk[-1]) for walk in walks),
@@ -96,18 +96,18 @@ def figure2(
         ]
 
     shares = {cap: _stuck_share(alig, cap) for cap in CAPS_AROUND}
-    checks += [
-        Check("Figure 2", "highest cap tried with which every start converges",
+    claims += [
+        Claim("Figure 2", "highest cap tried with which every start converges",
               max((cap for cap, share in shares.items() if share == 0), default=-math.inf),
               "=", 9.9),
-        Check("Figure 2", "lowest cap tried with which some start never converges",
+        Claim("Figure 2", "lowest cap tried with which some start never converges",
               min((cap for cap, share in shares.items() if share > 0), default=math.inf),
               "=", 10.1),
-        Check("Figure 2", "share of starts in [1, 4] that never converge, cap 80",
+        Claim("Figure 2", "share of starts in [1, 4] that never converge, cap 80",
               shares[80.0], "=", 1.0),
     ]  # fmt: skip
     capped = iterates(alig, 2.0, valley, 30, rest=1e-4, max_lr=5.0, eps=0.0)
-    return checks, Oscillation(cycle, capped, shares)
+    return claims, Oscillation(cycle, capped, shares)
 
 
 def cycling_share(cap: float) -> float:
@@ -119,16 +119,16 @@ def cycling_share(cap: float) -> float:
     return (min(4.0, max(1.0, highest)) - 1) / 3
 
 
-def _premises() -> list[Check]:
+def _premises() -> list[Claim]:
     """That the function is what it is said to be, on a fine grid."""
     points = [0.001 * k for k in range(1, 8001)]
     slopes = [valley(w)[1] for w in points]
     return [
-        Check("Figure 2", "restricted secant inequality: smallest f'(w) / w",
+        Claim("Figure 2", "restricted secant inequality: smallest f'(w) / w",
               min(slope / w for slope, w in zip(slopes, points, strict=True)), ">=", 1 / 40),
-        Check("Figure 2", "smoothness: largest change of f' over the change of w",
+        Claim("Figure 2", "smoothness: largest change of f' over the change of w",
               max(abs(b - a) / 0.001 for a, b in pairwise(slopes)), "<=", 1.4),
-        Check("Figure 2", "not convex: smallest change of f' over the change of w",
+        Claim("Figure 2", "not convex: smallest change of f' over the change of w",
               min((b - a) / 0.001 for a, b in pairwise(slopes)), "<=", -0.9),
     ]  # fmt: skip
 

@@ -7,16 +7,16 @@ from itertools import pairwise
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from alig_deepobs.analysis.plots.style import (
     BLACK,
     BLUE,
     GREY,
     VERMILLION,
+    add_legend,
     new_figure,
-    open_frame,
     save_figure,
+    tidy,
 )
 from alig_deepobs.reproduce.theory.figure1 import CURVES, Curve
 from alig_deepobs.reproduce.theory.figure2 import (
@@ -40,7 +40,7 @@ def draw_figure1(walks: Sequence[list[float]], path: Path) -> Path:
         _tangents(axes, curve, walk)
     panels[0].set_ylabel("f(w)")
     figure.suptitle("Polyak step with minimum 0: the tangent's root is the next point", fontsize=11)
-    _legend(figure, panels[0])
+    add_legend(figure, panels[0].get_legend_handles_labels()[0])
     return save_figure(figure, path)
 
 
@@ -62,9 +62,7 @@ def _tangents(axes: Axes, curve: Curve, walk: list[float]) -> None:
         axes.annotate(f"w{'₀₁₂'[number]}", (w, 0.0), textcoords="offset points",
                       xytext=(0, -12), ha="center", fontsize=9)  # fmt: skip
     axes.set_ylim(-0.13 * top, 1.1 * top)
-    axes.set_title(f"f(w) = {curve.label}", fontsize=10)
-    axes.set_xlabel("w")
-    open_frame(axes)
+    tidy(axes, f"f(w) = {curve.label}", "w")
 
 
 def draw_figure2(shown: Oscillation, path: Path) -> Path:
@@ -90,17 +88,13 @@ def draw_figure2(shown: Oscillation, path: Path) -> Path:
         heights = [valley(w)[0] + lift for w in points]
         on_curve.plot(points, heights, color=color, marker=marker, markersize=5, linewidth=1.1,
                       linestyle="--" if color == VERMILLION else "-", label=label)  # fmt: skip
-    on_curve.set_title("The function, and two walks from w = 2", fontsize=10)
-    on_curve.set_xlabel("w")
-    on_curve.set_ylabel("f(w)")
+    tidy(on_curve, "The function, and two walks from w = 2", "w", "f(w)")
 
     for label, walk, color, marker in walks:
         times = range(len(walk[:26]))
         over_time.semilogy(times, [max(abs(w), 1e-5) for w in walk[:26]], color=color,
                            marker=marker, markersize=4, label=label)  # fmt: skip
-    over_time.set_title("Distance from the minimum", fontsize=10)
-    over_time.set_xlabel("step")
-    over_time.set_ylabel("|w|")
+    tidy(over_time, "Distance from the minimum", "step", "|w|")
 
     caps = list(shown.shares)
     thresholds.semilogx(caps, [100 * share for share in shown.shares.values()], color=BLUE,
@@ -113,14 +107,7 @@ def draw_figure2(shown: Oscillation, path: Path) -> Path:
                         ha="right", fontsize=9)  # fmt: skip
     thresholds.set_xticks([5, 10, 20, 50, 100], labels=["5", "10", "20", "50", "100"])
     thresholds.set_xticks([], minor=True)
-    thresholds.set_title("Starts in [1, 4] that never converge, in %", fontsize=10)
-    thresholds.set_xlabel("cap max_lr")
+    tidy(thresholds, "Starts in [1, 4] that never converge, in %", "cap max_lr")
     for axes in (on_curve, over_time, thresholds):
         axes.legend(fontsize=8.5, frameon=False, loc="best")
-        open_frame(axes)
     return save_figure(figure, path)
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9, frameon=False)

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from alig_deepobs.reproduce.theory.checks import Check
+from alig_deepobs.reproduce.theory.claims import Claim
 from alig_deepobs.reproduce.theory.instances import (
     NON_CONVEX_BETA,
     NON_CONVEX_MU,
@@ -24,8 +24,8 @@ from alig_deepobs.reproduce.theory.walks import OptimizerFactory, Step, steps
 STEPS = 1000
 
 
-def theorems(alig: OptimizerFactory) -> list[Check]:
-    """All checks, in the order of the paper.
+def theorems(alig: OptimizerFactory) -> list[Claim]:
+    """All claims, in the order of the paper.
 
     Args:
         alig: makes the optimizer; called with ``max_lr``, ``momentum`` and ``eps``.
@@ -40,7 +40,7 @@ def theorems(alig: OptimizerFactory) -> list[Check]:
     ]
 
 
-def _one_step(alig: OptimizerFactory) -> list[Check]:
+def _one_step(alig: OptimizerFactory) -> list[Claim]:
     """F1 and F2: what a single step does to the linear model of the loss."""
     models, lowest, lengths, excess = [], [], [], []
     for eta, delta in ((None, 0.0), (0.2, 0.0), (None, 1e-5), (0.2, 0.1)):
@@ -55,14 +55,14 @@ def _one_step(alig: OptimizerFactory) -> list[Check]:
             if eta is None and delta == 0.0:
                 models.append(abs(model))
     return [
-        Check("F1", "uncapped step: largest |loss + <g, w+ - w>|", max(models), "=", 0.0),
-        Check("F1", "any step: smallest loss + <g, w+ - w>", min(lowest), ">=", 0.0),
-        Check("F2", "largest gamma |g|² - loss", max(lengths), "<=", 0.0),
-        Check("F2", "largest gamma - min(eta, loss / (|g|² + delta))", max(excess), "<=", 0.0),
+        Claim("F1", "uncapped step: largest |loss + <g, w+ - w>|", max(models), "=", 0.0),
+        Claim("F1", "any step: smallest loss + <g, w+ - w>", min(lowest), ">=", 0.0),
+        Claim("F2", "largest gamma |g|² - loss", max(lengths), "<=", 0.0),
+        Claim("F2", "largest gamma - min(eta, loss / (|g|² + delta))", max(excess), "<=", 0.0),
     ]
 
 
-def _every_step(alig: OptimizerFactory) -> list[Check]:
+def _every_step(alig: OptimizerFactory) -> list[Claim]:
     """F3: every step comes closer to a solution, on every path; F6: not with momentum."""
 
     def worst(momentum: float, eta: float | None, delta: float) -> float:
@@ -80,19 +80,19 @@ def _every_step(alig: OptimizerFactory) -> list[Check]:
     largest = max(worst(0.0, *pair) for pair in pairs)
     statement = "largest |w+ - w*|² - |w - w*|² + gamma loss"
     return [
-        Check("F3", f"{statement}, {len(pairs)} x {STEPS} steps", largest, "<=", 0.0),
-        Check("F6", f"momentum 0.9: {statement}", worst(0.9, 0.3, 1e-5), ">=", 0.01),
+        Claim("F3", f"{statement}, {len(pairs)} x {STEPS} steps", largest, "<=", 0.0),
+        Claim("F6", f"momentum 0.9: {statement}", worst(0.9, 0.3, 1e-5), ">=", 0.01),
     ]
 
 
-def _sums(alig: OptimizerFactory) -> list[Check]:
+def _sums(alig: OptimizerFactory) -> list[Claim]:
     """F4 and F5: sums of losses along every path."""
-    checks = []
+    claims = []
     for delta in (1e-5, 0.1, 1.0):
         problem = AbsoluteErrors(seed=0)
         walk = steps(alig, problem.start, problem.draw, STEPS, eps=delta)
-        checks.append(
-            Check(
+        claims.append(
+            Claim(
                 "F4",
                 f"Lipschitz losses, delta {delta:g}: sum of loss²",
                 sum(step.loss**2 for step in walk),
@@ -104,8 +104,8 @@ def _sums(alig: OptimizerFactory) -> list[Check]:
         smooth = Quadratics(seed=0)
         walk = steps(alig, smooth.start, smooth.draw, 200, max_lr=eta, eps=0.0)
         shortest = min(math.inf if eta is None else eta, 1 / (2 * smooth.beta))
-        checks.append(
-            Check(
+        claims.append(
+            Claim(
                 "F4",
                 f"smooth losses, cap {_cap(eta)}: sum of losses",
                 sum(step.loss for step in walk),
@@ -117,8 +117,8 @@ def _sums(alig: OptimizerFactory) -> list[Check]:
         tolerance = 0.05
         noisy = AbsoluteErrors(seed=3, tolerance=tolerance)
         walk = steps(alig, noisy.start, noisy.draw, STEPS, eps=delta)
-        checks.append(
-            Check(
+        claims.append(
+            Claim(
                 "F5",
                 f"losses up to {tolerance:g} at w*, delta {delta:g}: sum of (loss - 0.05)²",
                 sum((step.loss - tolerance) ** 2 for step in walk),
@@ -126,12 +126,12 @@ def _sums(alig: OptimizerFactory) -> list[Check]:
                 (1 + delta) * (noisy.squared_distance(noisy.start) + STEPS * tolerance**2 / delta),
             )
         )
-    return checks
+    return claims
 
 
-def _theorem1(alig: OptimizerFactory, seeds: int = 10) -> list[Check]:
+def _theorem1(alig: OptimizerFactory, seeds: int = 10) -> list[Claim]:
     """The mean over seeds of ``f`` at the average iterate, without a cap."""
-    checks = []
+    claims = []
     for tolerance, delta in ((0.0, 1e-5), (0.0, 1.0), (0.05, 0.1), (0.05, 1.0)):
         values, bounds = [], []
         for seed in range(seeds):
@@ -141,8 +141,8 @@ def _theorem1(alig: OptimizerFactory, seeds: int = 10) -> list[Check]:
             distance = math.sqrt(problem.squared_distance(problem.start))
             bound = distance * math.sqrt((1 + delta) / len(walk))
             bounds.append(bound + tolerance * math.sqrt(1 / delta + 1))
-        checks.append(
-            Check(
+        claims.append(
+            Claim(
                 "Theorem 1",
                 f"losses up to {tolerance:g} at w*, delta {delta:g}: "
                 f"f(average of {STEPS} points), {seeds} seeds",
@@ -151,14 +151,14 @@ def _theorem1(alig: OptimizerFactory, seeds: int = 10) -> list[Check]:
                 math.fsum(bounds) / seeds,
             )
         )
-    return checks
+    return claims
 
 
 def _average(walk: list[Step]) -> Tensor:
     return torch.stack([step.w for step in walk]).mean(0)
 
 
-def _proposition1(alig: OptimizerFactory) -> list[Check]:
+def _proposition1(alig: OptimizerFactory) -> list[Claim]:
     """The step minimizes proximity plus the linear model cut off at 0."""
     start = torch.tensor([1.0, -1.0, 2.0], dtype=torch.float64)
     gradient = torch.tensor([1.0, -4.0, 0.5], dtype=torch.float64)
@@ -169,7 +169,7 @@ def _proposition1(alig: OptimizerFactory) -> list[Check]:
         return float(away @ away) / (2 * eta) + max(loss + float(gradient @ away), 0.0)
 
     generator = torch.Generator().manual_seed(0)
-    checks = []
+    claims = []
     for eta, least in ((0.2, 9 / (2 * 0.2 * 17.25)), (0.1, 2.1375)):
         (step,) = steps(alig, start, lambda w: (loss, gradient), 1, max_lr=eta, eps=0.0)
         value = objective(step.after, eta)
@@ -177,16 +177,16 @@ def _proposition1(alig: OptimizerFactory) -> list[Check]:
         for scale in (1e-4, 1e-2, 1.0):
             noise = torch.randn(1000, 3, generator=generator, dtype=torch.float64)
             lower += sum(objective(step.after + scale * move, eta) < value for move in noise)
-        checks += [
-            Check("Proposition 1", f"eta {eta:g}: proximal objective", value, "=", least),
-            Check("Proposition 1", f"eta {eta:g}: points of 3,000 that are lower", lower, "=", 0),
+        claims += [
+            Claim("Proposition 1", f"eta {eta:g}: proximal objective", value, "=", least),
+            Claim("Proposition 1", f"eta {eta:g}: points of 3,000 that are lower", lower, "=", 0),
         ]
-    return checks
+    return claims
 
 
-def _theorem2(alig: OptimizerFactory, seeds: int = 20) -> list[Check]:
+def _theorem2(alig: OptimizerFactory, seeds: int = 20) -> list[Claim]:
     """Linear convergence under the restricted secant inequality, for caps of an interval."""
-    checks = []
+    claims = []
     beta, mu = NON_CONVEX_BETA, NON_CONVEX_MU
     for eta in (1 / (2 * beta), 0.13, 2 * mu / beta**2):
         factor, excess = 0.0, -math.inf
@@ -200,10 +200,10 @@ def _theorem2(alig: OptimizerFactory, seeds: int = 20) -> list[Check]:
                 rate = math.exp(-(2 * mu - eta * beta**2) * t / (2 * beta))
                 excess = max(excess, problem.full_loss(step.after) - beta / 2 * rate * first)
         bound = 1 - (2 * mu - eta * beta**2) / (2 * beta)
-        checks += [
-            Check("Theorem 2", f"non-convex, eta {eta:.6g}: largest |w+|² / |w|², {seeds} seeds",
+        claims += [
+            Claim("Theorem 2", f"non-convex, eta {eta:.6g}: largest |w+|² / |w|², {seeds} seeds",
                   factor, "<=", bound),
-            Check("Theorem 2", f"non-convex, eta {eta:.6g}: largest f - bound", excess, "<=", 0.0),
+            Claim("Theorem 2", f"non-convex, eta {eta:.6g}: largest f - bound", excess, "<=", 0.0),
         ]  # fmt: skip
     for eta in (0.5, 0.75, 1.0):
         factor = 0.0
@@ -215,12 +215,12 @@ def _theorem2(alig: OptimizerFactory, seeds: int = 20) -> list[Check]:
                     break
                 factor = max(factor, convex.squared_distance(step.after) / before)
         bound = 1 - (2 * convex.mu - eta * convex.beta**2) / (2 * convex.beta)
-        checks.append(
-            Check("Theorem 2",
+        claims.append(
+            Claim("Theorem 2",
                   f"convex, eta {eta:g}: largest |w+ - w*|² / |w - w*|², {seeds} seeds",
                   factor, "<=", bound)
         )  # fmt: skip
-    return checks
+    return claims
 
 
 def _cap(eta: float | None) -> str:

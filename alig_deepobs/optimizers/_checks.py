@@ -1,0 +1,177 @@
+"""What is refused: bad arguments, unknown options of groups, foreign states, sharded parameters."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import sys
+import warnings
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import torch.distributed as dist
+from torch import Tensor
+from torch.optim import Optimizer
+
+from alig_deepobs.optimizers.health import HealthWarning
+
+_LABELS = frozenset({"params", "param_names", "name", "group_name"})
+_OF_SCHEDULERS = frozenset(
+    {"initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr"}
+)
+"""Keys that torch's schedulers leave in groups; ``AliG(old.param_groups)`` must accept them."""
+
+_FLAGS = frozenset({"foreach", "fused", "capturable"})
+
+
+def check_group(name: str, group: dict[str, Any], known: Collection[str], no_decay: str) -> None:
+    """Refuses options that an optimizer does not have, instead of ignoring them.
+
+    A ``weight_decay`` of 0 asks for nothing, so it is taken out of the group.
+
+    Args:
+        name: of the optimizer.
+        group: a parameter group, as it was given.
+        known: the options that the optimizer has, and what it keeps in groups.
+        no_decay: what it says to a weight decay that it does not have; empty: nothing special.
+
+    Raises:
+        ValueError: there is an option that it does not have.
+    """
+    if "weight_decay" in group and "weight_decay" not in known and no_decay:
+        if group["weight_decay"]:
+            raise ValueError(no_decay)
+        del group["weight_decay"]
+    unknown = _unknown(group, known)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], sorted(known), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f" ({', '.join(sorted(known))})"
+        raise ValueError(
+            f"{name}: a parameter group has {_listed(unknown)}, which it does not know{hint}"
+        )
+
+
+def check_loaded(
+    name: str,
+    saved: Iterable[dict[str, Any]],
+    known: Collection[str],
+    needed: Collection[str],
+    labels: Collection[str],
+) -> None:
+    """Refuses the state of another optimizer.
+
+    Args:
+        name: of the optimizer.
+        saved: the groups of the state.
+        known: as in `check_group`.
+        needed: the options that its own states always have.
+        labels: what else its groups hold now.
+
+    Raises:
+        ValueError: the state is not one of this optimizer.
+    """
+    for group in saved:
+        unknown = _unknown(group, {*known, *labels})
+        missing = sorted(set(needed) - set(group) - _FLAGS)
+        if unknown or missing:
+            found = f"has {_listed(unknown)}" if unknown else f"lacks {_listed(missing)}"
+            raise ValueError(
+                f"{name} cannot go on from this state, which is that of another optimizer: it "
+                f"{found}. Load the weights of the model only, and let {name} start anew"
+            )
+
+
+def _unknown(group: dict[str, Any], known: Collection[str]) -> list[str]:
+    return sorted(set(group) - set(known) - _LABELS - _OF_SCHEDULERS)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def refuse_shards(optimizer: Optimizer) -> None:
+    """Refuses to be the inner optimizer of one that gives each process a part of the parameters.
+
+    Each would take the norm of its own part for the norm of the gradient. The outer optimizer does
+    not say what it does, so it is looked for among the callers.
+
+    Raises:
+        RuntimeError: this optimizer is being made by another one, for a part of its parameters.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return
+    own = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_back is not None:
+        outer = frame.f_locals.get("self")
+        if isinstance(outer, Optimizer) and outer is not optimizer:
+            all_of_it = {
+                id(p) for group in getattr(outer, "param_groups", []) for p in group["params"]
+            }
+            if not all_of_it <= own:
+                name, other = type(optimizer).__name__, type(outer).__name__
+                raise RuntimeError(
+                    f"{other} gives each process a part of the parameters, and {name} needs the "
+                    "norm of the whole gradient: shard the model with FSDP2 (fully_shard) instead, "
+                    f"or give {name} to DistributedDataParallel's parameters directly"
+                )
+        frame = frame.f_back
+
+
+def ignore_rate(name: str, lr: float | None) -> None:
+    """Says that a learning rate has no effect: tools such as skorch give one to every optimizer."""
+    if lr is not None:
+        warnings.warn(
+            f"{name} has no learning rate: lr={lr!r} is ignored", HealthWarning, stacklevel=4
+        )
+
+
+def check_rate(name: str, rate: float | Tensor | None, argument: str) -> None:
+    """Refuses a rate that would turn descent into ascent.
+
+    A tensor of an accelerator is not read.
+
+    Args:
+        name: of the optimizer.
+        rate: what ``group["lr"]`` has become; None if there is no rate.
+        argument: what its argument is called.
+
+    Raises:
+        ValueError: the rate is negative or nan.
+    """
+    if rate is None or (isinstance(rate, Tensor) and rate.device.type != "cpu"):
+        return
+    if not rate >= 0:
+        value = float(rate)
+        why = (
+            "a scheduler multiplied 'no cap' (infinity) by 0"
+            if math.isnan(value)
+            else "such a step would climb; let the scheduler end at 0"
+        )
+        raise ValueError(f"{name}: {argument} became {value:g}: {why}")
+
+
+def check_range(name: str, value: float, low: float, high: float = math.inf) -> None:
+    """Checks ``low <= value < high``.
+
+    Raises:
+        ValueError: it is not; the message names the argument.
+
+    Example:
+        >>> check_range("momentum", 1.5, 0.0, 1.0)
+        Traceback (most recent call last):
+        ValueError: momentum must be in [0.0, 1.0), not 1.5
+    """
+    if not low <= value < high:
+        wanted = f"at least {low:g}" if high == math.inf else f"in [{low}, {high})"
+        raise ValueError(f"{name} must be {wanted}, not {value!r}")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Checks ``value > 0``.
+
+    Raises:
+        ValueError: it is not; the message names the argument.
+    """
+    if not value > 0:
+        raise ValueError(f"{name} must be positive, not {value!r}")

@@ -1,0 +1,123 @@
+"""The table of all registered optimizers, and a small problem to try each of them on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from alig_deepobs import registry
+from alig_deepobs.optimizers._base import Method
+from alig_deepobs.registry import NeedsLoss
+
+FACTS = {"data_size": 4, "num_epochs": 10, "batches_per_epoch": 100}
+INSTALLED = [name for name, entry in registry.optimizers().items() if entry.is_installed]
+
+
+@dataclass(frozen=True)
+class Case:
+    """An optimizer with settings for the small problems here."""
+
+    name: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def entry(self) -> registry.OptimizerEntry:
+        return registry.find_optimizer(self.name)
+
+    def build(self, parameters, **options) -> Any:
+        """The optimizer; parameters may be groups."""
+        entry = replace(self.entry, options={**self.entry.options, **options})
+        arguments = {**entry.options, **entry.complete(self.params)}
+        arguments.update({name: FACTS[fact] for name, fact in entry.run_arguments.items()})
+        arguments.pop("max_norm", None)
+        return entry.load()(parameters, **arguments)
+
+
+# Settings with which half a thousand steps solve the convex problem; others need none.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "sgd": {"lr": 0.1},
+    "momentum": {"lr": 0.05},
+    "nesterov": {"lr": 0.05},
+    "adam": {"lr": 0.05},
+    "amsgrad": {"lr": 0.05},
+    "adamw": {"lr": 0.05, "weight_decay": 0.0},
+    "adagrad": {"lr": 0.5},
+    "rmsprop": {"lr": 0.01},
+    "rmsprop_tf1": {"lr": 0.01},
+    "yogi": {"lr": 0.05},
+    "alig": {"max_lr": 0.2},
+    "dfw": {"lr": 0.2},
+    "bpgrad": {"lr": 0.5, "momentum": 0.5},
+    "sps": {"c": 1.0},
+    "alig_plus": {"lr": 0.2, "momentum": 0.5},
+    "schedulefree_sgd": {"lr": 0.2},
+    "schedulefree_adamw": {"lr": 0.1},
+}
+CASES = [Case(name, SETTINGS.get(name, {})) for name in INSTALLED]
+OWN = [case for case in CASES if issubclass(case.entry.load(), Method)]
+
+
+def named(cases):
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
+
+
+class Convex:
+    """f(w) = 1/2 (4 (a1 - 1)^2 + (a2 + 2)^2 + 1/4 (b - 3)^2), which no step solves at once.
+
+    Neither curvatures nor distances are alike, so that a mistake in sign or scale is seen.
+    """
+
+    def __init__(self, dtype: torch.dtype = torch.float64) -> None:
+        self.a = torch.tensor([0.5, 0.0], dtype=dtype, requires_grad=True)
+        self.b = torch.tensor([1.0], dtype=dtype, requires_grad=True)
+        self.idle = torch.tensor([7.0], dtype=dtype, requires_grad=True)
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        return [self.a, self.b]
+
+    @property
+    def weights(self) -> Tensor:
+        return torch.cat([self.a, self.b, self.idle]).detach().clone()
+
+    def loss(self) -> Tensor:
+        return (
+            2 * (self.a[0] - 1) ** 2 + (self.a[1] + 2) ** 2 / 2 + (self.b[0] - 3) ** 2 / 8
+        )  # fmt: skip
+
+    def step(self, optimizer: Any, case: Case) -> None:
+        """One step, with what the optimizer wants to have."""
+
+        def closure(backward: bool = True) -> Tensor:
+            if not backward:
+                return self.loss()
+            optimizer.zero_grad()
+            loss = self.loss()
+            loss.backward()
+            return loss
+
+        needs = case.entry.needs_loss
+        if needs is NeedsLoss.CLOSURE:
+            optimizer.step(closure)
+            return
+        loss = closure().detach()
+        if needs is NeedsLoss.VALUE:
+            optimizer.step(loss=loss)
+        elif needs is NeedsLoss.PER_EXAMPLE:
+            optimizer.step(losses=loss.reshape(1), indices=torch.tensor([2]))
+        else:
+            optimizer.step()
+
+    def steps(self, optimizer: Any, case: Case, count: int) -> Tensor:
+        switch(optimizer, "train")
+        for _ in range(count):
+            self.step(optimizer, case)
+        return self.weights
+
+
+def switch(optimizer: Any, mode: str) -> None:
+    getattr(optimizer, mode, lambda: None)()
