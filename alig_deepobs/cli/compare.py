@@ -88,11 +88,21 @@ def _report(found: Comparison, testproblem: str, folder: Path) -> None:
         console.print(render_rich(board, console.width))
     else:
         click.echo(render_text(board))
+    picture = folder / f"curves_{testproblem}.png"
     table = folder / f"leaderboard_{testproblem}.csv"
-    write_text_atomically(table, board.to_frame().to_csv(index=False))
+    write_text_atomically(table, board.frame.to_csv(index=False))
     written = [
         table,
         write_csv(found.results_of(testproblem), folder / f"runs_{testproblem}.csv"),
-        found.plot(folder / f"curves_{testproblem}.png", testproblem),
-    ]
+        picture if _is_current(picture, folder / testproblem)
+        else found.plot(picture, testproblem),
+    ]  # fmt: skip
     click.echo(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")
+
+
+def _is_current(picture: Path, results: Path) -> bool:
+    """Whether a picture is later than all results: drawing it takes longer than all the rest."""
+    if not picture.exists():
+        return False
+    drawn = picture.stat().st_mtime_ns
+    return all(path.stat().st_mtime_ns < drawn for path in results.rglob("*.json"))
