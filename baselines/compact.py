@@ -113,11 +113,12 @@ def decode(record: Mapping[str, Any]) -> RunResult:
                 {key: v for key, v in zip(columns, line, strict=True) if v is not None}
                 for line in zip(*columns.values(), strict=True)
             ]
-        values["optimizer_hyperparams"] = {
+        values["hyperparams"] = {
             key: float(value) if value in ("inf", "-inf") else value
-            for key, value in values["optimizer_hyperparams"].items()
+            for key, value in values.pop("optimizer_hyperparams").items()
         }
-        return RunResult(**{**values, "outcome": Outcome(values["outcome"])})
+        # What was not written down is as schema 1 had it.
+        return RunResult(**{"reshuffle": True, **values, "outcome": Outcome(values["outcome"])})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ResultError(f"not a compact result: {error!r}") from error
 
