@@ -91,15 +91,8 @@ def _split_at_commas(text: str) -> list[str]:
 
 
 def _literal(text: str) -> Any:
-    special = {
-        "true": True,
-        "false": False,
-        "none": None,
-        "inf": float("inf"),
-        "-inf": float("-inf"),
-    }
-    if text.lower() in special:
-        return special[text.lower()]
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):

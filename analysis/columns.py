@@ -22,14 +22,10 @@ from alig_deepobs.analysis.frames import (
 )
 from alig_deepobs.analysis.standings import Standing
 from alig_deepobs.analysis.statistics import Interval, median_epoch
-from alig_deepobs.analysis.table import Column
+from alig_deepobs.analysis.table import Column, never
 
 SURVIVORS = "†"
 """Marks a mean over the runs that did not diverge."""
-
-
-def _for_programs(_: Standing) -> bool:
-    return False
 
 
 def _in_metric(row: Standing, interval: Interval) -> str:
@@ -70,19 +66,19 @@ def _target_text(row: Standing, median: float | None) -> str:
 COLUMNS: tuple[Column[Standing], ...] = (
     Column("rank", "#", text=lambda row, rank: f"{rank}{'=' if row.tied else ''}"),
     Column("label", "Optimizer", text=lambda row, label: clipped(label)),
-    Column("setting", shown=_for_programs),
-    Column("setting_source", shown=_for_programs),
+    Column("setting", shown=never),
+    Column("setting_source", shown=never),
     Column(
         "headline",
         lambda row: row.metric.capitalize(),
         text=_headline_text,
         direction=attrgetter("direction"),
     ),
-    Column("best_headline", value=_best_headline, shown=_for_programs),
+    Column("best_headline", value=_best_headline, shown=never),
     Column("n_done", "Seeds", text=_seeds_text, right=True),
-    Column("n_diverged", shown=_for_programs),
-    Column("n_seeds", shown=_for_programs),
-    Column("seeds", value=lambda row: " ".join(map(str, row.seeds)), shown=_for_programs),
+    Column("n_diverged", shown=never),
+    Column("n_seeds", shown=never),
+    Column("seeds", value=lambda row: " ".join(map(str, row.seeds)), shown=never),
     Column(
         "at_best_valid",
         "At best valid.",
@@ -125,7 +121,7 @@ COLUMNS: tuple[Column[Standing], ...] = (
             "never did is later than all others), and how many did."
         ),
     ),
-    Column("n_reached", shown=_for_programs),
+    Column("n_reached", shown=never),
     Column(
         "seconds_per_epoch",
         "s / epoch",
@@ -134,11 +130,11 @@ COLUMNS: tuple[Column[Standing], ...] = (
         direction=-1,
         keep=4,
     ),
-    Column("difference", shown=_for_programs),
-    Column("p_adjusted", shown=_for_programs),
-    Column("separated", shown=_for_programs),
-    Column("tied", shown=_for_programs),
-    Column("note", shown=_for_programs),
+    Column("difference", shown=never),
+    Column("p_adjusted", shown=never),
+    Column("separated", shown=never),
+    Column("tied", shown=never),
+    Column("note", shown=never),
 )
 """The columns of a leaderboard, from left to right; those without a place there are in CSV files.
 

@@ -65,7 +65,7 @@ def epochs_frame(results: Iterable[RunResult]) -> pd.DataFrame:
         results: the runs; may be a stream (`iter_results`), of which one run is held at a time.
     """
     texts = {name: _Codes() for name in _EPOCH_TEXTS}
-    numbers = {name: array("q") for name in ("random_seed", "epoch")}
+    numbers: dict[str, array[Any]] = {name: array("q") for name in ("random_seed", "epoch")}
     numbers |= {name: array("d") for name in _EPOCH_NUMBERS}
     for result in results:
         length = epochs_finished(result) + 1
@@ -218,11 +218,6 @@ def _record(result: RunResult) -> dict[str, Any]:
     record |= {name: of(result) for name, of in _DERIVED.items()}
     # Texts repeat a thousand times; one copy of each is enough.
     return {k: sys.intern(v) if type(v) is str else v for k, v in record.items()}
-
-
-def final_headline(result: RunResult, entry: ProblemEntry) -> float:
-    """The headline metric after the last epoch; NaN if the run did not finish."""
-    return final_value(result, headline_curve(result, entry))
 
 
 class _Codes:

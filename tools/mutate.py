@@ -36,6 +36,7 @@ from mutmut.mutation.mutators import mutation_operators
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path(__file__).with_name("mutate.toml")
+TYPES = m.Name("Literal") | m.Name("Callable")
 # Checks that what is never so is not so.
 DECLARATIONS = ("strict=True", "frozen=True")
 # What most tests import, but nothing of this package: its modules are imported after the change.
@@ -68,7 +69,7 @@ def _has_no_meaning(node: cst.CSTNode) -> bool:
         or m.matches(node, m.Call(func=m.Name("cast")) | m.If(test=m.Name("TYPE_CHECKING")))
         or m.matches(node, m.Expr(value=m.SimpleString()))  # a docstring
         or m.matches(node, m.Assign(targets=[m.AssignTarget(target=m.Name("__all__"))]))
-        or m.matches(node, m.TypeAlias())
+        or m.matches(node, m.TypeAlias() | m.Assign(value=m.Subscript(value=TYPES)))
     )
 
 
@@ -176,7 +177,7 @@ class Tree:
 
 def try_out(tree: Tree, module: str, tests: list[str], sample: int, seed: int) -> Tally:
     """Tries a sample of the changes of a module."""
-    code = (ROOT / module).read_text(encoding="utf-8")
+    code = (tree.root / module).read_text(encoding="utf-8")
     possible = mutants(code)
     draw = random.Random(f"{seed} {module}")
     chosen = sorted(draw.sample(range(len(possible)), min(sample, len(possible))))

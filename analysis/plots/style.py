@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.typing import LineStyleType
 
+from alig_deepobs.analysis.formats import clipped
 from alig_deepobs.errors import ResultError, UsageError
 
 DPI = 150
@@ -56,15 +57,15 @@ class Style:
         """Its entry in a legend."""
         return Line2D(
             [], [], color=self.color, linestyle=self.line, linewidth=1.6,
-            marker=self.marker, markersize=4.5, label=literal(label),
+            marker=self.marker, markersize=4.5, label=literal(clipped(label, 55)),
         )  # fmt: skip
 
 
 def styles(labels: Iterable[str]) -> dict[str, Style]:
     """A style for each of the optimizers of a report.
 
-    The benchmark's optimizers always look the same; the others take what is free, in order. Up to 35
-    no two share line and marker, and up to 63 no two share colour and marker.
+    The benchmark's optimizers always look the same; the others take what is free, in order. Up to
+    35 no two share line and marker, and up to 63 no two share colour and marker.
 
     Example:
         >>> found = styles(["Adam", "Mine", "Yours"])
@@ -177,8 +178,3 @@ def add_legend(figure: Figure, handles: Sequence[Line2D], title: str = "") -> No
 def literal(text: str) -> str:
     """Keeps matplotlib from reading dollar signs as formulas."""
     return text.replace("$", r"\$")
-
-
-def clipped(text: str, longest: int = 40) -> str:
-    """A label that fits into a legend."""
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -119,6 +119,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 def _nothing_usable(names: str, n_tuning: int, skipped: Sequence[LoadProblem]) -> str:
     if n_tuning:
         return f"{names}: only {n_tuning} runs that served to choose a setting, no results"

@@ -55,3 +55,36 @@ def test_round_trip(params):
 
 def test_split_leaves_brackets_alone():
     assert split_settings("a[x=1,y=(2,3)], b,, c[z=[1,2]]") == ["a[x=1,y=(2,3)]", "b", "c[z=[1,2]]"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("NONE", None),
+        ("None", None),
+        ("TRUE", True),
+        ("false", False),
+        ("-inf", -math.inf),
+        ("Inf", math.inf),
+        ("a=b", "a=b"),
+        ("'a,b'", "a,b"),
+        ('"a\'b"', "a'b"),
+        ("'a(b'", "a(b"),
+        ("'a]b'", "a]b"),
+        ("[1, [2, 3]]", [1, [2, 3]]),
+        ("{'k': (1, 2)}", {"k": (1, 2)}),
+        ("X", "X"),
+    ],
+)
+def test_values(text, value):
+    found = parse_setting(f"x[a={text},b=1]").params
+    assert found == {"a": value, "b": 1}
+    assert type(found["a"]) is type(value)
+
+
+def test_no_settings():
+    assert split_settings("") == split_settings(" , ") == []
+    assert split_settings("a,b") == ["a", "b"]
+    assert Setting("sgd").params == {}
+    assert str(Setting("sgd")) == "sgd"
+    assert parse_setting("sgd [ ]") == Setting("sgd")

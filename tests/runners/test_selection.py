@@ -16,7 +16,9 @@ from alig_deepobs.testproblems import digits_mlp
 
 
 def result_of(**lists):
-    return RunResult("digits_mlp", "SGD", {"lr": 0.1}, batch_size=32, num_epochs=4, random_seed=42, **lists)
+    return RunResult(
+        "digits_mlp", "SGD", {"lr": 0.1}, batch_size=32, num_epochs=4, random_seed=42, **lists
+    )
 
 
 def test_the_first_of_the_best():
