@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+from scipy import special
 
 from alig_deepobs.errors import UsageError
 
@@ -81,7 +81,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
         # Rounding in the mean must not make a spread where there is none.
         return Interval(values[0], values[0], values[0], n)
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    half_width = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * math.sqrt(variance / n)
+    half_width = float(special.stdtrit(n - 1, (1 + confidence) / 2)) * math.sqrt(variance / n)
     return Interval(mean, mean - half_width, mean + half_width, n)
 
 
