@@ -15,7 +15,7 @@ from alig_deepobs.analysis.loading import load_results
 from alig_deepobs.analysis.report.sections import entry_for
 from alig_deepobs.analysis.standings import Standing, rank_settings
 from alig_deepobs.analysis.statistics import median_epoch
-from alig_deepobs.analysis.table import Column, Table
+from alig_deepobs.analysis.table import Column, Table, never
 from alig_deepobs.baselines import (
     about_published,
     measured_problems,
@@ -175,10 +175,6 @@ def _target_text(known: Known, median: float | None) -> str:
     return f"{shown} ({standing.n_reached} of {standing.n_seeds})"
 
 
-def _hidden(_: Known) -> bool:
-    return False
-
-
 _COLUMNS: tuple[Column[Known], ...] = (
     Column("source"),
     Column("optimizer", value=lambda known: known.run.optimizer_name),
@@ -209,15 +205,15 @@ _COLUMNS: tuple[Column[Known], ...] = (
         keep=3,
     ),
     Column("note", shown=lambda known: bool(known.note)),
-    Column("n_reached", value=lambda known: known.standing.n_reached, shown=_hidden),
-    Column("setting_source", value=lambda known: known.standing.setting_source, shown=_hidden),
-    Column("data_label", value=lambda known: known.run.data_label, shown=_hidden),
-    Column("framework", value=lambda known: known.run.framework, shown=_hidden),
-    Column("batch_size", value=lambda known: known.run.batch_size, shown=_hidden),
-    Column("weight_decay", value=lambda known: known.run.weight_decay, shown=_hidden),
+    Column("n_reached", value=lambda known: known.standing.n_reached, shown=never),
+    Column("setting_source", value=lambda known: known.standing.setting_source, shown=never),
+    Column("data_label", value=lambda known: known.run.data_label, shown=never),
+    Column("framework", value=lambda known: known.run.framework, shown=never),
+    Column("batch_size", value=lambda known: known.run.batch_size, shown=never),
+    Column("weight_decay", value=lambda known: known.run.weight_decay, shown=never),
     Column(
         "device",
         value=lambda known: known.run.environment.get("device_name") or "",
-        shown=_hidden,
+        shown=never,
     ),
 )
