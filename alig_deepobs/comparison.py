@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alig_deepobs.analysis import leaderboard, load_results, plot_curves, runs_frame
+from alig_deepobs.analysis import leaderboard, load_results, runs_frame
 from alig_deepobs.baselines import grid_for, known_setting
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import expand_names, find_optimizer, find_testproblem
@@ -72,6 +72,8 @@ class Comparison:
 
     def plot(self, path: str | Path, testproblem: str | None = None) -> Path:
         """Draws the learning curves of a problem; returns the path of the picture."""
+        from alig_deepobs.analysis import plot_curves  # with matplotlib, which takes a while
+
         results = self.results_of(testproblem)
         return plot_curves(results, find_testproblem(results[0].testproblem), path)
 

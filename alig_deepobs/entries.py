@@ -92,6 +92,11 @@ class OptimizerEntry:
         factory: ``"package.module:Class"``, called as ``Class(params, **hyperparameters)``.
         needs_loss: what its ``step`` wants.
         hyperparameters: name -> declaration; the first one is the one that is tuned first.
+        grid: values of that one to try where no setting is known, ascending; empty: its default
+            times powers of ten.
+        rate_like: an optimizer whose main hyper-parameter means the same, so that where a problem
+            moves the grid of that one (`alig_deepobs.baselines.settings.GRID_SHIFTS`), it moves
+            this one, too; empty: none but itself.
         regularization: ``"l2"`` if the runner adds the problem's L2 term to loss and gradient,
             ``"ball"`` if it leaves it out and, where ``max_norm`` is set, keeps the weights in
             the ball ``|w| <= max_norm`` through ``projection_fn``, ``"own"`` if it leaves it out
@@ -117,6 +122,8 @@ class OptimizerEntry:
     factory: str
     needs_loss: NeedsLoss = NeedsLoss.NOTHING
     hyperparameters: Mapping[str, HyperParameter] = field(default_factory=dict)
+    grid: tuple[float, ...] = ()
+    rate_like: str = ""
     regularization: Literal["l2", "ball", "own", "none"] = "l2"
     run_arguments: Mapping[str, str] = field(default_factory=dict)
     package: str = ""

@@ -193,6 +193,8 @@ def _from_ours(record: Mapping[str, Any], path: Path, schema: int) -> RunResult:
             values |= _from_schema_1(values)
         result = RunResult(**values)
         _check_kinds(result)
+        if result.numbers_version == 0:
+            result.schema_version = 0  # DeepOBS's, in a file of ours
     except KeyError as error:
         raise ResultError(f"{path} is not a complete result: it has no {error}") from error
     except (AttributeError, OverflowError, TypeError, ValueError) as error:

@@ -241,7 +241,9 @@ class Run:
     def comparison(self) -> dict[str, Any]:
         """What runs must share to stand in one table."""
         return {
-            name: getattr(self, name) for name, facet in facets(Run).items() if facet.comparable
+            name: _canonical(getattr(self, name))
+            for name, facet in facets(Run).items()
+            if facet.comparable
         }
 
     def setting_params(self) -> dict[str, Any]:
@@ -292,6 +294,8 @@ class Run:
 
     def _digest(self, names: set[str]) -> str:
         values = {name: _canonical(getattr(self, name)) for name in names}
+        # Files of DeepOBS know an optimizer by its label only.
+        values["optimizer"] = self.optimizer or self.optimizer_name
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:20]
 
 

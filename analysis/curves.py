@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from alig_deepobs.analysis.frames import Part, accuracy_curve, loss_curve
+from alig_deepobs.analysis.frames import EvaluationSet, accuracy_curve, loss_curve
 from alig_deepobs.analysis.groups import Group
 from alig_deepobs.registry import ProblemEntry
 from alig_deepobs.run import Outcome, RunResult
@@ -75,13 +75,13 @@ def overview_panels(entry: ProblemEntry) -> list[Panel]:
     ]
 
 
-def _loss(part: Part, entry: ProblemEntry, kind: str = "") -> Panel:
+def _loss(part: EvaluationSet, entry: ProblemEntry, kind: str = "") -> Panel:
     headline = part == "test" and not entry.higher_is_better
     title = f"{part.capitalize()} loss{kind}"
     return Panel(f"{part}_loss", title, lambda run: loss_curve(run, part), headline)
 
 
-def _accuracy(part: Part, entry: ProblemEntry) -> Panel:
+def _accuracy(part: EvaluationSet, entry: ProblemEntry) -> Panel:
     headline = part == "test" and entry.higher_is_better
     title = f"{part.capitalize()} accuracy in %"
     return Panel(f"{part}_accuracy", title, lambda run: accuracy_curve(run, part), headline, 100.0)

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from alig_deepobs.analysis.formats import seeds_text
 from alig_deepobs.analysis.frames import accuracy_curve, final_value, loss_curve
-from alig_deepobs.analysis.groups import Group, group_runs, seeds_text
+from alig_deepobs.analysis.groups import Group, group_runs
 from alig_deepobs.baselines.trivial import (
     CONSTANT_ACCURACY,
     CONSTANT_LOSS,
@@ -88,7 +89,7 @@ def collapsed(result: RunResult, entry: ProblemEntry) -> str:
     losses = loss_curve(result, "train")
     if len(losses) > 1 and losses[-1] >= losses[0]:
         return f"training loss {losses[-1]:.4g}, not below the {losses[0]:.4g} before training"
-    if "synthetic" in result.data_label:
+    if result.synthetic:
         return ""
     accuracies = accuracy_curve(result, "test")
     if accuracies and is_trivial_accuracy(entry.data_set, accuracies[-1]):

@@ -1,103 +1,88 @@
-"""Results as data frames: one row per run, or one row per run and epoch."""
+"""Results as tidy data frames: one row per run, or one row per run and epoch."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
+from alig_deepobs.analysis.formats import params_text
 from alig_deepobs.files import write_text_atomically
 from alig_deepobs.registry import ProblemEntry
 from alig_deepobs.run import Outcome, RunResult
 
-Part = Literal["train", "valid", "test"]
-PARTS: tuple[Part, ...] = ("train", "valid", "test")
+EvaluationSet = Literal["train", "valid", "test"]
+EVALUATION_SETS: tuple[EvaluationSet, ...] = get_args(EvaluationSet)
 
-_CURVES = [f"{part}_{quantity}" for part in PARTS for quantity in ("data_loss", "accuracy")]
-
-RUN_COLUMNS = [
-    "testproblem", "optimizer_name", "optimizer", "setting", "seed", "outcome", "outcome_reason",
-    "num_epochs", "epochs_finished", "batch_size", "steps",
-    *(f"{when}_{curve}" for curve in _CURVES for when in ("final", "best")),
-    "best_valid_epoch", "best_valid_test_loss", "best_valid_test_accuracy", "final_epoch_mean_loss",
-    "training_seconds_per_epoch", "evaluation_seconds",
-    "loss_kind", "regularization", "effective_weight_decay", "max_norm", "peak_memory_bytes",
-    "framework", "device", "data_set", "data_label", "data_version", "split", "schema_version",
-]  # fmt: skip
-
-_EPOCH_TEXTS = ("testproblem", "optimizer_name", "setting", "outcome", "loss_kind")
-
-EPOCH_COLUMNS = [
-    "testproblem", "optimizer_name", "setting", "seed", "outcome", "epoch", *_CURVES,
-    "training_seconds", "evaluation_seconds", "loss_kind",
-]  # fmt: skip
+_KINDS = {item.name: str(item.type).partition("[")[0] for item in dataclasses.fields(RunResult)}
+# What files of DeepOBS do not say; a default would be a claim.
+_NOT_IN_DEEPOBS = ("steps", "regularization", "effective_weight_decay")
 
 
 def runs_frame(results: Iterable[RunResult]) -> pd.DataFrame:
     """One row per run.
 
-    ``final_*`` are the values after the last epoch, missing for a run that did not finish: the
-    last value before a divergence is not a final one. ``best_*`` are the best values over the
-    recorded epochs, ``best_valid_*`` those after the epoch with the best validation result, and
-    ``final_epoch_mean_loss`` the running mean of the objective over the last epoch's steps.
-    Losses are the data term (see `loss_curve`), accuracies fractions, times
-    seconds; ``training_seconds_per_epoch`` is the mean, ``evaluation_seconds`` the sum.
+    The columns are the fields of `RunResult` under their own names, without the curves;
+    every entry of a dictionary has a column of its own (``hyperparams.lr``,
+    ``training_params.clip_norm``, ``environment.torch``), missing for runs without it. Then:
+
+    * ``identity`` and ``setting_id`` (`Run.identity`, `Run.setting`) tell runs and settings apart,
+      ``setting`` is for readers;
+    * ``final_*``: after the last epoch, missing for a run that did not finish, as the last value
+      before a divergence is not a final one; ``best_*``: over the recorded epochs;
+      ``final_epoch_mean_loss``: running mean of the objective over the last epoch's steps;
+    * ``training_seconds_per_epoch`` is the mean, ``evaluation_seconds`` the sum.
+
+    Losses are the data term (see `loss_curve`), accuracies fractions, times seconds.
 
     Args:
         results: the runs; may be a stream (`iter_results`), of which one run is held at a time.
-
-    Returns:
-        A frame with the columns `RUN_COLUMNS`.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in RUN_COLUMNS}
-    for result in results:
-        row = _run_row(result)
-        for name, values in columns.items():
-            value = row[name]
-            # Texts repeat a thousand times; one copy of each is enough.
-            values.append(sys.intern(value) if type(value) is str else value)
-    return pd.DataFrame(columns, columns=RUN_COLUMNS)
+    records = [_record(result) for result in results]
+    place = {name: i for i, name in enumerate([*_KINDS, *_DERIVED])}
+    scalars = [name for name in place if _KINDS.get(name) not in ("dict", "list")]
+    names = {*scalars, *(name for record in records for name in record)}
+    ordered = sorted(names, key=lambda name: (place[name.partition(".")[0]], name))
+    return pd.DataFrame(records, columns=ordered)
 
 
 def epochs_frame(results: Iterable[RunResult]) -> pd.DataFrame:
     """One row per run and epoch; epoch 0 is before training.
 
+    Its ``identity`` is that of `runs_frame`, which has the rest of what is known of a run.
+    Units are those of `runs_frame`; what was not recorded is missing. Texts are categories, and
+    epochs and seeds integers of few bytes, so that a row takes about 80 bytes.
+
     Args:
         results: the runs; may be a stream (`iter_results`), of which one run is held at a time.
-
-    Returns:
-        A frame with the columns `EPOCH_COLUMNS`, in the units of `runs_frame`. What was not
-        recorded is missing. Texts are categories and numbers of epochs and seeds 32-bit
-        integers where they fit, so that a row takes about 80 bytes.
     """
-    texts: dict[str, _Codes] = {name: _Codes() for name in _EPOCH_TEXTS}
-    numbers: dict[str, array[Any]] = {
-        name: array("q" if name in ("seed", "epoch") else "d")
-        for name in EPOCH_COLUMNS
-        if name not in texts
-    }
+    texts = {name: _Codes() for name in _EPOCH_TEXTS}
+    numbers: dict[str, array[Any]] = {name: array("q") for name in ("random_seed", "epoch")}
+    numbers |= {name: array("d") for name in _EPOCH_NUMBERS}
     for result in results:
         length = epochs_finished(result) + 1
-        for name, text in _epoch_texts(result).items():
-            texts[name].add(text, length)
-        for name, values in _epoch_numbers(result, length).items():
-            numbers[name].extend(values)
-    frame: dict[str, Any] = {}
-    for name in EPOCH_COLUMNS:
-        if name in texts:
-            frame[name] = texts[name].categorical()
-        else:
-            frame[name] = np.asarray(numbers[name])
-            if name in ("seed", "epoch"):
-                frame[name] = pd.to_numeric(frame[name], downcast="integer")
+        for name, text_of in _EPOCH_TEXTS.items():
+            texts[name].add(text_of(result), length)
+        numbers["random_seed"].extend([result.random_seed] * length)
+        numbers["epoch"].extend(range(length))
+        for name, values_of in _EPOCH_NUMBERS.items():
+            values = values_of(result)[:length]
+            numbers[name].extend([*values, *[math.nan] * (length - len(values))])
+    frame: dict[str, Any] = {name: codes.categorical() for name, codes in texts.items()}
+    for name, of in numbers.items():
+        frame[name] = np.asarray(of)
+        if of.typecode == "q":
+            frame[name] = pd.to_numeric(frame[name], downcast="integer")
     # Without a copy: ten million rows are common, and 0.7 GB are enough once.
-    return pd.DataFrame(frame, columns=EPOCH_COLUMNS, copy=False)
+    return pd.DataFrame(frame, copy=False)
 
 
 def write_csv(results: Iterable[RunResult], path: str | Path) -> Path:
@@ -114,109 +99,26 @@ def write_csv(results: Iterable[RunResult], path: str | Path) -> Path:
     return path
 
 
-def loss_curve(result: RunResult, part: Part) -> list[float]:
+def loss_curve(result: RunResult, of: EvaluationSet) -> list[float]:
     """The data term of the loss per epoch; for files of DeepOBS the loss as recorded.
 
     DeepOBS records only the sum of data term and L2 term. The two agree on problems without L2.
     """
-    name = f"{part}_losses" if result.schema_version == 0 else f"{part}_data_losses"
+    name = f"{of}_losses" if result.schema_version == 0 else f"{of}_data_losses"
     curve: list[float] = getattr(result, name)
     return curve
 
 
-def accuracy_curve(result: RunResult, part: Part) -> list[float]:
+def accuracy_curve(result: RunResult, of: EvaluationSet) -> list[float]:
     """The accuracy per epoch, a fraction; empty where there is none."""
-    curve: list[float] = getattr(result, f"{part}_accuracies")
+    curve: list[float] = getattr(result, f"{of}_accuracies")
     return curve
 
 
 def headline_curve(result: RunResult, entry: ProblemEntry) -> list[float]:
     """The headline metric of a problem per epoch."""
-    if entry.metric == "accuracy":
-        return accuracy_curve(result, "test")
-    return loss_curve(result, "test")
-
-
-def loss_kind(result: RunResult) -> str:
-    """What `loss_curve` gives: ``data term``, or ``as recorded`` for files of DeepOBS."""
-    return "as recorded" if result.schema_version == 0 else "data term"
-
-
-def setting_params(result: RunResult) -> dict[str, Any]:
-    """What was set by hand: hyper-parameters, weight decay if one was passed, schedules."""
-    params = {**result.hyperparams, **result.training_params}
-    # An optimizer with a weight decay of its own, such as AdamW, does not use the problem's.
-    if result.weight_decay is not None and params.get("weight_decay") is None:
-        params["weight_decay"] = result.weight_decay
-    # A file holds lists where a run in memory holds tuples; both are the same setting.
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in params.items()}
-
-
-def params_text(params: Mapping[str, Any]) -> str:
-    """Writes parameters in one line.
-
-    Example:
-        >>> params_text({"lr": 0.015848931925, "betas": (0.9, 0.999), "nesterov": False})
-        'lr=0.015848931925, betas=(0.9, 0.999), nesterov=False'
-    """
-    return ", ".join(f"{key}={value}" for key, value in params.items())
-
-
-def training_seconds_per_epoch(result: RunResult) -> float:
-    """Mean training time of an epoch in seconds; NaN if it was not recorded."""
-    times = result.training_seconds
-    return math.fsum(times) / len(times) if times else math.nan
-
-
-def device_text(result: RunResult) -> str:
-    """The device of a run, empty if it was not recorded."""
-    return str(result.environment.get("device") or "")
-
-
-def epochs_finished(result: RunResult) -> int:
-    """The epochs after which the run was evaluated."""
-    return max(0, len(result.test_losses or result.test_data_losses) - 1)
-
-
-def _run_row(result: RunResult) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "testproblem": result.testproblem,
-        "optimizer_name": result.optimizer_name,
-        "optimizer": result.optimizer,
-        "setting": params_text(setting_params(result)),
-        "seed": result.random_seed,
-        "outcome": result.outcome.value,
-        "outcome_reason": result.outcome_reason,
-        "num_epochs": result.num_epochs,
-        "epochs_finished": epochs_finished(result),
-        "batch_size": result.batch_size,
-        "steps": result.steps if result.schema_version else None,
-        "best_valid_epoch": result.best_valid_epoch,
-        "best_valid_test_loss": result.best_valid_test_loss,
-        "best_valid_test_accuracy": result.best_valid_test_accuracy,
-        "final_epoch_mean_loss": final_value(result, result.epoch_mean_losses),
-        "training_seconds_per_epoch": training_seconds_per_epoch(result),
-        "evaluation_seconds": _total(result.evaluation_seconds),
-        "loss_kind": loss_kind(result),
-        "regularization": result.regularization if result.schema_version else "",
-        "effective_weight_decay": result.effective_weight_decay if result.schema_version else None,
-        "max_norm": result.max_norm,
-        "peak_memory_bytes": result.peak_memory_bytes,
-        "framework": result.framework,
-        "device": device_text(result),
-        "data_set": result.data_set,
-        "data_label": result.data_label,
-        "data_version": result.data_version,
-        "split": result.split,
-        "schema_version": result.schema_version,
-    }
-    for part in PARTS:
-        losses, accuracies = loss_curve(result, part), accuracy_curve(result, part)
-        row[f"best_{part}_data_loss"] = min(losses, default=math.nan)
-        row[f"best_{part}_accuracy"] = max(accuracies, default=math.nan)
-        row[f"final_{part}_data_loss"] = final_value(result, losses)
-        row[f"final_{part}_accuracy"] = final_value(result, accuracies)
-    return row
+    curve = accuracy_curve if entry.metric == "accuracy" else loss_curve
+    return curve(result, "test")
 
 
 def final_value(result: RunResult, curve: Sequence[float]) -> float:
@@ -227,6 +129,95 @@ def final_value(result: RunResult, curve: Sequence[float]) -> float:
 def final_headline(result: RunResult, entry: ProblemEntry) -> float:
     """The headline metric after the last epoch; NaN if the run did not finish."""
     return final_value(result, headline_curve(result, entry))
+
+
+def loss_kind(result: RunResult) -> str:
+    """What `loss_curve` gives: ``data term``, or ``as recorded`` for files of DeepOBS."""
+    return "as recorded" if result.schema_version == 0 else "data term"
+
+
+def training_seconds_per_epoch(result: RunResult) -> float:
+    """Mean training time of an epoch in seconds; NaN if it was not recorded."""
+    times = result.training_seconds
+    return math.fsum(times) / len(times) if times else math.nan
+
+
+def epochs_finished(result: RunResult) -> int:
+    """The epochs after which the run was evaluated."""
+    return max(0, len(result.test_losses or result.test_data_losses) - 1)
+
+
+def _setting(result: RunResult) -> str:
+    return params_text(result.setting_params())
+
+
+def _of_curve(
+    curve: Callable[[RunResult, EvaluationSet], list[float]],
+    of: EvaluationSet,
+    best: Callable[[list[float]], float] | None,
+) -> Callable[[RunResult], float]:
+    """The best value of a curve, or the final one."""
+    if best is None:
+        return lambda result: final_value(result, curve(result, of))
+    return lambda result: best(values) if (values := curve(result, of)) else math.nan
+
+
+_DERIVED: dict[str, Callable[[RunResult], Any]] = {
+    "identity": RunResult.identity,
+    "setting_id": RunResult.setting,
+    "setting": _setting,
+    "epochs_finished": epochs_finished,
+    "loss_kind": loss_kind,
+    **{
+        f"{when}_{of}_{quantity}": _of_curve(curve, of, extreme if when == "best" else None)
+        for of in EVALUATION_SETS
+        for quantity, curve, extreme in (
+            ("data_loss", loss_curve, min),
+            ("accuracy", accuracy_curve, max),
+        )
+        for when in ("final", "best")
+    },
+    "final_epoch_mean_loss": lambda result: final_value(result, result.epoch_mean_losses),
+    "training_seconds_per_epoch": training_seconds_per_epoch,
+    "evaluation_seconds": lambda result: (
+        math.fsum(result.evaluation_seconds) if result.evaluation_seconds else math.nan
+    ),
+}
+
+_EPOCH_TEXTS: dict[str, Callable[[RunResult], str]] = {
+    "identity": RunResult.identity,
+    "testproblem": lambda result: result.testproblem,
+    "optimizer_name": lambda result: result.optimizer_name,
+    "setting": _setting,
+    "outcome": lambda result: result.outcome.value,
+    "loss_kind": loss_kind,
+}
+
+_EPOCH_NUMBERS: dict[str, Callable[[RunResult], Sequence[float]]] = {
+    **{
+        f"{of}_{quantity}": lambda result, curve=curve, of=of: curve(result, of)  # type: ignore[misc]
+        for of in EVALUATION_SETS
+        for quantity, curve in (("data_loss", loss_curve), ("accuracy", accuracy_curve))
+    },
+    # Nothing is trained before epoch 0, so the list of training times is one shorter.
+    "training_seconds": lambda result: [math.nan, *result.training_seconds],
+    "evaluation_seconds": lambda result: result.evaluation_seconds,
+}
+
+
+def _record(result: RunResult) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for name, kind in _KINDS.items():
+        value = getattr(result, name)
+        if kind == "dict":
+            record |= {f"{name}.{key}": item for key, item in value.items()}
+        elif result.schema_version == 0 and name in _NOT_IN_DEEPOBS:
+            record[name] = None
+        elif kind != "list":
+            record[name] = value.value if isinstance(value, Enum) else value
+    record |= {name: of(result) for name, of in _DERIVED.items()}
+    # Texts repeat a thousand times; one copy of each is enough.
+    return {k: sys.intern(v) if type(v) is str else v for k, v in record.items()}
 
 
 class _Codes:
@@ -243,36 +234,3 @@ class _Codes:
     def categorical(self) -> pd.Categorical:
         codes = np.asarray(self.codes)
         return pd.Categorical.from_codes(codes, categories=pd.Index(list(self.known), dtype=object))
-
-
-def _epoch_texts(result: RunResult) -> dict[str, str]:
-    return {
-        "testproblem": result.testproblem,
-        "optimizer_name": result.optimizer_name,
-        "setting": params_text(setting_params(result)),
-        "outcome": result.outcome.value,
-        "loss_kind": loss_kind(result),
-    }
-
-
-def _epoch_numbers(result: RunResult, length: int) -> dict[str, Sequence[float]]:
-    numbers: dict[str, Sequence[float]] = {
-        "seed": [result.random_seed] * length,
-        "epoch": range(length),
-        # Nothing is trained before epoch 0, so the list of training times is one shorter.
-        "training_seconds": _padded([math.nan, *result.training_seconds], length),
-        "evaluation_seconds": _padded(result.evaluation_seconds, length),
-    }
-    for part in PARTS:
-        numbers[f"{part}_data_loss"] = _padded(loss_curve(result, part), length)
-        numbers[f"{part}_accuracy"] = _padded(accuracy_curve(result, part), length)
-    return numbers
-
-
-def _padded(values: Sequence[float], length: int) -> list[float]:
-    """What was recorded, and NaN for the epochs without a record."""
-    return [*values[:length], *[math.nan] * (length - len(values))]
-
-
-def _total(seconds: Sequence[float]) -> float:
-    return math.fsum(seconds) if seconds else math.nan

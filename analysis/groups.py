@@ -1,27 +1,20 @@
-"""Which runs belong together: the seeds of one setting, and the settings that can be compared."""
+"""Which runs belong together: the seeds of one setting, and the settings that can be compared.
+
+What decides are `Run.identity`, `Run.setting` and `Run.comparison`, nothing else.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from alig_deepobs.analysis.frames import params_text, setting_params
+from alig_deepobs.analysis.formats import params_text, seeds_text
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import ProblemEntry
-from alig_deepobs.run import RunResult
-
-
-class ComparisonKey(NamedTuple):
-    """What runs must share to be compared by their final values."""
-
-    testproblem: str
-    data_label: str
-    split: str
-    num_epochs: int
-    problem_options: str = ""
-    framework: str = "pytorch"
+from alig_deepobs.results import newest
+from alig_deepobs.run import Run, RunResult, facets
 
 
 @dataclass(frozen=True)
@@ -29,73 +22,70 @@ class Group:
     """The runs of one optimizer at one setting.
 
     Attributes:
-        label: the optimizer's label, with the parameters that tell it apart from other settings
-            of the same optimizer where there are any.
-        optimizer_name: the optimizer's label alone.
-        optimizer: registry name or import path, empty for files of DeepOBS.
-        setting: all parameters in one line.
+        label: the optimizer's label, with what tells it apart from other settings of the same
+            optimizer where there are any.
         runs: one per seed, by seed.
-        repeated: seeds that were given more than once; the last run of each counts.
     """
 
     label: str
-    optimizer_name: str
-    optimizer: str
-    setting: str
     runs: tuple[RunResult, ...]
-    repeated: tuple[int, ...]
+
+    @property
+    def optimizer_name(self) -> str:
+        """The optimizer's label alone."""
+        return self.runs[0].optimizer_name
+
+    @property
+    def optimizer(self) -> str:
+        """Registry name or import path, empty for files of DeepOBS."""
+        return self.runs[0].optimizer
+
+    @property
+    def setting(self) -> str:
+        """What was set by hand, in one line."""
+        return params_text(self.runs[0].setting_params())
 
 
-def comparable_groups(results: Iterable[RunResult]) -> dict[ComparisonKey, list[RunResult]]:
-    """Sorts runs into sets that one leaderboard can hold.
-
-    Returns:
-        key -> its runs, keys in sorted order.
-    """
-    found: dict[ComparisonKey, list[RunResult]] = {}
+def comparable_groups(results: Iterable[RunResult]) -> list[list[RunResult]]:
+    """Sorts runs into sets that one leaderboard can hold, in the order of what the sets share."""
+    found: dict[str, list[RunResult]] = {}
     for result in results:
-        found.setdefault(_comparison_key(result), []).append(result)
-    return dict(sorted(found.items()))
+        found.setdefault(json.dumps(result.comparison(), sort_keys=True), []).append(result)
+    return sorted(found.values(), key=lambda runs: _order(runs[0]))
 
 
 def group_runs(results: Sequence[RunResult], entry: ProblemEntry) -> list[Group]:
     """The groups of a comparison, by label.
 
     Args:
-        results: runs of one problem, on the same data and split, for the same number of epochs.
+        results: runs of one problem that can be compared (`Run.comparison`). Of several results of
+            one run that counts which `alig_deepobs.results.newest` says.
         entry: the problem.
 
     Raises:
         UsageError: there is no run, or the runs cannot be compared.
     """
     _check_comparable(results, entry)
-    members: dict[tuple[str, str, str, int], list[RunResult]] = {}
+    settings: dict[str, dict[int, RunResult]] = {}
     for result in results:
-        # The label is no identity: somebody's own class may be called SGD too.
-        key = (
-            result.optimizer_name,
-            result.optimizer,
-            params_text(setting_params(result)),
-            result.batch_size,
-        )
-        members.setdefault(key, []).append(result)
-    params = {key: _params_and_batch_size(runs[0]) for key, runs in members.items()}
-    groups = []
-    for key, runs in members.items():
-        namesakes = [params[other] for other in params if other[0] == key[0]]
-        counts = Counter(run.random_seed for run in runs)
-        by_seed = {run.random_seed: run for run in runs}
-        groups.append(
-            Group(
-                label=key[0] + _distinction(params[key], namesakes),
-                optimizer_name=key[0],
-                optimizer=runs[0].optimizer,
-                setting=key[2],
-                runs=tuple(by_seed[seed] for seed in sorted(by_seed)),
-                repeated=tuple(sorted(seed for seed, count in counts.items() if count > 1)),
-            )
-        )
+        by_seed = settings.setdefault(result.setting(), {})
+        other = by_seed.get(result.random_seed)
+        by_seed[result.random_seed] = result if other is None else newest(other, result)
+    members = [tuple(by_seed[seed] for seed in sorted(by_seed)) for by_seed in settings.values()]
+    labels = _labels([runs[0] for runs in members])
+    groups = [Group(label, runs) for label, runs in zip(labels, members, strict=True)]
     return sorted(groups, key=lambda group: (group.label, group.setting))
+
+
+def differences(runs: Iterable[Run]) -> dict[str, list[Any]]:
+    """The fields that keep runs from being compared: name -> the values that occur."""
+    shared = [run.comparison() for run in runs]
+    values = {name: [of[name] for of in shared] for name in (shared[0] if shared else ())}
+    distinct = {
+        name: [value for i, value in enumerate(of) if value not in of[:i]]
+        for name, of in values.items()
+    }
+    return {name: of for name, of in distinct.items() if len(of) > 1}
 
 
 def seed_gaps(groups: Sequence[Group]) -> list[str]:
@@ -107,38 +97,12 @@ def seed_gaps(groups: Sequence[Group]) -> list[str]:
         groups: of one comparison (`group_runs`).
     """
     every = {run.random_seed for group in groups for run in group.runs}
-    sentences = []
-    for group in groups:
-        missing = every - {run.random_seed for run in group.runs}
-        if missing:
-            sentences.append(f"{group.label} has no run of {seeds_text(missing)}")
-    return sentences
+    missing = {group.label: every - {run.random_seed for run in group.runs} for group in groups}
+    return [f"{label} has no run of {seeds_text(of)}" for label, of in missing.items() if of]
 
 
-def seeds_text(seeds: Iterable[int]) -> str:
-    """Writes seeds in short form.
-
-    Example:
-        >>> seeds_text([42, 43, 44]), seeds_text([1, 7]), seeds_text([42])
-        ('seeds 42–44', 'seeds 1, 7', 'seed 42')
-    """
-    ordered = sorted(set(seeds))
-    if len(ordered) == 1:
-        return f"seed {ordered[0]}"
-    if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1:
-        return f"seeds {ordered[0]}–{ordered[-1]}"
-    return f"seeds {', '.join(map(str, ordered))}"
-
-
-def _comparison_key(result: RunResult) -> ComparisonKey:
-    return ComparisonKey(
-        result.testproblem,
-        result.data_label,
-        result.split,
-        result.num_epochs,
-        params_text(result.problem_options),
-        result.framework,
-    )
+def _order(run: Run) -> tuple[Any, ...]:
+    return tuple(json.dumps(v) if isinstance(v, dict) else v for v in run.comparison().values())
 
 
 def _check_comparable(results: Sequence[RunResult], entry: ProblemEntry) -> None:
@@ -147,29 +111,50 @@ def _check_comparable(results: Sequence[RunResult], entry: ProblemEntry) -> None
     for result in results:
         if result.testproblem != entry.name:
             raise UsageError(f"a run of {result.testproblem} cannot be compared on {entry.name}")
-    keys = list(comparable_groups(results))
-    if len(keys) > 1:
-        names = ("problem", "data", "split", "number of epochs", "problem's options", "framework")
-        differing = [
-            f"{name} ({' / '.join(str(value) or 'not recorded' for value in sorted(values))})"
-            for name, values in zip(names, map(set, zip(*keys, strict=True)), strict=True)
-            if len(values) > 1
-        ]
+    # One run of each kind is enough, and there are few kinds.
+    found = differences(runs[0] for runs in comparable_groups(results))
+    if found:
+        texts = (
+            f"{facets(Run)[name].label} ({' / '.join(map(_value_text, values))})"
+            for name, values in found.items()
+        )
         raise UsageError(
-            f"these runs of {entry.name} cannot be compared; they differ in {', '.join(differing)}"
+            f"these runs of {entry.name} cannot be compared; they differ in {', '.join(texts)}"
         )
 
 
-def _params_and_batch_size(result: RunResult) -> dict[str, Any]:
-    own = {"optimizer": result.optimizer, "batch_size": result.batch_size}
-    return {**setting_params(result), **own}
+def _value_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return params_text(value) or "none"
+    return "not recorded" if value in ("", None) else str(value)
 
 
-def _distinction(params: dict[str, Any], namesakes: list[dict[str, Any]]) -> str:
-    """The parameters in which settings of one optimizer differ, empty for the only one."""
-    differing = {
-        key: value
-        for key, value in params.items()
-        if any(key not in other or other[key] != value for other in namesakes)
-    }
-    return f" ({params_text(differing)})" if differing else ""
+def _labels(runs: Sequence[Run]) -> list[str]:
+    """The optimizers' labels, with the parameters in which settings of one of them differ."""
+    params = [_identity_params(run) for run in runs]
+    labels = []
+    for run, own in zip(runs, params, strict=True):
+        namesakes = [
+            other
+            for of, other in zip(runs, params, strict=True)
+            if of.optimizer_name == run.optimizer_name
+        ]
+        telling = {
+            name: value
+            for name, value in own.items()
+            if any(name not in other or other[name] != value for other in namesakes)
+        }
+        labels.append(f"{run.optimizer_name} ({params_text(telling)})" if telling else
+                      run.optimizer_name)  # fmt: skip
+    return labels
+
+
+def _identity_params(run: Run) -> dict[str, Any]:
+    """What was set by hand, and every other field of the setting."""
+    params = run.setting_params()
+    for name, facet in facets(Run).items():
+        value = getattr(run, name)
+        if facet.identity and name != "random_seed" and not isinstance(value, dict):
+            # AdamW has a weight decay of its own beside the problem's.
+            params[name if name not in params else f"problem's {facet.label}"] = value
+    return params

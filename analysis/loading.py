@@ -5,21 +5,16 @@ A file that cannot be used never stops the rest: it is reported with its name an
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from alig_deepobs.analysis.frames import (
-    epochs_finished,
-    headline_curve,
-    params_text,
-    setting_params,
-)
+from alig_deepobs.analysis.frames import epochs_finished, headline_curve
+from alig_deepobs.bundles import SUFFIX, read_bundle
 from alig_deepobs.errors import ResultError, UsageError
 from alig_deepobs.registry import testproblems
-from alig_deepobs.results import parse_result
+from alig_deepobs.results import newest, parse_result
 from alig_deepobs.run import Outcome, RunResult
 
 
@@ -41,12 +36,14 @@ class Loaded(NamedTuple):
     """What was found in results folders.
 
     Attributes:
-        results: the runs, in the order of their paths (so of time, for one seed of one setting).
-        problems: what was skipped; empty if everything was used.
+        results: the runs, in the order of their paths.
+        problems: what was skipped; empty if every file could be used.
+        repeated: further results of the same runs, and copies of files, which do not count.
     """
 
     results: list[RunResult]
     problems: list[LoadProblem]
+    repeated: int = 0
 
 
 def load_results(
@@ -54,8 +51,8 @@ def load_results(
 ) -> Loaded:
     """Reads every result in folders: ours and those of DeepOBS 1.1 and 1.2.
 
-    Of several runs of the same seed and setting the last one counts; the others are reported as
-    problems, with the name of the file that counts.
+    Of several results of the same run (`Run.identity`) one counts, which
+    `alig_deepobs.results.newest` chooses: one that came to its end, and of these the latest.
 
     Args:
         folders: one or several; see `iter_results`.
@@ -65,20 +62,16 @@ def load_results(
     Raises:
         UsageError: there is no such folder.
     """
-    runs: dict[tuple[object, ...], Found] = {}
-    problems = []
+    runs: dict[tuple[str, str], RunResult] = {}
+    problems, repeated = [], 0
     for found in iter_results(folders, with_tuning, light):
         if isinstance(found, LoadProblem):
             problems.append(found)
             continue
-        key = _identity(found.result)
-        # Taken out first, so that the later run also takes the later place.
-        earlier = runs.pop(key, None)
-        if earlier is not None:
-            reason = f"another run of this setting with seed {found.result.random_seed} is later"
-            problems.append(LoadProblem(earlier.path, f"{reason}: {found.path} counts"))
-        runs[key] = found
-    return Loaded([found.result for found in runs.values()], problems)
+        key = (found.result.purpose, found.result.identity())
+        repeated += key in runs
+        runs[key] = newest(runs[key], found.result) if key in runs else found.result
+    return Loaded(list(runs.values()), problems, repeated)
 
 
 def iter_results(
@@ -87,8 +80,9 @@ def iter_results(
     """Reads results one after the other; only one is held at a time.
 
     A folder may be a results folder or any folder below it. Files outside setting folders (whose
-    names start with ``num_epochs``) are not results and are left alone. A file whose content was
-    read before, under another name, is a problem; the same file in two of the folders is not.
+    names start with ``num_epochs``) are not results and are left alone, but for bundles
+    (`alig_deepobs.bundles`). A file that is in two of
+    the folders is read once; of a run that was repeated, every result is given.
 
     Args:
         folders: one or several.
@@ -106,43 +100,45 @@ def iter_results(
     for root in roots:
         if not root.is_dir():
             raise UsageError(f"there is no results folder {root}")
-    paths: set[Path] = set()
-    digests: dict[bytes, Path] = {}
+    seen: set[Path] = set()
     for root in roots:
-        here = sorted(filter(_is_result, root.resolve().rglob("*.json")))
+        here = sorted(filter(_is_result, root.resolve().rglob("*.json*")))
         if not here:
             yield LoadProblem(root, "there is no result in this folder")
         for path in here:
-            if path in paths:
+            if path in seen:
                 continue
-            paths.add(path)
-            found = _read(path, digests, light)
-            if isinstance(found, LoadProblem) or with_tuning or found.result.purpose != "tuning":
-                yield found
+            seen.add(path)
+            for found in _read(path, light):
+                tuning = isinstance(found, Found) and found.result.purpose == "tuning"
+                if with_tuning or not tuning:
+                    yield found
 
 
 def _is_result(path: Path) -> bool:
-    return path.parent.name.startswith("num_epochs") and not path.name.startswith(".")
+    if path.name.startswith("."):
+        return False
+    in_setting = path.suffix == ".json" and path.parent.name.startswith("num_epochs")
+    return in_setting or path.name.endswith(SUFFIX)
 
 
-def _read(path: Path, digests: dict[bytes, Path], light: bool) -> Found | LoadProblem:
+def _read(path: Path, light: bool) -> list[Found | LoadProblem]:
     try:
-        raw = path.read_bytes()
-        first = digests.setdefault(hashlib.blake2b(raw, digest_size=16).digest(), path)
-        result = parse_result(raw, path)
+        is_bundle = path.name.endswith(SUFFIX)
+        results = read_bundle(path) if is_bundle else [parse_result(path.read_bytes(), path)]
     except ResultError as error:
-        return LoadProblem(path, str(error))
+        return [LoadProblem(path, str(error))]
     except OSError as error:
-        return LoadProblem(path, f"cannot read {path}: {error.strerror or error}")
+        return [LoadProblem(path, f"cannot read {path}: {error.strerror or error}")]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # The right keys with values of a wrong kind; strangers' files may hold anything.
-        return LoadProblem(path, f"not a usable result: {error!r}")
-    if first != path:
-        return LoadProblem(path, f"the same run as {first}")
-    lack = _lack(result)
-    if lack:
-        return LoadProblem(path, f"{path} {lack}")
-    return Found(path, replace(result, minibatch_train_losses=[]) if light else result)
+        return [LoadProblem(path, f"not a usable result: {error!r}")]
+    return [
+        LoadProblem(path, f"{path} {lack}")
+        if (lack := _lack(result))
+        else Found(path, replace(result, minibatch_train_losses=[]) if light else result)
+        for result in results
+    ]
 
 
 def _lack(result: RunResult) -> str:
@@ -154,24 +150,7 @@ def _lack(result: RunResult) -> str:
         # The beta of DeepOBS 1.2 drops all accuracies where one of them is exactly 0.
         return f"has no test {entry.metric}, by which {result.testproblem} is judged"
     finished = epochs_finished(result)
-    if result.schema_version == 0 and finished < result.num_epochs:
+    short = finished < result.num_epochs and result.purpose != "tuning"
+    if result.schema_version == 0 and short:
         return f"ends after {finished} of {result.num_epochs} epochs"
     return ""
-
-
-def _identity(result: RunResult) -> tuple[object, ...]:
-    """What makes two runs the same run, tried twice."""
-    return (
-        result.testproblem,
-        result.optimizer_name,
-        result.optimizer,
-        params_text(setting_params(result)),
-        params_text(result.problem_options),
-        result.batch_size,
-        result.num_epochs,
-        result.random_seed,
-        result.data_label,
-        result.split,
-        result.purpose,
-        result.framework,
-    )

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from alig_deepobs.errors import UsageError
 
@@ -71,6 +70,8 @@ def rank_optimizers(
     signs = np.array([-1.0 if higher_is_better[problem] else 1.0 for problem in problems])
     table = np.array([[of[problem] for problem in problems] for of in results.values()]) * signs
     table[~np.isfinite(table)] = math.inf
+    from scipy import stats  # takes half a second, and a leaderboard does without
+
     ranks = stats.rankdata(table, axis=0)
     averages = dict(zip(results, ranks.mean(axis=1).tolist(), strict=True))
     averages = dict(sorted(averages.items(), key=lambda item: item[1]))
@@ -98,6 +99,8 @@ def nemenyi_critical_difference(k: int, n: int, alpha: float = 0.05) -> float:
         >>> round(nemenyi_critical_difference(4, 14), 2)  # Demšar's example prints 1.25
         1.25
     """
+    from scipy import stats  # takes half a second, and a leaderboard does without
+
     q = float(stats.studentized_range.ppf(1 - alpha, k, np.inf)) / math.sqrt(2)
     return q * math.sqrt(k * (k + 1) / (6 * n))
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+from scipy import special
 
 from alig_deepobs.errors import UsageError
 
@@ -42,6 +42,10 @@ class Interval:
         return self.known and (self.low > 0 or self.high < 0)
 
 
+NO_INTERVAL = Interval(math.nan, math.nan, math.nan, 0)
+"""Of no values."""
+
+
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Mean and Student t interval of the mean.
 
@@ -69,7 +73,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
         raise UsageError("an interval needs finite values; leave diverged runs out and say so")
     n = len(values)
     if n == 0:
-        return Interval(math.nan, math.nan, math.nan, 0)
+        return NO_INTERVAL
     mean = math.fsum(values) / n
     if n == 1:
         return Interval(mean, math.nan, math.nan, 1)
@@ -77,7 +81,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
         # Rounding in the mean must not make a spread where there is none.
         return Interval(values[0], values[0], values[0], n)
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    half_width = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * math.sqrt(variance / n)
+    half_width = float(special.stdtrit(n - 1, (1 + confidence) / 2)) * math.sqrt(variance / n)
     return Interval(mean, mean - half_width, mean + half_width, n)
 
 

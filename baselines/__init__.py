@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from alig_deepobs.baselines.compact import GridRun
-from alig_deepobs.baselines.measured import measured_grid, measured_problems, measured_results
-from alig_deepobs.baselines.published import (
-    GridPoint,
-    Published,
+from alig_deepobs.baselines.committed import (
     about_published,
-    published_curves,
+    measured_grid,
+    measured_problems,
+    measured_results,
     published_grid,
     published_problems,
-    published_result,
     published_runs,
 )
-from alig_deepobs.baselines.settings import KnownSetting, grid_for, known_setting
-from alig_deepobs.baselines.store import (
+from alig_deepobs.baselines.imports import (
     ImportReport,
-    StoredImport,
     import_results,
+    remove_import,
     stored_imports,
-    stored_results,
 )
+from alig_deepobs.baselines.settings import KnownSetting, grid_for, known_setting
 
 __all__ = [
-    "GridPoint",
-    "GridRun",
     "ImportReport",
     "KnownSetting",
-    "Published",
-    "StoredImport",
     "about_published",
     "grid_for",
     "import_results",
@@ -37,11 +29,9 @@ __all__ = [
     "measured_grid",
     "measured_problems",
     "measured_results",
-    "published_curves",
     "published_grid",
     "published_problems",
-    "published_result",
     "published_runs",
+    "remove_import",
     "stored_imports",
-    "stored_results",
 ]

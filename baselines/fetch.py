@@ -1,30 +1,38 @@
-"""Downloading the official baseline repository, and comparing it with this package's tables."""
+"""Downloading the official baseline repository, and comparing it with what is committed here."""
 
 from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from alig_deepobs.baselines.archive import result_members
-from alig_deepobs.baselines.distil import distil
-from alig_deepobs.baselines.published import published_table
+from alig_deepobs.baselines.committed import (
+    COMMIT,
+    published_grid,
+    published_problems,
+    published_runs,
+)
+from alig_deepobs.baselines.imports import imports_folder
 from alig_deepobs.errors import DataError
+from alig_deepobs.run import Outcome, RunResult
 
 logger = logging.getLogger(__name__)
 
-COMMIT = "3da285abf9786e823aaef6d0fc0c9c98ef5d6d83"
 URL = f"https://github.com/fsschneider/DeepOBS_Baselines/archive/{COMMIT}.tar.gz"
+
+_CURVES = ("train_losses", "test_losses", "train_accuracies", "test_accuracies")
 
 
 class Agreement(NamedTuple):
-    """How the runs of an archive compare with the tables of this package.
+    """How runs compare with the published ones of this package.
 
     Attributes:
-        agreeing: runs with the same final metrics, epochs to target and outcome.
+        agreeing: runs with the same final metrics (of a run that was not finite to its end: the
+            same metrics before training).
         differing: runs that differ, as ``problem optimizer learning rate seed``.
-        missing: runs of the tables that the archive lacks.
+        missing: published runs that are not among them.
     """
 
     agreeing: int
@@ -33,7 +41,7 @@ class Agreement(NamedTuple):
 
 
 def download(url: str = URL) -> Path:
-    """Downloads the archive into the cache folder, unless it is there.
+    """Downloads the archive into the folder of the imports, unless it is there.
 
     GitHub makes such archives anew now and then, so there is no digest to compare with; `verify`
     compares the content.
@@ -43,15 +51,14 @@ def download(url: str = URL) -> Path:
     """
     import pooch
 
-    from alig_deepobs.testproblems.datasets.fetch import cache_dir, short_reason
+    from alig_deepobs.testproblems.datasets.fetch import short_reason
 
-    folder = cache_dir() / "baselines"
     name = f"DeepOBS_Baselines-{COMMIT[:7]}" + (".zip" if url.endswith(".zip") else ".tar.gz")
     its_logger = pooch.get_logger()
     level = its_logger.level
     its_logger.setLevel(logging.WARNING)  # its advice on digests is for developers
     try:
-        return Path(pooch.retrieve(url, None, name, folder))
+        return Path(pooch.retrieve(url, None, name, imports_folder()))
     except (OSError, ValueError) as error:  # requests' errors are OSErrors
         logger.info("%s: %s", url, error)
         raise DataError(
@@ -62,35 +69,35 @@ def download(url: str = URL) -> Path:
         its_logger.setLevel(level)
 
 
-def verify(archive: Path) -> Agreement:
-    """Compares every run of an archive of the official repository with the tables.
+def verify(results: Iterable[RunResult]) -> Agreement:
+    """Compares the runs of the official repository with the published runs of this package.
 
     Args:
-        archive: clone or archive.
-
-    Raises:
-        DataError: the archive is corrupt.
+        results: the runs, under our names (`import_results`).
     """
-    rows, _ = distil(result_members(archive))
-    expected = {(r.testproblem, r.optimizer, r.learning_rate, r.seed): r for r in published_table()}
+    expected = {
+        run.identity(): run
+        for problem in published_problems()
+        for optimizer in ("sgd", "momentum", "adam")
+        for run in (*published_runs(problem, optimizer), *published_grid(problem, optimizer))
+    }
     agreeing, differing = 0, []
-    for row in rows:
-        key = (row.testproblem, row.optimizer, row.learning_rate, row.seed)
-        known = expected.pop(key, None)
-        same = known is not None and (
-            known.outcome == row.outcome
-            and known.epochs_to_target == row.epochs_to_target
-            and all(
-                _close(known.metrics[metric].final, facts.final)
-                for metric, facts in row.metrics.items()
-            )
-        )
-        if same:
+    for run in results:
+        known = expected.pop(run.identity(), None)
+        if known is not None and _agree(known, run):
             agreeing += 1
         else:
-            differing.append(" ".join(map(str, key)))
+            differing.append(
+                f"{run.testproblem} {run.optimizer or run.optimizer_name} {run.learning_rate} "
+                f"{run.random_seed}"
+            )
     return Agreement(agreeing, differing, len(expected))
 
 
-def _close(a: float, b: float) -> bool:
-    return math.isclose(a, b, rel_tol=1e-9) or (math.isnan(a) and math.isnan(b))
+def _agree(known: RunResult, found: RunResult) -> bool:
+    # Where only a mini-batch was not finite, the official file alone looks like a finished run.
+    at = 0 if known.outcome is Outcome.DIVERGED else -1
+    pairs = [(getattr(known, name), getattr(found, name)) for name in _CURVES]
+    return (at == 0 or found.outcome is Outcome.DONE) and all(
+        math.isclose(a[at], b[at], rel_tol=1e-9) for a, b in pairs if a and b
+    )

@@ -7,10 +7,14 @@ none is known every optimizer gets a grid of the same size.
 from __future__ import annotations
 
 import functools
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from alig_deepobs.baselines.published import published_result, read_table, tuples_for_lists
+from alig_deepobs.baselines.committed import published_runs
+from alig_deepobs.baselines.trivial import is_trivial
 from alig_deepobs.registry import OptimizerEntry
 
 
@@ -30,48 +34,8 @@ class KnownSetting:
 # Problems that borrow the DeepOBS setting of another one: same network, data of the same form.
 TRANSFERS = {"mnist_2c2d": "fmnist_2c2d"}
 
-# The values of the main hyper-parameter that are tried where no setting is known.
-GRIDS: dict[str, tuple[float, ...]] = {
-    "alig": (1e-2, 3e-2, 1e-1, 3e-1, 1.0),
-    "sgd": (1e-2, 3e-2, 1e-1, 3e-1, 1.0),
-    "momentum": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
-    "adam": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
-    "nesterov": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
-    "adagrad": (3e-3, 1e-2, 3e-2, 1e-1, 3e-1),
-    "amsgrad": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
-    "adamw": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
-    "rmsprop": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
-    "rmsprop_tf1": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
-    "yogi": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
-    "l4adam": (1.5e-2, 5e-2, 1.5e-1, 2.5e-1, 5e-1),
-    "l4mom": (1.5e-2, 5e-2, 1.5e-1, 2.5e-1, 5e-1),
-    "dfw": (1e-2, 3e-2, 1e-1, 3e-1, 1.0),
-    "bpgrad": (1e-2, 3e-2, 1e-1, 3e-1, 1.0),
-    "aprox": (3e-1, 1.0, 3.0, 10.0, 30.0),
-    "sps": (0.1, 0.2, 0.5, 1.0, 2.0),
-    "sls": (0.01, 0.05, 0.1, 0.2, 0.5),
-    "momo": (1e-1, 3e-1, 1.0, 3.0, 10.0),
-    "momo_adam": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
-    "alig_plus": (1e-2, 3e-2, 1e-1, 3e-1, 1.0),
-    "schedulefree_sgd": (1e-1, 3e-1, 1.0, 3.0, 10.0),
-    "schedulefree_adamw": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
-    "prodigy": (0.25, 0.5, 1.0, 2.0, 4.0),
-}
-
-# Factors of the default for any other optimizer: as many as a grid above has values.
+# Factors of the default for any other optimizer: as many as the grids of the catalog have values.
 FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)
-
-# Optimizers whose rate means what the rate of another one means.
-SHIFTS_LIKE = {
-    "nesterov": "momentum",
-    "schedulefree_sgd": "sgd",
-    "dfw": "alig",
-    "aprox": "alig",
-    "momo": "alig",
-    "alig_plus": "alig",
-    # A step of BPGrad has the length lr times loss.
-    "bpgrad": "alig",
-}
 
 # Decades by which a grid is moved where the curvature or the scale of the loss asks for it.
 # Adam's step does not depend on the scale of the gradient, so its grid stays, but for Beale.
@@ -111,25 +75,27 @@ def known_setting(problem: str, optimizer: str) -> KnownSetting | None:
     """
     measured = _measured().get(problem, {}).get(optimizer)
     if measured is not None:
-        return KnownSetting(tuples_for_lists(measured["params"]), measured["source"])
-    found = published_result(TRANSFERS.get(problem, problem), optimizer)
-    if found is None:
+        return KnownSetting(_as_declared(measured["params"]), measured["source"])
+    origin = TRANSFERS.get(problem, problem)
+    runs = published_runs(origin, optimizer)
+    if not runs:
         return None
+    params = _as_declared(runs[0].hyperparams)
     if problem in TRANSFERS:
-        return KnownSetting(found.params, f"{found.problem}'s DeepOBS setting")
-    source = "DeepOBS baselines (36 rates, best final test result of one seed)"
-    if found.trivial_seeds:
+        return KnownSetting(params, f"{origin}'s DeepOBS setting")
+    source = runs[0].setting_source
+    failed = sum(map(is_trivial, runs))
+    if failed:
         # Otherwise the table would pass off a failed baseline as a tuned one.
-        failed, seeds = len(found.trivial_seeds), len(found.per_seed)
-        source += f"; there {failed} of {seeds} seeds did not beat a constant prediction"
-    return KnownSetting(found.params, source)
+        source += f"; there {failed} of {len(runs)} seeds did not beat a constant prediction"
+    return KnownSetting(params, source)
 
 
 def grid_for(problem: str, optimizer_entry: OptimizerEntry) -> list[dict[str, Any]]:
     """The settings to try where none is known: five values of the main hyper-parameter.
 
-    The other hyper-parameters keep their defaults. An optimizer that this package does not know
-    gets its default times 0.01 to 100. Where the main hyper-parameter is not a positive number
+    They are those of the optimizer's entry (`OptimizerEntry.grid`). The other hyper-parameters
+    keep their defaults. An optimizer without a grid gets its default times 0.01 to 100. Where the main hyper-parameter is not a positive number
     there is nothing to scale, and the grid is its default alone.
 
     Args:
@@ -146,18 +112,14 @@ def grid_for(problem: str, optimizer_entry: OptimizerEntry) -> list[dict[str, An
     main = optimizer_entry.main_hyperparameter
     if main is None:
         return [{}]
+    if optimizer_entry.grid:
+        shifts = GRID_SHIFTS.get(problem, {})
+        decades = shifts.get(optimizer_entry.rate_like or optimizer_entry.name, 0)
+        return [{main: _rounded(value * 10.0**decades)} for value in optimizer_entry.grid]
     declared = optimizer_entry.hyperparameters[main]
-    if optimizer_entry.name in GRIDS:
-        like = SHIFTS_LIKE.get(optimizer_entry.name, optimizer_entry.name)
-        decades = GRID_SHIFTS.get(problem, {}).get(like, 0)
-        return [{main: _shifted(value, decades)} for value in GRIDS[optimizer_entry.name]]
     if declared.type is float and declared.default is not None and declared.default > 0:
         return [{main: _rounded(declared.default * factor)} for factor in FACTORS]
     return [{main: declared.default}]
-
-
-def _shifted(value: float, decades: int) -> float:
-    return _rounded(value * 10.0**decades)
 
 
 def _rounded(value: float) -> float:
@@ -165,6 +127,15 @@ def _rounded(value: float) -> float:
     return float(f"{value:.12g}")
 
 
+def _as_declared(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with tuples, which optimizers want, for the lists that JSON has."""
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in params.items()
+    }
+
+
 @functools.cache
 def _measured() -> dict[str, Any]:
-    return read_table("measured_settings.json")
+    path = Path(__file__).with_name("measured_settings.json")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

@@ -6,6 +6,9 @@ DeepOBS's collapsed runs end.
 
 from __future__ import annotations
 
+from alig_deepobs.registry import testproblems
+from alig_deepobs.run import Outcome, RunResult
+
 CONSTANT_ACCURACY = {
     "mnist": 0.1135,
     "fmnist": 0.1,
@@ -44,3 +47,24 @@ def is_trivial_loss(problem: str, loss: float) -> bool:
         (True, False)
     """
     return problem in CONSTANT_LOSS and loss >= _LOSS_MARGIN * CONSTANT_LOSS[problem]
+
+
+def is_trivial(run: RunResult) -> bool:
+    """Whether a finished run with the losses that DeepOBS records is no result.
+
+    Its training loss is not below that before training, or its test result is no better than a
+    prediction that ignores the input.
+
+    Example:
+        >>> from alig_deepobs.baselines import published_runs
+        >>> sum(is_trivial(run) for run in published_runs("mnist_vae", "sgd"))
+        4
+    """
+    if run.outcome is not Outcome.DONE:
+        return False
+    if run.train_losses[-1] >= run.train_losses[0]:
+        return True
+    if run.test_accuracies:
+        data_set = testproblems()[run.testproblem].data_set
+        return is_trivial_accuracy(data_set, run.test_accuracies[-1])
+    return is_trivial_loss(run.testproblem, run.test_losses[-1])

@@ -101,10 +101,13 @@ class Rule:
         seeds: of the runs that only serve to choose.
         epoch: the epoch that is reported: ``last`` (DeepOBS) or ``best`` (the one with the best
             validation result: the ALI-G paper).
+        metric: a list of the results (``test_losses``, say) that decides in place of all that, in
+            results that have it; DeepOBS's tuner has such a choice.
     """
 
     seeds: tuple[int, ...] = (TUNING_SEED,)
     epoch: Literal["last", "best"] = "last"
+    metric: str = ""
 
     def runs(self, candidate: RunSpec) -> list[RunSpec]:
         """The runs that a candidate is judged by."""
@@ -122,11 +125,19 @@ class Rule:
         Args:
             candidates: the runs of each.
         """
+        return self.ranked(candidates)[0]
+
+    def ranked(self, candidates: Sequence[Sequence[RunResult]]) -> list[int]:
+        """The numbers of the candidates, the best one first.
+
+        Args:
+            candidates: the runs of each.
+        """
         scores = [
             tuple(map(statistics.fmean, zip(*map(self._score, runs), strict=True)))
             for runs in candidates
         ]
-        return min(range(len(scores)), key=scores.__getitem__)
+        return sorted(range(len(scores)), key=scores.__getitem__)
 
     def source(self, count: int) -> str:
         """Who chose a setting of so many, and how, for the record."""
@@ -155,12 +166,18 @@ class Rule:
         reached = -float(len(result.test_losses))
         if result.outcome is not Outcome.DONE:
             return math.inf, math.inf, reached
-        if not result.valid_data_losses:
-            losses = result.train_data_losses
+        if self.metric and getattr(result, self.metric):
+            sign = -1.0 if self.metric.endswith("accuracies") else 1.0
+            scores = [sign * value for value in getattr(result, self.metric)]
+            return (scores[-1] if self.epoch == "last" else min(scores)), 0.0, reached
+        # DeepOBS's files have no data terms.
+        valid_losses = result.valid_data_losses or result.valid_losses
+        if not valid_losses:
+            losses = result.train_data_losses or result.train_losses
             return (losses[-1] if self.epoch == "last" else min(losses)), 0.0, reached
         best = select(result)
         epoch = best.epoch if self.epoch == "best" and best is not None else -1
-        loss = result.valid_data_losses[epoch]
+        loss = valid_losses[epoch]
         entry = testproblems().get(result.testproblem)
         if not result.valid_accuracies or (entry is not None and entry.metric == "loss"):
             return loss, loss, reached

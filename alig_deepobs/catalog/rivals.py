@@ -35,6 +35,8 @@ _POLYAK = (
             "power": HyperParameter(float, 0.6, "the cap falls with step^-power"),
             "f_min": _F_MIN,
         },
+        grid=(3e-1, 1.0, 3.0, 10.0, 30.0),
+        rate_like="alig",
         regularization="none",
         citation="Asi, Duchi: Stochastic (approximate) proximal point methods: convergence, "
         "optimality, and adaptivity, SIAM Journal on Optimization, 2019",
@@ -56,6 +58,7 @@ _POLYAK = (
             "f_star": HyperParameter(float, 0.0, "smallest mini-batch loss (constant)"),
             "eps": HyperParameter(float, 1e-8, "added to the denominator"),
         },
+        grid=(1e-1, 2e-1, 5e-1, 1.0, 2.0),
         regularization="none",
         run_arguments={"n_batches_per_epoch": "batches_per_epoch"},
         citation="Loizou, Vaswani, Laradji, Lacoste-Julien: Stochastic Polyak Step-size for SGD, "
@@ -74,6 +77,8 @@ _POLYAK = (
             "bias_correction": HyperParameter(bool, False, "start the averages at 0"),
             "use_fstar": HyperParameter(bool, False, "estimate the lower bound while training"),
         },
+        grid=(1e-1, 3e-1, 1.0, 3.0, 10.0),
+        rate_like="alig",
         regularization="own",
         citation="Schaipp, Ohana, Eickenberg, Defazio, Gower: MoMo, ICML 2024",
         description="momentum with a Polyak-type step size for the averaged model",
@@ -91,6 +96,7 @@ _POLYAK = (
             "divide": HyperParameter(bool, True, "weight decay as a proximal step"),
             "use_fstar": HyperParameter(bool, False, "estimate the lower bound while training"),
         },
+        grid=(3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
         regularization="own",
         citation="Schaipp, Ohana, Eickenberg, Defazio, Gower: MoMo, ICML 2024",
         description="Adam with a Polyak-type step size for the averaged model",
@@ -109,6 +115,8 @@ _OTHERS = (
             "num_updates": HyperParameter(int, 5, "revisions of the approximate optimal values"),
             "alias_losses": HyperParameter(bool, False, "do as the authors' code"),
         },
+        grid=(1e-2, 3e-2, 1e-1, 3e-1, 1.0),
+        rate_like="alig",
         regularization="own",
         run_arguments={"data_size": "data_size", "epochs": "num_epochs"},
         citation="Paren, Poudel, Kumar: Faking Interpolation Until You Make It, TMLR 2022",
@@ -126,6 +134,7 @@ _OTHERS = (
             "gamma": HyperParameter(float, 2.0, "growth of the step size per epoch"),
             "eta_max": HyperParameter(float, 10.0, "largest step size"),
         },
+        grid=(1e-2, 5e-2, 1e-1, 2e-1, 5e-1),
         run_arguments={"n_batches_per_epoch": "batches_per_epoch"},
         citation="Vaswani, Mishkin, Laradji, Schmidt, Gidel, Lacoste-Julien: Painless Stochastic "
         "Gradient, NeurIPS 2019",
@@ -144,6 +153,8 @@ _OPTIONAL = (
             "momentum": HyperParameter(float, 0.9, "weight of the average in the gradient's point"),
             "warmup_steps": HyperParameter(int, 0, "steps of linear warm-up"),
         },
+        grid=(1e-1, 3e-1, 1.0, 3.0, 10.0),
+        rate_like="sgd",
         package="schedulefree",
         citation="Defazio, Yang, Mehta, Mishchenko, Khaled, Cutkosky: The Road Less Scheduled, "
         "NeurIPS 2024",
@@ -158,6 +169,7 @@ _OPTIONAL = (
             "betas": _BETAS,
             "warmup_steps": HyperParameter(int, 0, "steps of linear warm-up"),
         },
+        grid=(3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
         package="schedulefree",
         citation="Defazio, Yang, Mehta, Mishchenko, Khaled, Cutkosky: The Road Less Scheduled, "
         "NeurIPS 2024",
@@ -174,6 +186,7 @@ _OPTIONAL = (
             "use_bias_correction": HyperParameter(bool, False, "Adam's bias correction"),
             "safeguard_warmup": HyperParameter(bool, False, "for runs that warm up"),
         },
+        grid=(2.5e-1, 5e-1, 1.0, 2.0, 4.0),
         package="prodigyopt",
         citation="Mishchenko, Defazio: Prodigy: An Expeditiously Adaptive Parameter-Free Learner, "
         "ICML 2024",

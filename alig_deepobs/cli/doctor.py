@@ -16,7 +16,6 @@ EXTRAS = {
     "tensorflow": "the TensorFlow side of DeepOBS",
     "schedulefree": "the optimizers schedulefree_sgd and schedulefree_adamw",
     "prodigyopt": "the optimizer prodigy",
-    "plotly": "the page of `report`",
     "jinja2": "the page of `report`",
     "pyarrow": "the packaged word vectors of SNLI",
     "tf_keras": "the TensorFlow side of DeepOBS",

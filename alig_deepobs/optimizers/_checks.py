@@ -64,7 +64,7 @@ def check_loaded(
         name: of the optimizer.
         saved: the groups of the state.
         known: as in `check_group`.
-        needed: the options that its own states have.
+        needed: the options that its own states always have.
         labels: what else its groups hold now.
 
     Raises:
@@ -73,7 +73,7 @@ def check_loaded(
     for group in saved:
         unknown = _unknown(group, {*known, *labels})
         missing = sorted(set(needed) - set(group) - _FLAGS)
-        if unknown or 2 * len(missing) > len(needed):  # an older version may lack a few
+        if unknown or missing:
             found = f"has {_listed(unknown)}" if unknown else f"lacks {_listed(missing)}"
             raise ValueError(
                 f"{name} cannot go on from this state, which is that of another optimizer: it "

@@ -8,18 +8,16 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from matplotlib.typing import LineStyleType
 
 from alig_deepobs.analysis.curves import Panel, band, overview_panels, panels, zoom_range
-from alig_deepobs.analysis.groups import Group, group_runs, seeds_text
+from alig_deepobs.analysis.formats import clipped, seeds_text
+from alig_deepobs.analysis.groups import Group, group_runs
 from alig_deepobs.analysis.plots.lines import Line, draw_line, series_id
 from alig_deepobs.analysis.plots.style import (
     PAGE_INCHES,
     Style,
     add_legend,
-    clipped,
     literal,
     log_axis,
     new_figure,
@@ -36,8 +34,10 @@ HEIGHT_INCHES = 4.2
 
 # The page draws a line of more epochs thinned, so that a hundred charts stay a small file.
 _MOST_POINTS = 160
-_TARGET_COLOR, _TARGET_WIDTH = "#595959", 0.9
-_TARGET_DASHES: LineStyleType = (0, (4, 3))
+_NOTE = (
+    "line: mean over seeds; band: lowest to highest seed; dashes: DeepOBS's target; "
+    "×: a run diverged"
+)
 
 
 def plot_curves(results: Sequence[RunResult], entry: ProblemEntry, path: str | Path) -> Path:
@@ -74,12 +74,7 @@ def draw_curves(groups: Sequence[Group], entry: ProblemEntry) -> Figure:
     data = runs[0].data_label or "data not recorded"
     title = f"{entry.label} – {data}, {seeds_text(run.random_seed for run in runs)}"
     figure.suptitle("\n".join(textwrap.wrap(literal(title), 42 * len(shown))), fontsize=11)
-    several = max(len(group.runs) for group in groups) > 1
-    add_legend(
-        figure,
-        _handles(groups, style, target=entry.target is not None),
-        "line: mean over seeds; band: lowest to highest seed" if several else "one seed each",
-    )
+    add_legend(figure, [style[group.label].handle(_legend_label(group)) for group in groups], _NOTE)
     return figure
 
 
@@ -88,13 +83,10 @@ def draw_one_panel(
     style: Mapping[str, Style],
     panel: Panel,
     entry: ProblemEntry,
-    legend: bool = True,
 ) -> Figure:
-    """One panel as a figure of its own; without a legend it is for a page that has one."""
-    figure = new_figure(*((4.6, 3.9) if legend else PAGE_INCHES))
-    draw_panel(figure.subplots(), groups, style, panel, entry, panel.title if legend else "")
-    if legend:
-        add_legend(figure, [style[group.label].handle(clipped(group.label)) for group in groups])
+    """One panel as a figure of its own, for a page that has title and legend."""
+    figure = new_figure(*PAGE_INCHES)
+    draw_panel(figure.subplots(), groups, style, panel, entry)
     return figure
 
 
@@ -141,11 +133,7 @@ def draw_overview(
         last.set_xlabel("epoch", fontsize=9)
         last.tick_params(labelbottom=True)
         grid[0][column].set_title(literal(heading), fontsize=10)
-    add_legend(
-        figure,
-        [style[name].handle(clipped(name)) for name in names],
-        "line: mean over seeds; band: lowest to highest seed; dashes: DeepOBS's target",
-    )
+    add_legend(figure, [style[name].handle(name) for name in names], _NOTE)
     return figure
 
 
@@ -164,7 +152,7 @@ def draw_panel(
     for group in groups:
         _draw_group(axes, group, style[group.label], panel)
     if goal is not None:
-        axes.axhline(goal, color=_TARGET_COLOR, linestyle=_TARGET_DASHES, linewidth=_TARGET_WIDTH)
+        axes.axhline(goal, color="#595959", linestyle=(0, (4, 3)), linewidth=0.9)
     curves = [panel.values(run) for group in groups for run in group.runs]
     if panel.scale == 1.0:
         log_axis(axes, "y", [value for curve in curves for value in curve])
@@ -205,23 +193,8 @@ def _thinned(length: int) -> list[int]:
     return sorted({round(i * step) for i in range(min(length, _MOST_POINTS))})
 
 
-def _handles(groups: Sequence[Group], style: Mapping[str, Style], target: bool) -> list[Line2D]:
-    handles = [style[group.label].handle(_legend_label(group)) for group in groups]
-    if target:
-        handles.append(
-            Line2D([], [], label="DeepOBS target", color=_TARGET_COLOR, linestyle=_TARGET_DASHES,
-                   linewidth=_TARGET_WIDTH)
-        )  # fmt: skip
-    if any(run.outcome is Outcome.DIVERGED for group in groups for run in group.runs):
-        handles.append(
-            Line2D([], [], color="0.2", linestyle="none", marker="x", markersize=8,
-                   markeredgewidth=2, label="a run diverged here")
-        )  # fmt: skip
-    return handles
-
-
 def _legend_label(group: Group) -> str:
     total = len(group.runs)
     diverged = sum(run.outcome is Outcome.DIVERGED for run in group.runs)
-    label = clipped(group.label)
-    return f"{label} ({diverged} of {total} diverged)" if diverged else f"{label} (n={total})"
+    count = f"{diverged} of {total} diverged" if diverged else f"n={total}"
+    return f"{clipped(group.label)} ({count})"

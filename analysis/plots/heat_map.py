@@ -16,7 +16,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from alig_deepobs.analysis.plots.style import clipped, literal, new_figure
+from alig_deepobs.analysis.formats import clipped
+from alig_deepobs.analysis.plots.style import literal, new_figure
 from alig_deepobs.analysis.sensitivity import value_text
 from alig_deepobs.errors import UsageError
 

@@ -15,7 +15,6 @@ from alig_deepobs.analysis.plots.style import (
     PAGE_INCHES,
     Style,
     add_legend,
-    clipped,
     log_axis,
     new_figure,
     styles,
@@ -110,7 +109,7 @@ def draw_lines(
         axes.set_ylim(*y.ends)
     if legend:
         note = "×: diverged" if crosses else ""
-        add_legend(figure, [style[label].handle(clipped(label)) for label in lines], note)
+        add_legend(figure, [style[label].handle(label) for label in lines], note)
     return figure
 
 

@@ -15,7 +15,6 @@ from alig_deepobs.analysis.plots.style import (
     PAGE_INCHES,
     Style,
     add_legend,
-    clipped,
     log_axis,
     new_figure,
     styles,
@@ -104,6 +103,6 @@ def draw_step_sizes(
     lower.set_yticks([0, 50, 100])
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
     if legend:
-        handles = [style[label].handle(clipped(label)) for label in traces]
+        handles = [style[label].handle(label) for label in traces]
         add_legend(figure, handles, "line: mean step; band: smallest to largest step")
     return figure

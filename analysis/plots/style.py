@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.typing import LineStyleType
 
+from alig_deepobs.analysis.formats import clipped
 from alig_deepobs.errors import ResultError, UsageError
 
 DPI = 150
@@ -27,12 +28,12 @@ FORMATS = ("png", "pdf", "svg")
 PAGE_INCHES = (3.7, 2.7)
 """Of a figure on the page, which is drawn as wide as a phone: so its text can be read there."""
 
-# Okabe and Ito's colours without yellow, which is hard to see on white.
+# Okabe and Ito's colours without yellow, which is hard to see on white, and two more.
 BLACK, GREY = "#000000", "#999999"
 VERMILLION, BLUE, GREEN, PURPLE = "#D55E00", "#0072B2", "#009E73", "#CC79A7"
-SKY, ORANGE = "#56B4E9", "#E69F00"
+SKY, ORANGE, OLIVE, VIOLET = "#56B4E9", "#E69F00", "#999933", "#8F4FBF"
 _BENCHMARK = {"AliG": VERMILLION, "SGD": BLUE, "Momentum": GREEN, "Adam": PURPLE}
-_COLORS = (BLACK, SKY, ORANGE, VERMILLION, BLUE, GREEN, PURPLE)
+_COLORS = (BLACK, SKY, ORANGE, OLIVE, VIOLET, VERMILLION, BLUE, GREEN, PURPLE)
 
 LINES: tuple[LineStyleType, ...] = ("-", "--", "-.", (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5, 1, 1.5)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "*")
@@ -56,15 +57,15 @@ class Style:
         """Its entry in a legend."""
         return Line2D(
             [], [], color=self.color, linestyle=self.line, linewidth=1.6,
-            marker=self.marker, markersize=4.5, label=literal(label),
+            marker=self.marker, markersize=4.5, label=literal(clipped(label, 55)),
         )  # fmt: skip
 
 
 def styles(labels: Iterable[str]) -> dict[str, Style]:
     """A style for each of the optimizers of a report.
 
-    The benchmark's optimizers keep their colours; the others take what is free, in order. Up to 35
-    no two share line and marker, and up to 49 no two share colour and marker.
+    The benchmark's optimizers always look the same; the others take what is free, in order. Up to
+    35 no two share line and marker, and up to 63 no two share colour and marker.
 
     Example:
         >>> found = styles(["Adam", "Mine", "Yours"])
@@ -72,20 +73,22 @@ def styles(labels: Iterable[str]) -> dict[str, Style]:
         ('#CC79A7', '#000000', '#56B4E9')
     """
     ordered = list(dict.fromkeys(labels))
-    marker = {label: _MARKERS[i % len(_MARKERS)] for i, label in enumerate(ordered)}
+    others = [label for label in ordered if label not in _BENCHMARK]
+    place = {label: i for i, label in enumerate([*_BENCHMARK, *others])}
+    marker = {label: _MARKERS[place[label] % len(_MARKERS)] for label in ordered}
     color = {label: _BENCHMARK[label] for label in ordered if label in _BENCHMARK}
     taken = {(color[label], marker[label]) for label in color}
     free = [each for each in _COLORS if each not in color.values()]
-    for place, label in enumerate(label for label in ordered if label not in color):
-        first = place % len(free)
+    for number, label in enumerate(others):
+        first = number % len(free)
         candidates = [*free[first:], *free[:first], *_COLORS]
         color[label] = next(
             (each for each in candidates if (each, marker[label]) not in taken), candidates[0]
         )
         taken.add((color[label], marker[label]))
     return {
-        label: Style(color[label], LINES[i % len(LINES)], marker[label], i)
-        for i, label in enumerate(ordered)
+        label: Style(color[label], LINES[place[label] % len(LINES)], marker[label], number)
+        for number, label in enumerate(ordered)
     }
 
 
@@ -175,8 +178,3 @@ def add_legend(figure: Figure, handles: Sequence[Line2D], title: str = "") -> No
 def literal(text: str) -> str:
     """Keeps matplotlib from reading dollar signs as formulas."""
     return text.replace("$", r"\$")
-
-
-def clipped(text: str, longest: int = 40) -> str:
-    """A label that fits into a legend."""
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -6,15 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import pandas as pd
-
-from alig_deepobs.analysis.frames import params_text
-from alig_deepobs.analysis.groups import Group, group_runs
-from alig_deepobs.analysis.leaderboard import Row, leaderboard
+from alig_deepobs.analysis.formats import MISSING, format_interval, params_text
+from alig_deepobs.analysis.groups import Group, differences
+from alig_deepobs.analysis.leaderboard import leaderboard
 from alig_deepobs.analysis.report.sections import Section
-from alig_deepobs.analysis.statistics import median_epoch
-from alig_deepobs.analysis.table import Column, Table
-from alig_deepobs.analysis.tables import format_interval
+from alig_deepobs.analysis.standings import Standing
+from alig_deepobs.analysis.table import Column, Table, never
 from alig_deepobs.baselines import (
     about_published,
     measured_results,
@@ -34,8 +31,7 @@ class Baseline:
     Attributes:
         kind: ``deepobs`` or ``measured``.
         origin: whose result it is, for a reader.
-        row: its figures, in the metric of the problem; it has no rank among own rows.
-        group: its runs.
+        row: its figures and runs; it has no rank among own rows.
         comparable: whether it was trained on the same data for as many epochs with batches of
             the same size.
         caveats: what a reader must know before comparing.
@@ -43,8 +39,7 @@ class Baseline:
 
     kind: str
     origin: str
-    row: Row
-    group: Group
+    row: Standing
     comparable: bool
     caveats: tuple[str, ...]
 
@@ -62,10 +57,9 @@ def find_baselines(section: Section, wanted: Sequence[str]) -> list[Baseline]:
         runs["deepobs"] = published_runs(name)
     runs["measured"] = [run for run in measured_results(name) if _same_problem(section, run)]
     found = [
-        _baseline(section, row, groups[row.label], kind)
+        _baseline(section, row, kind)
         for kind, of in runs.items()
         if kind in wanted and of
-        for groups in ({group.label: group for group in group_runs(of, section.entry)},)
         for row in leaderboard(of, section.entry).rows
     ]
     sign = -1.0 if section.entry.higher_is_better else 1.0
@@ -84,64 +78,65 @@ def published_groups(section: Section, wanted: Sequence[str]) -> dict[str, Group
     if "deepobs" not in wanted:
         return {}
     found = [
-        replace(baseline.group, label=f"{baseline.row.label} (DeepOBS)")
+        replace(baseline.row.group, label=f"{baseline.row.label} (DeepOBS)")
         for baseline in find_baselines(section, ["deepobs"])
-        if baseline.comparable and not baseline.group.runs[0].effective_weight_decay
+        if baseline.comparable and not baseline.row.group.runs[0].effective_weight_decay
     ]
     return {group.label: group for group in found}
 
 
-def baseline_table(section: Section, wanted: Sequence[str]) -> Table | None:
+def baseline_table(section: Section, wanted: Sequence[str]) -> Table[Baseline] | None:
     """The baselines as a table; None where they are not wanted or there are none."""
     found = find_baselines(section, wanted)
     if not found:
         return None
-    percent = section.entry.metric == "accuracy"
-    cells, records = [], []
-    for baseline in found:
-        row = baseline.row
-        mean = row.headline
-        reached = "–" if row.n_reached is None else f"{row.n_reached} of {row.n_seeds}"
-        cells.append([
-            row.label, baseline.origin, row.setting, format_interval(mean, percent),
-            str(row.n_seeds), reached,
-        ])  # fmt: skip
-        records.append({
-            "testproblem": section.entry.name, "optimizer": row.label, "origin": baseline.origin,
-            "setting": row.setting, "metric": section.board.metric, "mean": mean.mean,
-            "low": mean.low, "high": mean.high, "n_seeds": row.n_seeds,
-            "num_epochs": baseline.group.runs[0].num_epochs, "comparable": baseline.comparable,
-            "reached_target": row.n_reached,
-        })  # fmt: skip
     notes = list(dict.fromkeys(caveat for baseline in found for caveat in baseline.caveats))
     if any(baseline.kind == "deepobs" for baseline in found):
         about = about_published()
         notes.append(f"DeepOBS: {about['source']}; {about['licence']}")
-    titles = ("Optimizer", "Origin", "Setting", section.board.metric.capitalize(), "Seeds",
-              "Reached target")  # fmt: skip
+    percent = section.entry.metric == "accuracy"
+    columns: list[Column[Baseline]] = [
+        Column("optimizer", value=lambda baseline: baseline.row.label),
+        Column("origin"),
+        Column("setting", value=lambda baseline: baseline.row.setting),
+        Column(
+            section.board.metric.replace(" ", "_"),
+            value=lambda baseline: baseline.row.headline,
+            text=lambda baseline, mean: format_interval(mean, percent),
+        ),
+        Column("seeds", value=lambda baseline: baseline.row.n_seeds, right=True),
+        Column(
+            "reached_target",
+            value=lambda baseline: baseline.row.n_reached,
+            text=lambda baseline, n: MISSING if n is None else f"{n} of {baseline.row.n_seeds}",
+            right=True,
+        ),
+        Column("num_epochs", value=lambda b: b.row.group.runs[0].num_epochs, shown=never),
+        Column("comparable", shown=never),
+    ]
     return Table(
-        name=f"baselines-{section.slug}",
-        title=f"{section.title}: baselines",
-        columns=[Column(title, title in ("Seeds", "Reached target")) for title in titles],
-        rows=cells,
-        frame=pd.DataFrame(records),
+        f"baselines-{section.slug}",
+        f"{section.title}: baselines",
+        columns,
+        found,
         notes=[f"{note}." for note in notes],
+        common={"testproblem": section.entry.name},
     )
 
 
 def _same_problem(section: Section, run: RunResult) -> bool:
     """Whether a measured run could stand in the section's table, as far as both say."""
     return all(
-        value == section.shared[name]
-        or (name in ("data_version", "numbers_version") and not (value and section.shared[name]))
-        for name, value in run.comparison().items()
+        name in ("data_version", "numbers_version") and not all(values)
+        for name, values in differences([section.board.runs[0], run]).items()
     )
 
 
-def _baseline(section: Section, row: Row, group: Group, kind: str) -> Baseline:
+def _baseline(section: Section, row: Standing, kind: str) -> Baseline:
+    group = row.group
     if kind == "measured":
         caveat = "Measured on another machine perhaps: times compare only roughly"
-        return Baseline(kind, _measured_origin(group), row, group, True, (caveat,))
+        return Baseline(kind, _measured_origin(group), row, True, (caveat,))
     run, epochs = group.runs[0], section.shared["num_epochs"]
     comparable = True
     caveats = [
@@ -165,10 +160,8 @@ def _baseline(section: Section, row: Row, group: Group, kind: str) -> Baseline:
         )
     if figures is not None and section.entry.target is not None:
         # As published; the curves that came along are rounded.
-        reached = list(figures.epochs_to_target.values())
-        n_reached = sum(epoch is not None for epoch in reached)
-        row = replace(row, n_reached=n_reached, median_epochs=median_epoch(reached))
-    return Baseline(kind, PUBLISHED, row, group, comparable, tuple(caveats))
+        row = replace(row, epochs_to_target=tuple(figures.epochs_to_target.values()))
+    return Baseline(kind, PUBLISHED, row, comparable, tuple(caveats))
 
 
 def _measured_origin(group: Group) -> str:

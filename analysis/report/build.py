@@ -23,6 +23,7 @@ class Report:
         runs: the results.
         tuning: runs that only served to choose a setting.
         skipped: files that are no usable results, with the reason.
+        repeated: number of further results of these runs, which do not count.
         sections: one for each set of comparable runs.
         overall: all problems together; None where no two optimizers share one.
         baselines: which baselines stand beside them.
@@ -35,6 +36,7 @@ class Report:
     sections: tuple[Section, ...]
     overall: Overall | None
     baselines: tuple[str, ...] = ()
+    repeated: int = 0
 
     @property
     def optimizers(self) -> list[str]:
@@ -46,6 +48,16 @@ class Report:
     def several_problems(self) -> Overall | None:
         """All problems together, where there is more than one."""
         return self.overall if self.overall and len(self.overall.sections) > 1 else None
+
+    @property
+    def about_repeated(self) -> str:
+        """How many results were left for later ones of the same runs; empty for none."""
+        if not self.repeated:
+            return ""
+        return (
+            f"{counted(self.repeated, 'older result')} of repeated runs left out: of each run the "
+            "latest that came to its end counts"
+        )
 
     def about(self) -> list[str]:
         """What was analysed, one sentence each."""
@@ -61,6 +73,8 @@ class Report:
                 f"{counted(len(self.tuning), 'run')} that only served to choose a setting: shown "
                 "as sensitivity, never as a result"
             )
+        if self.repeated:
+            lines.append(self.about_repeated)
         if self.skipped:
             lines.append(f"{counted(len(self.skipped), 'file')} skipped")
         return lines
@@ -91,6 +105,7 @@ def build_report(folders: Sequence[str | Path], baselines: Sequence[str] = ()) -
         sections=sections,
         overall=make_overall(sections),
         baselines=tuple(baselines),
+        repeated=loaded.repeated,
     )
 
 
@@ -102,6 +117,12 @@ def counted(number: int, noun: str) -> str:
         ('1 run', '1,200 runs')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _nothing_usable(names: str, n_tuning: int, skipped: Sequence[LoadProblem]) -> str:

@@ -17,7 +17,6 @@ from alig_deepobs.analysis.plots.heat_map import draw_heat_map
 from alig_deepobs.analysis.plots.lines import Axis, Line, draw_lines
 from alig_deepobs.analysis.plots.step_sizes import draw_step_sizes, step_size_trace
 from alig_deepobs.analysis.plots.style import Style, save_figure, styles
-from alig_deepobs.analysis.profiles import Profile
 from alig_deepobs.analysis.report.baselines import published_groups
 from alig_deepobs.analysis.report.build import Report
 from alig_deepobs.analysis.report.overall import Overall
@@ -73,16 +72,25 @@ def chart_styles(report: Report) -> dict[str, Style]:
     return found
 
 
-def section_charts(section: Section, style: Styles, baselines: Mapping[str, Group]) -> list[Chart]:
+def section_charts(
+    section: Section, style: Styles, baselines: Mapping[str, Group] | None = None
+) -> list[Chart]:
     """The charts of a problem.
 
     Args:
         section: the problem.
         style: see `chart_styles`.
-        baselines: published runs whose curves stand beside the own ones, by label.
+        baselines: published runs whose curves stand beside the own ones, by label. Then each
+            panel of learning curves is a chart; else they are one figure.
     """
-    groups = [*section.groups.values(), *baselines.values()]
-    charts = [_curves(section, groups, style, p) for p in panels(section.runs, section.entry)]
+    groups = list(section.groups.values())
+    if baselines is None:
+        charts = [_file(f"{section.slug}-curves", partial(draw_curves, groups, section.entry))]
+    else:
+        groups += baselines.values()
+        charts = [
+            _curves(section, groups, style, p) for p in panels(section.board.runs, section.entry)
+        ]
     if section.entry.target is not None:
         charts.append(_target(section, style))
     found = {label: step_size_trace(group.runs) for label, group in section.groups.items()}
@@ -119,28 +127,29 @@ def overall_charts(overall: Overall, style: Styles) -> list[Chart]:
                 wide=True,
             )
         )
-    if overall.score_profile is not None:
-        charts.append(
-            _lines(
-                "score-profile", "Score profile", _profile_lines(overall.score_profile), style,
-                Axis("score (0: untrained, 1: best here)"),
-                Axis("share of runs above", ends=_SHARES),
-                "Share of runs whose normalised score is above a threshold, problems weighted "
-                "alike. Higher is better; bands: 95 % bootstrap.",
-            )
-        )  # fmt: skip
-    if overall.time_profile is not None:
-        charts.append(
-            _lines(
-                "time-profile", "Performance profile of epochs to the target",
-                _profile_lines(overall.time_profile), style,
-                Axis("within this factor of the fastest", log=True),
-                Axis("share of problems", ends=_SHARES),
-                "Share of problems on which the median run reached the target within a factor of "
-                "the fastest optimizer. A missed target is never within any factor.",
-                steps=True,
-            )
-        )  # fmt: skip
+    profiles = (
+        (
+            "score-profile", "Score profile", overall.score_profile,
+            Axis("score (0: untrained, 1: best here)"), Axis("share of runs above", ends=_SHARES),
+            "Share of runs whose normalised score is above a threshold, problems weighted "
+            "alike. Higher is better; bands: 95 % bootstrap.",
+        ),
+        (
+            "time-profile", "Performance profile of epochs to the target", overall.time_profile,
+            Axis("within this factor of the fastest", log=True),
+            Axis("share of problems", ends=_SHARES),
+            "Share of problems on which the median run reached the target within a factor of "
+            "the fastest optimizer. A missed target is never within any factor.",
+        ),
+    )  # fmt: skip
+    for name, title, profile, x, y, caption in profiles:
+        if profile is not None:
+            lines = {
+                label: Line(profile.x, of, profile.low.get(label, ()), profile.high.get(label, ()))
+                for label, of in profile.y.items()
+            }
+            steps = name == "time-profile"
+            charts.append(_lines(name, title, lines, style, x, y, caption, steps))
     return charts
 
 
@@ -160,12 +169,9 @@ def write_figures(report: Report, folder: str | Path) -> list[Path]:
     charts = overall_charts(report.overall, style) if report.overall else []
     columns = {}
     for section in report.sections:
-        groups, entry = list(section.groups.values()), section.entry
         published = published_groups(section, report.baselines)
-        columns[section.title] = (entry, [*groups, *published.values()])
-        charts.append(_file(f"{section.slug}-curves", partial(draw_curves, groups, entry)))
-        single = {_curve_name(section, panel) for panel in panels(section.runs, entry)}
-        charts += [c for c in section_charts(section, style, {}) if c.name not in single]
+        columns[section.title] = (section.entry, [*section.groups.values(), *published.values()])
+        charts += section_charts(section, style)
     titles = list(columns)
     for number, first in enumerate(range(0, len(titles), _PROBLEMS_A_FIGURE), 1):
         some = {title: columns[title] for title in titles[first : first + _PROBLEMS_A_FIGURE]}
@@ -183,20 +189,16 @@ def _file(name: str, draw: Callable[[], Figure]) -> Chart:
     return Chart(name, "", "", lambda legend: draw())
 
 
-def _curve_name(section: Section, panel: Panel) -> str:
-    return f"{section.slug}-{panel.key.replace('_', '-')}"
-
-
 def _curves(section: Section, groups: Sequence[Group], style: Styles, panel: Panel) -> Chart:
     caption = "Line: mean over seeds; band: lowest to highest seed; ×: a run diverged."
     if section.entry.target is not None and panel.headline:
         goal = panel.scale * section.entry.target
         caption += f" Dashes: DeepOBS's target, {goal:.4g}{' %' if panel.scale != 1 else ''}."
     return Chart(
-        _curve_name(section, panel),
+        f"{section.slug}-{panel.key.replace('_', '-')}",
         panel.title,
         caption,
-        lambda legend: draw_one_panel(groups, style, panel, section.entry, legend),
+        lambda legend: draw_one_panel(groups, style, panel, section.entry),
     )
 
 
@@ -222,7 +224,9 @@ def _sensitivity(section: Section, style: Styles) -> list[Chart]:
     parameter = ", ".join(sorted({grid.parameter for grid in section.grids}))
     tuning = any(grid.tuning for grid in section.grids)
     note = " One seed for each value, from runs that only served to choose a setting." * tuning
-    lines = {label: _grid_line(grid, scale) for label, grid in grids.items() if grid.numbers()}
+    lines = {
+        label: _scaled(_grid_line(grid), scale) for label, grid in grids.items() if grid.numbers()
+    }
     charts = [
         _lines(
             f"{section.slug}-sensitivity", "Sensitivity to the main hyper-parameter", lines, style,
@@ -235,12 +239,7 @@ def _sensitivity(section: Section, style: Styles) -> list[Chart]:
     if budgets:
         on_test = any(curve.chosen_on == "test" for curve in budgets.values())
         lines = {
-            label: Line(
-                curve.budgets,
-                [scale * value for value in curve.expected],
-                [scale * value for value in curve.low],
-                [scale * value for value in curve.high],
-            )
+            label: _scaled(Line(curve.budgets, curve.expected, curve.low, curve.high), scale)
             for label, curve in budgets.items()
         }
         charts.append(
@@ -287,20 +286,14 @@ def _lines(
     )  # fmt: skip
 
 
-def _profile_lines(profile: Profile) -> dict[str, Line]:
-    return {
-        label: Line(profile.x, values, profile.low.get(label, ()), profile.high.get(label, ()))
-        for label, values in profile.y.items()
-    }
-
-
-def _grid_line(grid: Grid, scale: float) -> Line:
+def _grid_line(grid: Grid) -> Line:
     means = grid.numbers()
     seeds = [grid.finals[value] for value in means]
     several = any(len(of) > 1 for of in seeds)
-    return Line(
-        x=list(means),
-        y=[scale * mean for mean in means.values()],
-        low=[scale * min(of) for of in seeds] if several else (),
-        high=[scale * max(of) for of in seeds] if several else (),
-    )
+    low, high = (list(map(end, seeds)) if several else [] for end in (min, max))
+    return Line(list(means), list(means.values()), low, high)
+
+
+def _scaled(line: Line, scale: float) -> Line:
+    y, low, high = ([scale * value for value in of] for of in (line.y, line.low, line.high))
+    return Line(line.x, y, low, high)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from alig_deepobs.analysis.aggregate import aggregate_scores, normalised_scores
 from alig_deepobs.analysis.frames import final_headline, headline_curve
 from alig_deepobs.analysis.groups import Group
-from alig_deepobs.analysis.paired import Comparison, compare_all
+from alig_deepobs.analysis.paired import compare_all
 from alig_deepobs.analysis.profiles import Profile, performance_profile, score_profile
 from alig_deepobs.analysis.ranks import Ranking, rank_optimizers
 from alig_deepobs.analysis.report.sections import Section
@@ -61,26 +61,22 @@ class Overall:
     time_profile: Profile | None
 
 
-def compare_section(section: Section) -> list[Comparison]:
-    """The corrected paired comparisons of all rows of a problem that have only finished runs."""
-    scores = {
-        label: {run.random_seed: final_headline(run, section.entry) for run in group.runs}
-        for label, group in section.groups.items()
-        if all(run.outcome is Outcome.DONE for run in group.runs)
-    }
-    return compare_all(scores, section.entry.higher_is_better)
-
-
 def make_overall(sections: Sequence[Section]) -> Overall | None:
     """Takes together the problems and optimizers that have a result for each other.
 
     Returns:
         None where no two optimizers were run on one problem.
     """
-    taken = _one_for_each_problem(sections)
-    left_out = [f"{s.title}: the problem has more runs in another section" for s in sections
-                if s not in taken]  # fmt: skip
-    sections = taken
+    # Of each problem the section with most runs; a problem must not count twice.
+    most: dict[str, Section] = {}
+    for section in sorted(sections, key=lambda section: -len(section.board.runs)):
+        most.setdefault(section.entry.name, section)
+    left_out = [
+        f"{section.title}: the problem has more runs in another section"
+        for section in sections
+        if most[section.entry.name] is not section
+    ]
+    sections = [section for section in sections if most[section.entry.name] is section]
     best = {section.slug: _best_rows(section) for section in sections}
     counts = Counter(name for rows in best.values() for name in rows)
     if not counts:
@@ -90,7 +86,9 @@ def make_overall(sections: Sequence[Section]) -> Overall | None:
     if not chosen:
         return None
     rows = {section.slug: {name: best[section.slug][name] for name in names} for section in chosen}
-    left_out += [f"{s.title}: not run with all of them" for s in sections if s not in chosen]
+    left_out += [
+        f"{s.title}: not run with all of them" for s in sections if all(s is not c for c in chosen)
+    ]
     left_out += [f"{name}: not run on all problems" for name in counts if name not in names]
     scores = _scores(chosen, rows)
     return Overall(
@@ -103,16 +101,6 @@ def make_overall(sections: Sequence[Section]) -> Overall | None:
         score_profile=score_profile(scores) if scores else None,
         time_profile=_time_profile(chosen, rows),
     )
-
-
-def _one_for_each_problem(sections: Sequence[Section]) -> list[Section]:
-    """The sections with most runs; a problem must not count twice."""
-    most: dict[str, Section] = {}
-    for section in sections:
-        known = most.get(section.entry.name)
-        if known is None or len(section.runs) > len(known.runs):
-            most[section.entry.name] = section
-    return list(most.values())
 
 
 def _largest_table(
@@ -144,9 +132,15 @@ def _tallies(sections: Sequence[Section], rows: dict[str, dict[str, Group]]) -> 
     for section in sections:
         groups = rows[section.slug]
         names = {group.label: name for name, group in groups.items()}
+        # Corrected over all rows of the problem that have only finished runs.
+        finals = {
+            label: {run.random_seed: final_headline(run, section.entry) for run in group.runs}
+            for label, group in section.groups.items()
+            if all(run.outcome is Outcome.DONE for run in group.runs)
+        }
         judged = {
             (names[c.first], names[c.second]): c
-            for c in compare_section(section)
+            for c in compare_all(finals, section.entry.higher_is_better)
             if c.first in names and c.second in names
         }
         for first in groups:
@@ -187,7 +181,7 @@ def _scores(
     found: dict[str, dict[str, list[float]]] = {}
     for section in sections:
         entry = section.entry
-        starts = [curve[0] for run in section.runs if (curve := headline_curve(run, entry))]
+        starts = [curve[0] for run in section.board.runs if (curve := headline_curve(run, entry))]
         finals = {
             name: [final_headline(run, entry) for run in group.runs]
             for name, group in rows[section.slug].items()

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alig_deepobs import __version__
-from alig_deepobs.analysis.groups import Group
-from alig_deepobs.analysis.leaderboard import Leaderboard, Row
 from alig_deepobs.analysis.plots.style import Style
 from alig_deepobs.analysis.plots.svg import inline_svg, swatch_svg
-from alig_deepobs.analysis.report.baselines import find_baselines, published_groups
-from alig_deepobs.analysis.report.build import Report
+from alig_deepobs.analysis.report.baselines import published_groups
+from alig_deepobs.analysis.report.build import Report, listed
 from alig_deepobs.analysis.report.charts import (
     Chart,
     chart_styles,
@@ -26,6 +22,7 @@ from alig_deepobs.analysis.report.charts import (
     section_charts,
 )
 from alig_deepobs.analysis.report.environment import common_environment, environment_table
+from alig_deepobs.analysis.report.rows import page_tables, winner
 from alig_deepobs.analysis.report.sections import Section
 from alig_deepobs.analysis.report.sensitivity import sensitivity_table
 from alig_deepobs.analysis.report.tables import (
@@ -33,17 +30,10 @@ from alig_deepobs.analysis.report.tables import (
     skipped_table,
     summary_table,
     target_table,
-    without_flagged,
 )
-from alig_deepobs.analysis.statistics import Interval
-from alig_deepobs.analysis.tables import footnotes, leaderboard_cells
 from alig_deepobs.errors import UsageError
 from alig_deepobs.files import write_text_atomically
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-
-_MOST_OTHERS = 60
 _MOST_OPEN_BASELINES = 4
 
 
@@ -83,114 +73,6 @@ def write_page(report: Report, path: str | Path) -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class PageRow:
-    """A row of a leaderboard, with what only the page shows of it.
-
-    Attributes:
-        label: the optimizer.
-        cells: of the table, the rank first and the label second.
-        verdict: what the paired test says (of a baseline: whose it is), one phrase.
-        tone: ``best``, ``tied``, ``behind``, ``failed`` or ``baseline``, for the colour.
-        interval: in shares of the axis (low, mean, high), None where there is none.
-        setting, source: hyper-parameters, and who chose them.
-        command: repeats the runs; empty where it is not known.
-        notes: what a reader must know.
-        framework, outcomes: for the filters.
-        swatch: how the charts show it, empty where they do not.
-    """
-
-    label: str
-    cells: list[str]
-    verdict: str
-    tone: str
-    interval: tuple[float, float, float] | None
-    setting: str
-    source: str
-    command: str
-    notes: tuple[str, ...]
-    framework: str
-    outcomes: tuple[str, ...]
-    swatch: Markup | str
-
-    @property
-    def search(self) -> str:
-        """What the text filter looks at."""
-        words = (self.label, self.verdict, self.setting, self.source, *self.notes)
-        return " ".join((*words, self.framework, *self.outcomes)).lower()
-
-
-def page_rows(
-    section: Section, wanted: Sequence[str], swatches: Mapping[str, Markup]
-) -> tuple[list[PageRow], list[PageRow]]:
-    """The rows of own runs, and those of the baselines that are wanted, best first.
-
-    All intervals are on one axis.
-    """
-    board, baselines = section.board, find_baselines(section, wanted)
-    axis = _axis([row.headline for row in board.rows] + [b.row.headline for b in baselines])
-    own = []
-    for row, cells in zip(board.rows, leaderboard_table(section).rows, strict=True):
-        verdict, tone = _verdict(board, row)
-        texts = (*(flag.text for flag in section.flags if flag.label == row.label), row.note)
-        notes = tuple(f"{text[:1].upper()}{text[1:]}." for text in texts if text)
-        outcomes = tuple(sorted({run.outcome.value for run in section.groups[row.label].runs}))
-        own.append(
-            _row(
-                row,
-                cells,
-                section.groups[row.label],
-                verdict,
-                tone,
-                axis,
-                notes,
-                outcomes,
-                swatches,
-            )
-        )
-    beside = []
-    theirs = replace(board, rows=tuple(baseline.row for baseline in baselines))
-    for baseline, cells in zip(baselines, leaderboard_cells(theirs)[2], strict=True):
-        verdict = baseline.origin + ("" if baseline.comparable else ": other protocol")
-        notes = tuple(f"{caveat}." for caveat in baseline.caveats)
-        beside.append(
-            _row(baseline.row, ["", *cells[1:]], baseline.group, verdict, "baseline", axis, notes,
-                 ("baseline",), swatches)
-        )  # fmt: skip
-    return own, beside
-
-
-def repeat_commands(group: Group) -> str:
-    """The commands that repeat a setting, one for each unbroken stretch of seeds."""
-    runs = group.runs
-    starts = [
-        i for i in range(len(runs)) if i == 0 or runs[i].random_seed != runs[i - 1].random_seed + 1
-    ]
-    stretches = zip(starts, [*starts[1:], len(runs)], strict=True)
-    return "\n".join(runs[a].repeat_command(b - a) for a, b in stretches).strip()
-
-
-def _row(
-    row: Row, cells: Sequence[str], group: Group, verdict: str, tone: str,
-    axis: tuple[float, float] | None, notes: tuple[str, ...], outcomes: tuple[str, ...],
-    swatches: Mapping[str, Markup],
-) -> PageRow:  # fmt: skip
-    return PageRow(
-        label=row.label,
-        cells=list(cells),
-        verdict=verdict,
-        tone=tone,
-        interval=_on_axis(row.headline, axis),
-        setting=row.setting or "no hyper-parameters",
-        source=row.setting_source or "source of the setting not recorded",
-        command=repeat_commands(group),
-        notes=notes,
-        framework=group.runs[0].framework,
-        outcomes=outcomes,
-        swatch=swatches.get(f"{row.label} (DeepOBS)" if tone == "baseline" else row.label, ""),
-    )
-
-
 def _context(report: Report) -> dict[str, Any]:
     from markupsafe import Markup
 
@@ -206,7 +88,7 @@ def _context(report: Report) -> dict[str, Any]:
         "style": style,
         "summary": summary_table(several) if several else None,
         "overall_charts": [_drawn(c) for c in overall_charts(several, style)] if several else [],
-        "sections": [_section(section, report, style, swatches) for section in report.sections],
+        "sections": [_section(section, report, style) for section in report.sections],
         "sensitivity": sensitivity_table({s.title: s.grids for s in report.sections}),
         "environment": environment_table(report.runs),
         "common": common_environment(report.runs),
@@ -218,32 +100,28 @@ def _context(report: Report) -> dict[str, Any]:
     }
 
 
-def _section(
-    section: Section,
-    report: Report,
-    style: Mapping[str, Style],
-    swatches: Mapping[str, Markup],
-) -> dict[str, Any]:
-    own, beside = page_rows(section, report.baselines, swatches)
+def _section(section: Section, report: Report, style: Mapping[str, Style]) -> dict[str, Any]:
+    own, beside = page_tables(section, report.baselines)
     published = published_groups(section, report.baselines)
+    table = leaderboard_table(section)
+    # The settings of the rows, up to the empty note, and the flags stand elsewhere.
+    notes = table.all_notes[table.all_notes.index("") + 1 :]
     return {
         "slug": section.slug,
         "title": section.title,
         "name": section.entry.name,
-        "heading": section.heading.partition(": ")[2],
+        "heading": section.board.heading.partition(": ")[2],
         "description": section.entry.description,
-        "columns": leaderboard_table(section).columns,
-        "rows": own,
+        "own": own,
         "baselines": beside,
-        "open": len(beside) <= _MOST_OPEN_BASELINES,
-        "winner": _winner(section),
+        "open": len(beside.rows) <= _MOST_OPEN_BASELINES,
+        "winner": winner(section),
         "flags": [flag.text for flag in section.flags if not flag.label],
-        "notes": without_flagged(section, footnotes(section.board)),
+        "notes": [note for note in notes if not note.startswith("! ")],
         "targets": target_table(section),
         "charts": [_drawn(chart) for chart in section_charts(section, style, published)],
         "labels": [*section.groups, *published],
-        "others": section.others[:_MOST_OTHERS],
-        "more_others": max(0, len(section.others) - _MOST_OTHERS),
+        "others": section.others,
     }
 
 
@@ -253,70 +131,6 @@ def _drawn(chart: Chart) -> dict[str, Any]:
     figure = chart.draw(False)
     svg = Markup(inline_svg(figure, chart.name))
     return {"chart": chart, "svg": svg, "width": round(110 * figure.get_figwidth())}
-
-
-def _verdict(board: Leaderboard, row: Row) -> tuple[str, str]:
-    """What may be said about a row, and how it is coloured."""
-    if row.n_done == 0:
-        return "no finished run", "failed"
-    if row.n_diverged:
-        return f"{row.n_diverged} of {row.n_seeds} diverged", "failed"
-    if row.rank == 1:
-        if len(board.rows) == 1:
-            return "only one", "tied"
-        return ("shares first place", "tied") if row.tied else ("ahead of all others", "best")
-    p = row.p_adjusted
-    chance = "" if math.isnan(p) else f", p = {p:.2g}" if p >= 0.001 else ", p < 0.001"
-    if row.tied:
-        few = row.difference.n < 2
-        return ("too few seeds to tell" if few else f"tied{chance}"), "tied"
-    if row.separated:
-        scale, unit = (100, " points") if board.entry.metric == "accuracy" else (1, "")
-        return f"{scale * row.difference.mean:+.3g}{unit}{chance}", "behind"
-    return "not told apart", "tied"
-
-
-def _winner(section: Section) -> str:
-    """Who is first, in one sentence that claims no more than the tests do."""
-    rows = section.board.rows
-    first = rows[0]
-    if first.n_done == 0:
-        return "No run finished."
-    if len(rows) == 1:
-        return f"Only {first.label} was run."
-    if first.n_diverged:
-        return f"Every optimizer has a run that diverged; {first.label} has the fewest."
-    tied = [row.label for row in rows if row.tied and row is not first]
-    if tied:
-        return f"{first.label} has the best mean; not told apart from it: {', '.join(tied)}."
-    if all(row.separated or row.n_diverged or not row.n_done for row in rows[1:]):
-        return f"{first.label} is ahead of all others."
-    return f"{first.label} has the best mean."
-
-
-def _axis(intervals: Sequence[Interval]) -> tuple[float, float] | None:
-    ends = [
-        end
-        for interval in intervals
-        for end in (interval.low, interval.mean, interval.high)
-        if math.isfinite(end)
-    ]
-    if len(ends) < 2 or min(ends) == max(ends):
-        return None
-    margin = 0.04 * (max(ends) - min(ends))
-    return min(ends) - margin, max(ends) + margin
-
-
-def _on_axis(
-    interval: Interval, axis: tuple[float, float] | None
-) -> tuple[float, float, float] | None:
-    """Low end, mean and high end of an interval in percent of an axis."""
-    if axis is None or not math.isfinite(interval.mean):
-        return None
-    mean = interval.mean
-    ends = (interval.low, mean, interval.high) if interval.known else (mean, mean, mean)
-    low, mean, high = (round(100 * (end - axis[0]) / (axis[1] - axis[0]), 1) for end in ends)
-    return low, mean, high
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
@@ -335,9 +149,9 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         facts.append(("Tuning runs", f"{len(report.tuning):,}"))
     return [
         *facts,
-        ("Data", _listed({run.data_label for run in runs})),
-        ("Devices", _listed({str(run.environment.get("device_name", "")) for run in runs})),
-        ("Frameworks", _listed({_framework(run.framework, run.environment) for run in runs})),
+        ("Data", _known({run.data_label for run in runs})),
+        ("Devices", _known({str(run.environment.get("device_name", "")) for run in runs})),
+        ("Frameworks", _known({_framework(run.framework, run.environment) for run in runs})),
     ]
 
 
@@ -347,10 +161,8 @@ def _framework(name: str, environment: dict[str, Any]) -> str:
     return f"{package} {version}" if version else name
 
 
-def _listed(values: Iterable[str], most: int = 4) -> str:
-    known = sorted(value for value in values if value)
-    more = f" and {len(known) - most} more" if len(known) > most else ""
-    return ", ".join(known[:most]) + more or "not recorded"
+def _known(values: Iterable[str]) -> str:
+    return listed(sorted(filter(None, values)), 4) or "not recorded"
 
 
 def _template(name: str) -> str:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from alig_deepobs.analysis.flags import Flag, find_flags
-from alig_deepobs.analysis.frames import final_headline, params_text
-from alig_deepobs.analysis.groups import Group, comparable_groups, group_runs
+from alig_deepobs.analysis.formats import params_text
+from alig_deepobs.analysis.frames import final_headline
+from alig_deepobs.analysis.groups import Group, comparable_groups, differences, group_runs
 from alig_deepobs.analysis.leaderboard import Leaderboard, leaderboard
 from alig_deepobs.analysis.report.sensitivity import Grid, find_grids, main_parameter
-from alig_deepobs.analysis.tables import header_line
 from alig_deepobs.registry import ProblemEntry, testproblems
 from alig_deepobs.run import Run, RunResult, facets
 
@@ -32,7 +32,6 @@ class Section:
         shared: what the runs share: field -> value (`Run.comparison`).
         entry: the problem.
         board: the leaderboard of the chosen settings.
-        groups: label -> the runs of each row.
         others: settings that a better value of the main hyper-parameter beat, worst last.
         flags: warnings with their evidence.
         grids: of every optimizer with three values of its main hyper-parameter or more.
@@ -43,20 +42,14 @@ class Section:
     shared: dict[str, Any]
     entry: ProblemEntry
     board: Leaderboard
-    groups: dict[str, Group]
     others: tuple[Group, ...]
     flags: tuple[Flag, ...]
     grids: tuple[Grid, ...]
 
     @property
-    def heading(self) -> str:
-        """What all runs of the section share, in one line."""
-        return header_line(self.board)
-
-    @property
-    def runs(self) -> list[RunResult]:
-        """The runs behind the leaderboard."""
-        return [run for group in self.groups.values() for run in group.runs]
+    def groups(self) -> dict[str, Group]:
+        """Label -> the runs of each row."""
+        return {row.label: row.group for row in self.board.rows}
 
 
 def make_sections(runs: Sequence[RunResult], tuning: Sequence[RunResult] = ()) -> list[Section]:
@@ -74,7 +67,7 @@ def make_sections(runs: Sequence[RunResult], tuning: Sequence[RunResult] = ()) -
     held_out = {"split": "", "data_version": ""}
     probes = [(run, run.comparison() | held_out) for run in tuning]
     sections: list[Section] = []
-    for members in comparable_groups(runs).values():
+    for members in comparable_groups(runs):
         shared = members[0].comparison()
         tried = [run for run, of in probes if of == shared | held_out]
         entry = entry_for(members[0].testproblem, members)
@@ -115,7 +108,9 @@ def _section(
         for group in family
         if group is not best
     ]
-    tried = _families(_largest_group(tuning, entry)) if tuning else []
+    # Of the tuning runs the largest comparable set.
+    sets = comparable_groups(tuning)
+    tried = _families(group_runs(max(sets, key=len), entry)) if sets else []
     words = (entry.name, params_text(shared["problem_options"]))
     return Section(
         slug=re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-"),
@@ -123,35 +118,26 @@ def _section(
         shared=shared,
         entry=entry,
         board=leaderboard(picked, entry),
-        groups={group.label: group for group in group_runs(picked, entry)},
         others=tuple(sorted(others, key=lambda group: _quality(group, entry))),
         flags=tuple(find_flags(picked, entry)),
         grids=find_grids(families, tried, entry),
     )
 
 
-def _largest_group(runs: Sequence[RunResult], entry: ProblemEntry) -> list[Group]:
-    """The settings of the largest comparable set."""
-    return group_runs(max(comparable_groups(runs).values(), key=len), entry)
-
-
 def _families(groups: Sequence[Group]) -> list[list[Group]]:
     """Settings that differ in the main hyper-parameter alone; they compete for one row."""
-    found: dict[tuple[str, str, str, int], list[Group]] = {}
+    merged: dict[tuple[str, str], dict[str, list[Group]]] = {}
     for group in groups:
         run = group.runs[0]
-        rest = {key: v for key, v in run.setting_params().items() if key != main_parameter(run)}
-        key = (group.optimizer_name, group.optimizer, params_text(rest), run.batch_size)
-        found.setdefault(key, []).append(group)
-    merged: dict[tuple[str, str], list[list[Group]]] = {}
-    for key, family in found.items():
-        merged.setdefault(key[:2], []).append(family)
+        rest = {key: v for key, v in run.hyperparams.items() if key != main_parameter(run)}
+        variants = merged.setdefault((group.optimizer_name, group.optimizer), {})
+        variants.setdefault(replace(run, hyperparams=rest).setting(), []).append(group)
     families: list[list[Group]] = []
     for variants in merged.values():
         if len(variants) > _MOST_VARIANTS:
-            families.append([group for family in variants for group in family])
+            families.append([group for family in variants.values() for group in family])
         else:
-            families += variants
+            families += variants.values()
     return families
 
 
@@ -180,11 +166,13 @@ def _with_unique_names(sections: Sequence[Section]) -> list[Section]:
         seen[section.slug] += 1
         again = seen[section.slug]
         slug = section.slug if again == 1 else f"{section.slug}-{again}"
-        namesakes = [other.shared for other in sections if other.entry.name == section.entry.name]
+        telling = differences(
+            other.board.runs[0] for other in sections if other.entry.name == section.entry.name
+        )
         words = [
             _shared_text(name, value)
             for name, value in section.shared.items()
-            if name == "problem_options" or any(of[name] != value for of in namesakes)
+            if name == "problem_options" or name in telling
         ]
         words = [text for text in words if text]
         title = f"{section.title} ({', '.join(words)})" if words else section.title

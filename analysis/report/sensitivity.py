@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import pandas as pd
-
 from alig_deepobs.analysis.budget import BudgetCurve, budget_curve
+from alig_deepobs.analysis.formats import MISSING
 from alig_deepobs.analysis.frames import (
     accuracy_curve,
     final_headline,
@@ -20,11 +20,12 @@ from alig_deepobs.analysis.frames import (
 )
 from alig_deepobs.analysis.groups import Group
 from alig_deepobs.analysis.sensitivity import GoodRange, good_range, value_text
-from alig_deepobs.analysis.table import Column, Table
+from alig_deepobs.analysis.table import Column, Table, never
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import ProblemEntry, optimizers
 from alig_deepobs.run import RunResult
 
+_CSV_ONLY = ("testproblem", "low", "high", "good_values", "tuning_runs")
 _RATE_NAMES = ("lr", "learning_rate", "max_lr")
 
 
@@ -111,50 +112,48 @@ def main_parameter(run: RunResult) -> str:
     return next((name for name in _RATE_NAMES if name in run.hyperparams), "")
 
 
-def sensitivity_table(grids: Mapping[str, Iterable[Grid]]) -> Table | None:
+def sensitivity_table(grids: Mapping[str, Iterable[Grid]]) -> Table[Any] | None:
     """How wide the good range of the main hyper-parameter is; None without a grid.
 
     Args:
         grids: title of a problem -> its grids.
     """
-    rows, records = [], []
+    rows = []
     for title, of in grids.items():
         for grid in of:
-            found = grid.good_range()
-            failed = sum(map(math.isnan, grid.means().values()))
-            records.append({
-                "testproblem": grid.entry.name, "optimizer": grid.label,
-                "parameter": grid.parameter,
-                "values": len(grid.finals), "failed": failed, "tuning_runs": grid.tuning,
-                **({} if found is None else {
-                    "best": found.best, "low": found.low, "high": found.high,
-                    "decades": found.decades, "good_values": found.good,
-                }),
+            good = grid.good_range()
+            rows.append({
+                "problem": title, "testproblem": grid.entry.name, "optimizer": grid.label,
+                "parameter": grid.parameter, "values": len(grid.finals),
+                "failed": sum(map(math.isnan, grid.means().values())),
+                "best": good and good.best, "good_range": good and good.ends_text(),
+                "decades": good and good.decades, "low": good and good.low,
+                "high": good and good.high, "good_values": good and good.good,
+                "tuning_runs": grid.tuning,
             })  # fmt: skip
-            rows.append([
-                title, grid.label, grid.parameter, str(found.tried if found else len(grid.finals)),
-                str(failed),
-                *(("–", "–", "–") if found is None else
-                  (value_text(found.best), found.ends_text(), f"{found.decades:.1f}")),
-            ])  # fmt: skip
     if not rows:
         return None
     notes = [
         "Good: within 5 % of the best value of the grid, unbroken around it. ≤ and ≥: the range "
         "touches the end of the grid and may be wider."
     ]
-    if any(grid.tuning for of in grids.values() for grid in of):
+    if any(row["tuning_runs"] for row in rows):
         notes.append("Grids of runs that only served to choose a setting have one seed each.")
-    titles = ("Problem", "Optimizer", "Parameter", "Values", "Failed", "Best", "Good range",
-              "Decades")  # fmt: skip
-    return Table(
-        name="sensitivity",
-        title="Sensitivity to the main hyper-parameter",
-        columns=[Column(title, title in ("Values", "Failed", "Decades")) for title in titles],
-        rows=rows,
-        frame=pd.DataFrame(records),
-        notes=notes,
-    )
+    texts = {"best": value_text, "decades": "{:.1f}".format}
+    columns: list[Column[dict[str, Any]]] = [
+        Column(
+            name,
+            text=partial(_text, texts[name]) if name in texts else None,
+            right=name in ("values", "failed", "decades"),
+            shown=never if name in _CSV_ONLY else None,
+        )
+        for name in rows[0]
+    ]
+    return Table("sensitivity", "Sensitivity to the main hyper-parameter", columns, rows, notes)
+
+
+def _text(form: Callable[[Any], str], _: Any, value: Any) -> str:
+    return MISSING if value is None else form(value)
 
 
 def _grid(family: Sequence[Group], entry: ProblemEntry, tuning: bool) -> Grid | None:

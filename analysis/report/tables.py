@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
 
-import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
+from alig_deepobs.analysis.formats import MISSING, format_metric, wrapped
 from alig_deepobs.analysis.loading import LoadProblem
+from alig_deepobs.analysis.render import to_markdown, to_rich
 from alig_deepobs.analysis.report.baselines import baseline_table
-from alig_deepobs.analysis.report.build import Report
+from alig_deepobs.analysis.report.build import Report, counted
 from alig_deepobs.analysis.report.environment import environment_table
 from alig_deepobs.analysis.report.overall import Overall
 from alig_deepobs.analysis.report.sections import Section
 from alig_deepobs.analysis.report.sensitivity import sensitivity_table
-from alig_deepobs.analysis.table import Column, Table, to_markdown, to_rich
-from alig_deepobs.analysis.tables import (
-    format_interval,
-    leaderboard_cells,
-    render_rich,
-    wrapped,
-)
+from alig_deepobs.analysis.standings import Standing
+from alig_deepobs.analysis.table import Column, Table, never
 from alig_deepobs.analysis.targets import (
     TimeToTarget,
     epochs_until,
@@ -34,9 +33,10 @@ from alig_deepobs.analysis.targets import (
 _RESAMPLES = 500
 
 
-def all_tables(report: Report) -> list[Table]:
+def all_tables(report: Report) -> list[Table[Any]]:
     """Every table of a report, in its order; each has a name of its own."""
-    tables = [summary_table(report.several_problems) if report.several_problems else None]
+    several = report.several_problems
+    tables: list[Table[Any] | None] = [summary_table(several) if several else None]
     for section in report.sections:
         tables += [
             leaderboard_table(section),
@@ -53,20 +53,11 @@ def all_tables(report: Report) -> list[Table]:
 
 def print_report(report: Report, console: Console, width: int) -> None:
     """Prints the report, without the files that were skipped."""
-    boards = {f"leaderboard-{section.slug}": section for section in report.sections}
     console.print(Text("\n".join(wrapped(line, width) for line in report.about())))
     for table in all_tables(report):
-        if table.name == "skipped":
-            continue  # the command line says it, on the stream for errors
-        console.print()
-        if table.name not in boards:
+        if table.name != "skipped":  # the command line says it, on the stream for errors
+            console.print()
             console.print(to_rich(table, width), soft_wrap=False)
-            continue
-        # A leaderboard knows which of its columns may go where the terminal is narrow.
-        section = boards[table.name]
-        console.print(render_rich(section.board, width), soft_wrap=False)
-        for flag in section.flags:
-            console.print(Text(wrapped(f"! {flag.text}", width)))
 
 
 def markdown_report(report: Report) -> str:
@@ -75,131 +66,91 @@ def markdown_report(report: Report) -> str:
     return "\n".join([*lines, *map(to_markdown, all_tables(report))])
 
 
-def leaderboard_table(section: Section) -> Table:
-    """The leaderboard of a problem with its notes."""
-    titles, rights, rows, notes = leaderboard_cells(section.board)
-    return Table(
-        name=f"leaderboard-{section.slug}",
-        title=section.heading,
-        columns=[Column(title, right) for title, right in zip(titles, rights, strict=True)],
-        rows=rows,
-        frame=section.board.to_frame(),
-        notes=[*without_flagged(section, notes), *(flag.text for flag in section.flags)],
-        strong=frozenset(
-            i for i, row in enumerate(section.board.rows) if row.rank == 1 or row.tied
-        ),
-    )
-
-
-def without_flagged(section: Section, notes: Sequence[str]) -> list[str]:
-    """The notes of a leaderboard without the one that a flag says with its evidence."""
+def leaderboard_table(section: Section) -> Table[Standing]:
+    """The leaderboard of a problem with its notes and warnings."""
+    table = section.board.table
     flagged = any(flag.kind == "non_interpolating" for flag in section.flags)
-    return [note for note in notes if not (flagged and note.startswith("This problem does not"))]
+    # A flag says that with its evidence.
+    notes = [n for n in table.notes if not (flagged and n.startswith("This problem does not"))]
+    notes += [f"! {flag.text}" for flag in section.flags]
+    return replace(table, name=f"leaderboard-{section.slug}", notes=notes)
 
 
-def summary_table(overall: Overall) -> Table:
+def summary_table(overall: Overall) -> Table[dict[str, Any]]:
     """One row for each optimizer: mean rank, wins, ties, losses and score over all problems."""
     ranks = overall.ranking.average_ranks if overall.ranking else {}
-    names = sorted(
-        overall.optimizers,
-        key=lambda name: (ranks.get(name, 0.0), -overall.tallies[name].wins, name),
-    )
-    rows, records = [], []
-    for name in names:
-        tally, score = overall.tallies[name], overall.scores.get(name)
-        rank = ranks.get(name, math.nan)
-        rows.append([
-            name,
-            "–" if math.isnan(rank) else f"{rank:.2f}",
-            str(tally.wins), str(tally.ties), str(tally.losses), str(tally.unjudged),
-            "–" if score is None else format_interval(score),
-        ])  # fmt: skip
-        records.append({
-            "optimizer": name, "mean_rank": rank, "wins": tally.wins, "ties": tally.ties,
-            "losses": tally.losses, "not_compared": tally.unjudged,
-            "score_iqm": math.nan if score is None else score.mean,
-            "score_low": math.nan if score is None else score.low,
-            "score_high": math.nan if score is None else score.high,
-        })  # fmt: skip
-    return Table(
-        name="summary",
-        title=f"All problems: {', '.join(overall.sections.values())}",
-        columns=[
-            Column("Optimizer"),
-            Column("Mean rank", True),
-            Column("Wins", True),
-            Column("Ties", True),
-            Column("Losses", True),
-            Column("Not compared", True),
-            Column("Score (IQM)"),
-        ],
-        rows=rows,
-        frame=pd.DataFrame(records),
-        notes=_summary_notes(overall),
-    )
+    rows = [
+        {
+            "optimizer": name,
+            "mean_rank": ranks.get(name),
+            **asdict(overall.tallies[name]),
+            "score": overall.scores.get(name),
+        }
+        for name in overall.optimizers
+    ]
+    rows.sort(key=lambda row: (row["mean_rank"] or 0.0, -row["wins"], row["optimizer"]))
+    columns: list[Column[dict[str, Any]]] = [
+        Column("optimizer"),
+        Column("mean_rank", text=lambda row, rank: f"{rank:.2f}" if rank else MISSING, right=True),
+        *(Column(name, right=True) for name in ("wins", "ties", "losses")),
+        Column("not_compared", value=lambda row: row["unjudged"], right=True),
+        Column("score", "Score (IQM)"),
+    ]
+    title = f"All problems: {', '.join(overall.sections.values())}"
+    return Table("summary", title, columns, rows, _summary_notes(overall))
 
 
-def target_table(section: Section) -> Table | None:
+def target_table(section: Section) -> Table[dict[str, Any]] | None:
     """Epochs and seconds to the problem's target; None where it has none."""
-    if section.entry.target is None:
+    entry, goal = section.entry, section.entry.target
+    if goal is None:
         return None
-    rows, records = [], []
-    for row in section.board.rows:
-        runs = section.groups[row.label].runs
-        epochs = [epochs_until(run, section.entry) for run in runs]
-        seconds = [found for run in runs if (found := seconds_until(run, section.entry))]
-        median, low, high = median_interval(epochs, resamples=_RESAMPLES)
-        time, time_low, time_high = (
-            median_interval(seconds, resamples=_RESAMPLES)
-            if seconds
-            else (None, math.nan, math.nan)
-        )
-        reached = sum(found.reached for found in epochs)
-        rows.append([
-            row.label, f"{reached} of {len(epochs)}",
-            _median_text(median, low, high, epochs, _epochs_text),
-            _median_text(time, time_low, time_high, seconds, seconds_text)
-                if seconds
-                else "not recorded",
-        ])  # fmt: skip
-        records.append({
-            "testproblem": section.entry.name, "optimizer": row.label, "runs": len(epochs),
-            "reached": reached, "median_epochs": median, "median_epochs_low": low,
-            "median_epochs_high": high, "median_seconds": time, "median_seconds_low": time_low,
-            "median_seconds_high": time_high,
-        })  # fmt: skip
-    goal = section.entry.target
-    shown = f"{100 * goal:.2f} %" if section.entry.metric == "accuracy" else f"{goal:.4g}"
-    return Table(
-        name=f"targets-{section.slug}",
-        title=f"{section.title}: until the test {section.entry.metric} is {shown}",
-        columns=[
-            Column("Optimizer"),
-            Column("Reached", True),
-            Column("Epochs (median)"),
-            Column("Training time (median)"),
-        ],
-        rows=rows,
-        frame=pd.DataFrame(records),
-        notes=[
-            "Medians by Kaplan and Meier's estimate; a run that missed the target is censored, not "
-            "slow. Brackets: 95 % bootstrap interval; ∞: never."
-        ],
+    rows = []
+    for label in (row.label for row in section.board.rows):
+        runs = section.groups[label].runs
+        times = {
+            "epochs": [epochs_until(run, entry) for run in runs],
+            "seconds": [found for run in runs if (found := seconds_until(run, entry))],
+        }
+        row: dict[str, Any] = {"optimizer": label, "runs": len(runs), **times}
+        row["reached"] = sum(found.reached for found in times["epochs"])
+        for unit, of in times.items():
+            ends = median_interval(of, resamples=_RESAMPLES) if of else (None, math.nan, math.nan)
+            row |= zip(
+                (f"median_{unit}", f"median_{unit}_low", f"median_{unit}_high"), ends, strict=True
+            )
+        rows.append(row)
+    columns: list[Column[dict[str, Any]]] = [
+        Column("optimizer"),
+        Column("runs", shown=never),
+        Column("reached", text=lambda row, n: f"{n} of {row['runs']}", right=True),
+        Column("median_epochs", "Epochs (median)", text=partial(_median, "epochs")),
+        Column("median_epochs_low", shown=never),
+        Column("median_epochs_high", shown=never),
+        Column("median_seconds", "Training time (median)", text=partial(_median, "seconds")),
+        Column("median_seconds_low", shown=never),
+        Column("median_seconds_high", shown=never),
+    ]
+    note = (
+        "Medians by Kaplan and Meier's estimate; a run that missed the target is censored, not "
+        "slow. Brackets: 95 % bootstrap interval; ∞: never."
     )
+    goal_text = format_metric(goal, entry.metric)
+    return Table(
+        f"targets-{section.slug}", f"{section.title}: until the test {entry.metric} is {goal_text}",
+        columns, rows, [note], common={"testproblem": entry.name},
+    )  # fmt: skip
 
 
-def skipped_table(skipped: Sequence[LoadProblem]) -> Table | None:
+def skipped_table(skipped: Sequence[LoadProblem]) -> Table[LoadProblem] | None:
     """The files that are no usable results, and why; None where all are."""
     if not skipped:
         return None
-    rows = [[str(item.path), reason_without_path(item)] for item in skipped]
-    return Table(
-        name="skipped",
-        title=f"Skipped: {len(rows)} file{'' if len(rows) == 1 else 's'}",
-        columns=[Column("File"), Column("Reason")],
-        rows=rows,
-        frame=pd.DataFrame(rows, columns=["file", "reason"]),
-    )
+    columns: list[Column[LoadProblem]] = [
+        Column("file", value=lambda item: str(item.path)),
+        Column("reason", value=reason_without_path),
+    ]
+    return Table("skipped", f"Skipped: {counted(len(skipped), 'file')}", columns, skipped)
 
 
 def reason_without_path(item: LoadProblem) -> str:
@@ -221,21 +172,17 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
 
 
-def _epochs_text(epochs: float) -> str:
-    return f"{epochs:.4g}"
-
-
-def _median_text(
-    median: float | None,
-    low: float,
-    high: float,
-    times: Sequence[TimeToTarget],
-    text: Callable[[float], str],
-) -> str:
+def _median(unit: str, row: dict[str, Any], median: float | None) -> str:
+    """A median of times to the target with its interval."""
+    times: list[TimeToTarget] = row[unit]
+    text = seconds_text if unit == "seconds" else "{:.4g}".format
+    if not times:
+        return "not recorded"
     if median is None:
-        return f"– (more than {text(max(t.time for t in times))})"
+        return f"{MISSING} (more than {text(max(t.time for t in times))})"
     if len(times) < 2:
         return f"{text(median)} (n=1, no interval)"
+    low, high = row[f"median_{unit}_low"], row[f"median_{unit}_high"]
     return f"{text(median)} [{text(low)}, {'∞' if math.isinf(high) else text(high)}]"
 
 

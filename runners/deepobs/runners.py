@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from alig_deepobs.errors import RunError, UsageError
-from alig_deepobs.registry import entry_of_class, find_testproblem
+from alig_deepobs.registry import entry_of_class, find_testproblem, load_object
 from alig_deepobs.results import cut_at_first_non_finite, now, run_folder, to_json
 from alig_deepobs.run import Outcome, ResolvedRun, Run, RunResult, RunSpec, facets
 from alig_deepobs.runners.callbacks import Callback
@@ -114,6 +114,14 @@ class PTRunner(abc.ABC):
     def trains_itself(self) -> bool:
         """Whether a subclass has a ``training`` of its own."""
         return type(self).training is not StandardRunner.training
+
+    @property
+    def is_importable(self) -> bool:
+        """Whether another process would find the optimizer's class."""
+        try:
+            return load_object(entry_of_class(self._optimizer_class).name) is self._optimizer_class
+        except UsageError:
+            return False
 
     def run(
         self,

@@ -8,15 +8,20 @@ import logging
 import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from alig_deepobs.errors import UsageError
-from alig_deepobs.registry import find_testproblem
-from alig_deepobs.results import read_result
-from alig_deepobs.run import Outcome, RunResult
+from alig_deepobs.errors import UsageError, unknown_choice
+from alig_deepobs.results import plain_scalar, read_result
+from alig_deepobs.run import Outcome, ResolvedRun, RunResult
+from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.deepobs.callbacks import Several
+from alig_deepobs.runners.deepobs.runners import Asked
+from alig_deepobs.runners.selection import Rule
+from alig_deepobs.runners.study import Cell, Silent, Study, local
 
 logger = logging.getLogger(__name__)
 
@@ -58,34 +63,42 @@ class Tuner(abc.ABC):
         output_dir: str = "./results",
         random_seed: int = 42,
         rerun_best_setting: bool = True,
+        jobs: int = 1,
         **run_arguments: Any,
     ) -> dict[str, Any]:
-        """Tries every setting on a problem.
+        """Tries every setting on a problem; runs that are in the folder are not run again.
 
         Args:
             testproblem: the problem.
             output_dir: where results go.
             random_seed: seed of the search and of its runs.
             rerun_best_setting: run the best setting with seeds 43 to 51 too.
-            **run_arguments: passed on to the runner's ``run``.
+            jobs: runs at the same time; a runner that trains in its own way has one at a time.
+            **run_arguments: further arguments of the runner's ``run``.
 
         Returns:
-            The best setting.
+            The best setting, by `Rule`.
+
+        Raises:
+            UsageError: no setting came to its end.
         """
-        for hyperparams in self.sample(random_seed):
-            logger.info("tuning %s on %s: %s", self._optimizer_class, testproblem, hyperparams)
-            self._run(testproblem, hyperparams, random_seed, output_dir, run_arguments)
-        optimizer_path = Path(output_dir) / testproblem / self._optimizer_class.__name__
-        best = rank_settings(optimizer_path)[0].hyperparams
-        if rerun_best_setting:
-            rerun_setting(
-                self._runner,
-                self._optimizer_class,
-                self._hyperparam_names,
-                str(optimizer_path),
-                **run_arguments,
+        runner = self._runner(self._optimizer_class, self._hyperparam_names)
+        arguments = {"testproblem": testproblem, "output_dir": output_dir, **run_arguments}
+        asked = [
+            runner.ask(hyperparams=hyperparams, random_seed=random_seed, **arguments)
+            for hyperparams in self.sample(random_seed)
+        ]
+        results = _carry_out(runner, asked, jobs)
+        best = results[Rule().choose([[result] for result in results])]
+        if best.outcome is not Outcome.DONE:
+            raise UsageError(
+                f"no setting of {best.optimizer_name} on {testproblem} came to its end"
             )
-        return best
+        if rerun_best_setting:
+            _carry_out(
+                runner, [_again(runner, best, seed, arguments) for seed in RERUN_SEEDS], jobs
+            )
+        return best.hyperparams
 
     def tune_on_testset(
         self, testset: Iterable[str], **arguments: Any
@@ -131,23 +144,6 @@ class Tuner(abc.ABC):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return str(path)
-
-    def _run(
-        self,
-        testproblem: str,
-        hyperparams: Mapping[str, Any],
-        random_seed: int,
-        output_dir: str,
-        run_arguments: Mapping[str, Any],
-    ) -> None:
-        runner = self._runner(self._optimizer_class, self._hyperparam_names)
-        runner.run(
-            testproblem=testproblem,
-            hyperparams=hyperparams,
-            random_seed=random_seed,
-            output_dir=output_dir,
-            **run_arguments,
-        )
 
 
 class GridSearch(Tuner):
@@ -203,7 +199,10 @@ class RandomSearch(Tuner):
         """Draws the settings."""
         state = np.random.RandomState(random_seed)
         return [
-            {name: _scalar(d.rvs(random_state=state)) for name, d in self._distributions.items()}
+            {
+                name: plain_scalar(d.rvs(random_state=state))
+                for name, d in self._distributions.items()
+            }
             for _ in range(self._ressources)
         ]
 
@@ -221,24 +220,35 @@ class log_uniform:  # noqa: N801 - DeepOBS's name
         return np.power(float(self.base), random_state.uniform(self.a, self.b, size))
 
 
-def rank_settings(optimizer_path: str | Path, metric: str | None = None) -> list[RunResult]:
-    """The runs below an optimizer's folder, best final value first.
+def rank_settings(
+    optimizer_path: str | Path, metric: str = "", mode: str = "final"
+) -> list[list[RunResult]]:
+    """The settings below an optimizer's folder, each as its finished runs, the best one first.
 
     Args:
         optimizer_path: ``<output_dir>/<test problem>/<optimizer>``.
-        metric: ``valid_accuracies`` or any other list of a result; None: the validation accuracy,
-            or loss, if there is one, else that of the test set.
+        metric: ``valid_accuracies`` or any other list of a result; empty, or where the runs have no
+            such list: as everywhere in this package (`Rule`).
+        mode: DeepOBS's: ``final`` epoch, ``best`` epoch, or settings with the ``most`` runs first.
 
     Raises:
-        UsageError: there is no finished run.
+        UsageError: there is no finished run, or no such metric or mode.
     """
-    runs = [read_result(path) for path in sorted(Path(optimizer_path).glob("*/*.json"))]
-    runs = [run for run in runs if run.outcome is Outcome.DONE]
-    if not runs:
+    if metric and metric not in _METRICS:
+        raise unknown_choice("metric", metric, _METRICS)
+    if mode not in ("final", "best", "most"):
+        raise unknown_choice("mode", mode, ("final", "best", "most"))
+    settings: dict[str, list[RunResult]] = {}
+    for path in sorted(Path(optimizer_path).glob("*/*.json")):
+        run = read_result(path)
+        if run.outcome is Outcome.DONE:
+            settings.setdefault(run.setting(), []).append(run)
+    if not settings:
         raise UsageError(f"there is no finished run below {optimizer_path}")
-    chosen = metric or _best_metric(runs)
-    sign = -1.0 if chosen.endswith("accuracies") else 1.0
-    return sorted(runs, key=lambda run: sign * getattr(run, chosen)[-1])
+    found = list(settings.values())
+    rule = Rule(epoch="best" if mode == "best" else "last", metric=metric)
+    ranked = [found[number] for number in rule.ranked(found)]
+    return sorted(ranked, key=len, reverse=True) if mode == "most" else ranked
 
 
 def rerun_setting(
@@ -248,10 +258,12 @@ def rerun_setting(
     optimizer_path: str,
     seeds: Iterable[int] = RERUN_SEEDS,
     rank: int = 1,
-    metric: str | None = None,
+    mode: str = "final",
+    metric: str = "",
+    jobs: int = 1,
     **run_arguments: Any,
 ) -> None:
-    """Runs the setting of a rank again with other seeds.
+    """Runs the setting of a rank with other seeds; those that are there are not run again.
 
     Args:
         runner: a runner class.
@@ -260,32 +272,63 @@ def rerun_setting(
         optimizer_path: ``<output_dir>/<test problem>/<optimizer>``.
         seeds: the seeds.
         rank: 1 is the best setting.
+        mode: see `rank_settings`.
         metric: see `rank_settings`.
-        **run_arguments: passed on to ``run``.
+        jobs: runs at the same time; see `Tuner.tune`.
+        **run_arguments: further arguments of ``run``.
+
+    Raises:
+        UsageError: there is no setting of that rank.
     """
-    path = Path(optimizer_path)
-    chosen = rank_settings(path, metric)[rank - 1]
-    fixed = {
-        "batch_size": chosen.batch_size,
-        "num_epochs": chosen.num_epochs,
-        "weight_decay": chosen.weight_decay,
-        **chosen.training_params,
-        **run_arguments,
-    }
-    for seed in seeds:
-        runner(optimizer_class, hyperparam_names).run(
-            testproblem=chosen.testproblem,
-            hyperparams=chosen.hyperparams,
-            random_seed=seed,
-            output_dir=str(path.parents[1]),
-            **fixed,
-        )
+    ranked = rank_settings(optimizer_path, metric, mode)
+    if not 1 <= rank <= len(ranked):
+        raise UsageError(f"rank must be from 1 to {len(ranked)}, not {rank}")
+    trainer = runner(optimizer_class, hyperparam_names)
+    arguments = {"output_dir": str(Path(optimizer_path).parents[1]), **run_arguments}
+    _carry_out(trainer, [_again(trainer, ranked[rank - 1][0], s, arguments) for s in seeds], jobs)
 
 
-def _best_metric(runs: Sequence[RunResult]) -> str:
-    part = "valid" if all(run.valid_losses for run in runs) else "test"
-    kind = find_testproblem(runs[0].testproblem).metric
-    return f"{part}_accuracies" if kind == "accuracy" else f"{part}_losses"
+_METRICS = [
+    f"{of}_{kind}" for kind in ("accuracies", "losses") for of in ("valid", "test", "train")
+]
+
+
+def _again(runner: Any, result: RunResult, seed: int, arguments: Mapping[str, Any]) -> Asked:
+    """The setting of a result, asked for with another seed."""
+    asked: Asked = runner.ask(**{
+        **{name: getattr(result, name) for name in (
+            "testproblem", "hyperparams", "batch_size", "num_epochs", "weight_decay",
+            "training_params", "problem_options", "synthetic",
+        )},
+        "split": "validation" if result.valid_losses else "full",
+        **arguments,
+        "random_seed": int(seed),
+    })  # fmt: skip
+    return replace(asked, spec=replace(asked.spec, reshuffle=result.reshuffle))
+
+
+def _carry_out(runner: Any, asked: Sequence[Asked], jobs: int) -> list[RunResult]:
+    """Runs what is not in the store, as a study where any process could do it."""
+    if runner.trains_itself or not runner.is_importable:
+        if jobs > 1:
+            logger.warning("%s: runs go one after the other", type(runner).__name__)
+        return [runner.carry_out(one, skip_if_exists=True) for one in asked]
+    cells = [Cell((one.spec,), (one.spec.random_seed,)) for one in asked]
+    outcomes = Study(cells, asked[0].store).carry_out(local(jobs), _Telling(runner, asked[0]))
+    return [outcome.runs[0] for outcome in outcomes]
+
+
+class _Telling(Silent):
+    """Shows the progress of each run as its runner would."""
+
+    def __init__(self, runner: Any, asked: Asked) -> None:
+        self.runner = runner
+        self.asked = asked
+
+    def callback(self, run: ResolvedRun) -> Callback:
+        """See `Progress.callback`."""
+        folder = self.asked.tensorboard_dir(run) if self.asked.tb_log else None
+        return Several(self.runner.callbacks(self.asked.print_train_iter, folder))
 
 
 def _flag(name: str, value: Any) -> list[str]:
@@ -295,7 +338,3 @@ def _flag(name: str, value: Any) -> list[str]:
         return [f"--{name}"]
     values = value if isinstance(value, (list, tuple)) else [value]
     return [f"--{name}", *map(str, values)]
-
-
-def _scalar(value: Any) -> Any:
-    return value.item() if isinstance(value, (np.generic, np.ndarray)) else value

@@ -6,13 +6,14 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from alig_deepobs import AliG
 from alig_deepobs.errors import RunError, UsageError
-from alig_deepobs.results import read_result
-from alig_deepobs.run import Outcome
+from alig_deepobs.results import read_result, write_result
+from alig_deepobs.run import Outcome, RunResult
 from alig_deepobs.runners import Callback
 from alig_deepobs.runners.deepobs import pytorch_config
 from alig_deepobs.runners.deepobs.runners import (
@@ -94,7 +95,7 @@ def test_the_problem_is_made_by_its_hook():
 
     seen = []
     Mine(torch.optim.SGD, LR).run(hyperparams={"lr": 0.1}, no_logs=True, **QUICK)
-    assert seen == [("digits_logreg", 32, None, 42)]
+    assert seen == [("digits_logreg", 32, 0.0, 42)]
 
 
 def test_training_parameters_of_ones_own(tmp_path):
@@ -218,9 +219,64 @@ def test_grid_search(tmp_path):
     search = GridSearch(torch.optim.SGD, LR, {"lr": [1e-4, 0.1]}, 2, StandardRunner)
     best = search.tune("digits_logreg", num_epochs=1)
     assert best == {"lr": 0.1}
-    runs = [read_result(p) for p in (tmp_path / "results").rglob("*.json")]
+    files = set((tmp_path / "results").rglob("*.json"))
+    runs = [read_result(path) for path in files]
     assert sorted(run.random_seed for run in runs) == [42, 42, *range(43, 52)]
     assert {run.hyperparams["lr"] for run in runs if run.random_seed > 42} == {0.1}
+    # Again, and with one setting more: only what is missing is run.
+    assert search.tune("digits_logreg", num_epochs=1) == best
+    assert set((tmp_path / "results").rglob("*.json")) == files
+    more = GridSearch(torch.optim.SGD, LR, {"lr": [1e-4, 1e-3, 0.1]}, 3, StandardRunner)
+    assert more.tune("digits_logreg", num_epochs=1) == best
+    new = set((tmp_path / "results").rglob("*.json")) - files
+    assert [read_result(path).hyperparams for path in new] == [{"lr": 1e-3}]
+
+
+def test_a_search_in_several_processes_finds_the_same(tmp_path):
+    search = GridSearch(torch.optim.SGD, LR, {"lr": [1e-4, 0.1]}, 2, StandardRunner)
+    arguments = {"num_epochs": 1, "rerun_best_setting": False}
+    search.tune("digits_logreg", output_dir="one", **arguments)
+    search.tune("digits_logreg", output_dir="two", jobs=2, **arguments)
+    one, two = (
+        {r.identity(): r.test_losses for r in map(read_result, (tmp_path / name).rglob("*.json"))}
+        for name in ("one", "two")
+    )
+    assert one == two
+    assert len(one) == 2
+
+
+class Counting(StandardRunner):
+    """A runner with a training of its own."""
+
+    calls = 0
+
+    def training(self, *arguments, **training_params):
+        Counting.calls += 1
+        return super().training(*arguments, **training_params)
+
+
+def test_a_search_with_a_runner_that_trains_itself(caplog, monkeypatch):
+    monkeypatch.setattr(Counting, "calls", 0)
+    search = GridSearch(torch.optim.SGD, LR, {"lr": [1e-4, 0.1]}, 2, Counting)
+    for _ in range(2):
+        best = search.tune("digits_logreg", num_epochs=1, rerun_best_setting=False, jobs=2)
+        assert best == {"lr": 0.1}
+    assert Counting.calls == 2
+    assert "Counting: runs go one after the other" in caplog.text
+
+
+def test_a_search_for_a_class_that_cannot_be_imported():
+    class Local(torch.optim.SGD):
+        pass
+
+    search = GridSearch(Local, LR, {"lr": [1e-4, 0.1]}, 2, StandardRunner)
+    assert search.tune("digits_logreg", num_epochs=1, rerun_best_setting=False) == {"lr": 0.1}
+
+
+def test_a_search_in_which_everything_diverges():
+    search = GridSearch(torch.optim.SGD, LR, {"lr": [1e30, 1e35]}, 2, StandardRunner)
+    with pytest.raises(UsageError, match="no setting of SGD on digits_mlp came to its end"):
+        search.tune("digits_mlp", num_epochs=2)
 
 
 def test_grid_larger_than_the_resources():
@@ -239,10 +295,41 @@ def test_random_search_draws_the_same_settings_again():
 def test_rerun_setting(tmp_path):
     StandardRunner(torch.optim.SGD, LR).run(hyperparams={"lr": 0.1}, **QUICK)
     path = tmp_path / "results" / "digits_logreg" / "SGD"
-    rerun_setting(StandardRunner, torch.optim.SGD, LR, str(path), seeds=[50])
-    assert sorted(run.random_seed for run in rank_settings(path)) == [42, 50]
+    rerun_setting(StandardRunner, torch.optim.SGD, LR, str(path), seeds=np.array([50]))
+    (setting,) = rank_settings(path)  # the new run is one more seed of the same setting
+    assert sorted(run.random_seed for run in setting) == [42, 50]
     with pytest.raises(UsageError, match="no finished run"):
         rank_settings(tmp_path / "nothing")
+    with pytest.raises(UsageError, match="rank must be from 1 to 1, not 2"):
+        rerun_setting(StandardRunner, torch.optim.SGD, LR, str(path), rank=2)
+
+
+def test_ranks(tmp_path):
+    def planted(rate, seed, valid, test):
+        result = RunResult(
+            "digits_logreg", "SGD", {"lr": rate}, batch_size=32, num_epochs=2, random_seed=seed,
+            train_losses=[1.0] * 3, valid_losses=[1.0] * 3, valid_accuracies=valid,
+            test_losses=[1.0] * 3, test_accuracies=test,
+        )  # fmt: skip
+        write_result(result, tmp_path)
+
+    planted(0.1, 42, [0.1, 0.9, 0.5], [0.1, 0.1, 0.1])  # the best epoch of all
+    planted(0.2, 42, [0.1, 0.6, 0.6], [0.1, 0.2, 0.3])  # the best on average at the end
+    planted(0.2, 43, [0.1, 0.6, 0.8], [0.1, 0.2, 0.3])
+    planted(0.3, 42, [0.1, 0.4, 0.4], [0.1, 0.9, 0.9])  # the best on the test set
+
+    def best(**options):
+        ranked = rank_settings(tmp_path / "digits_logreg" / "SGD", **options)
+        return [setting[0].hyperparams["lr"] for setting in ranked]
+
+    assert best() == [0.2, 0.1, 0.3]
+    assert best(mode="best") == [0.1, 0.2, 0.3]
+    assert best(mode="most")[0] == 0.2
+    assert best(metric="test_accuracies") == [0.3, 0.2, 0.1]
+    with pytest.raises(UsageError, match="unknown metric 'accuracy'"):
+        best(metric="accuracy")
+    with pytest.raises(UsageError, match="unknown mode 'first'"):
+        best(mode="first")
 
 
 def test_commands_script(tmp_path):

@@ -316,7 +316,7 @@ def two_ranks(tmp_path_factory):
         for rank in range(2)
     ]
     try:
-        errors = "".join(process.communicate(timeout=60)[1] for process in ranks)
+        errors = "".join(process.communicate(timeout=300)[1] for process in ranks)
     finally:
         for process in ranks:
             process.kill()

@@ -513,6 +513,32 @@ def test_each_kind_of_trouble_is_said_once(capturable, kind, loss, grad, words):
         assert optimizer.guarded_steps["non_finite"] == 400
 
 
+@named(BY_LOSS)
+def test_losses_that_are_not_finite_are_said_once_by_all(case):
+    w = torch.ones(2, requires_grad=True)
+    optimizer = case.build([w])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for step in range(30):
+            w.grad = torch.full_like(w, 1.0 + step % 7)
+            optimizer.step(**arguments(case, math.nan))
+    assert [w.category for w in caught if "not finite in 10 of" in str(w.message)] == [
+        HealthWarning
+    ]
+    assert optimizer.health().non_finite == 30
+
+
+@named([case for case in BY_VALUE if case in WITH_RATE and case.name not in ("bpgrad", "alig_inf")])
+def test_a_cap_that_always_binds_is_said_once_by_all(case):
+    w = torch.ones(2, requires_grad=True)
+    optimizer = case.build([w])
+    said = feed(optimizer, w, 450, 1e9)
+    assert len(said) == 1
+    assert "of 200 steps were at the cap, where it is " in said[0]
+    assert optimizer.rate in said[0]
+    assert optimizer.health().at_cap == 450
+
+
 def test_a_healthy_run_says_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

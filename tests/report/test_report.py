@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from alig_deepobs.analysis.report import build_report
-from alig_deepobs.analysis.report.page import page_rows, repeat_commands
-from alig_deepobs.analysis.report.tables import all_tables, leaderboard_table
+from alig_deepobs.analysis.report.rows import page_tables
+from alig_deepobs.analysis.report.tables import all_tables
 from alig_deepobs.cli.main import main
 from alig_deepobs.errors import UsageError
 from alig_deepobs.results import write_result
@@ -63,26 +63,30 @@ def test_the_setting_with_most_seeds_has_the_row(report):
 
 def test_published_and_measured_rows_are_labelled(report):
     section = section_of(report, "quadratic_deep")
-    own, beside = page_rows(section, ("deepobs", "measured"), {})
-    published = [row for row in beside if row.verdict.startswith("DeepOBS (TensorFlow 1, 2019")]
-    assert {row.label for row in published} == {"SGD", "Momentum", "Adam"}
-    assert any(row.verdict.startswith("measured by alig-deepobs") for row in beside)
-    momentum = next(row for row in published if row.label == "Momentum")
-    titles = [column.title for column in leaderboard_table(section).columns]
-    assert momentum.cells[titles.index("Test loss")] == "87.05 [87.03, 87.06]"
-    assert momentum.cells[titles.index("To target")].endswith("(10 of 10)")
-    assert momentum.cells[0] == ""
-    assert [row.cells[0] for row in own] == sorted(row.cells[0] for row in own)
-    assert page_rows(section, (), {})[1] == []
+    own, beside = page_tables(section, ("deepobs", "measured"))
+    published = [
+        row for row in beside.rows if row.verdict.startswith("DeepOBS (TensorFlow 1, 2019")
+    ]
+    assert {row.row.label for row in published} == {"SGD", "Momentum", "Adam"}
+    assert any(row.verdict.startswith("measured by alig-deepobs") for row in beside.rows)
+    momentum = next(row for row in published if row.row.label == "Momentum")
+    titles = [heading.text for heading in beside.headings]
+    cells = dict(zip(titles, (cell.text for cell in momentum.cells), strict=True))
+    assert cells["Test loss"] == "87.05 [87.03, 87.06]"
+    assert cells["To target"].endswith("(10 of 10)")
+    assert cells["#"] == ""
+    ranks = [row.cells[0].text for row in own.rows]
+    assert ranks == sorted(ranks)
+    assert page_tables(section, ())[1].rows == []
 
 
 def test_commands_repeat_the_runs(report, run_maker):
-    section = section_of(report, "digits_mlp")
-    assert repeat_commands(section.groups["AliG"]) == (
+    rows = {row.row.label: row for row in page_tables(section_of(report, "digits_mlp"), ())[0].rows}
+    assert rows["AliG"].command == (
         "alig-deepobs run digits_mlp --optimizer 'alig[max_lr=0.1]' --batch_size 32 "
         "--num_epochs 10 --random_seed 42 --reshuffle --seeds 6"
     )
-    assert repeat_commands(section.groups["Evil <b>&"]) == ""
+    assert rows["Evil <b>&"].command == ""
 
 
 def test_the_command_of_a_row_gives_the_same_numbers(call, tmp_path, capsys, monkeypatch):
@@ -93,7 +97,7 @@ def test_the_command_of_a_row_gives_the_same_numbers(call, tmp_path, capsys, mon
     import shlex
 
     found = build_report(["first"])
-    command = repeat_commands(next(iter(found.sections[0].groups.values())))
+    command = page_tables(found.sections[0], ())[0].rows[0].command
     with pytest.raises(SystemExit):
         main([*shlex.split(command)[1:], "--output_dir", "second"])
     again = build_report(["second"])
@@ -145,9 +149,9 @@ def test_bad_files_are_named_and_the_rest_is_analysed(call, tmp_path, run_maker)
         "foreign.json": '{"hello": 1}',
         "nan.json": json.dumps({**good, "random_seed": 50, "test_losses": [float("nan")] * 3}),
         "newer.json": json.dumps({**good, "schema_version": 99}),
-        "twice.json": paths[0].read_text(),
         "bare.json": json.dumps({**good, "random_seed": 44, "test_accuracies": []}),
     }
+    (place / "twice.json").write_text(paths[0].read_text())
     for name, text in broken.items():
         (place / name).write_text(text)
     code, _, err = call(folder, "--html", "page.html")
@@ -159,7 +163,25 @@ def test_bad_files_are_named_and_the_rest_is_analysed(call, tmp_path, run_maker)
     page = (tmp_path / "page.html").read_text()
     assert f"{len(broken)} files skipped" in page
     assert all(name in page for name in broken)
+    assert "1 older result of repeated runs left out" in page
+    assert "twice.json" not in err + page
     assert len(build_report([folder]).runs) == 2
+
+
+def test_repeated_runs_are_a_count_and_no_error(call, tmp_path, run_maker):
+    for seed in (42, 43):
+        for hour in (1, 3, 2):
+            started = f"2026-01-01T0{hour}:00:00+00:00"
+            run = run_maker(seed=seed, final=0.8 + hour / 100, started=started)
+            write_result(run, tmp_path / f"results-{hour}")
+    folders = [f"results-{hour}" for hour in (3, 1, 2)]
+    code, out, err = call(*folders)
+    assert (code, err) == (0, "")
+    assert "4 older results of repeated runs left out" in out
+    # The latest counts, wherever it lies.
+    assert [run.test_accuracies[-1] for run in build_report(folders).runs] == pytest.approx(
+        [0.83, 0.83]
+    )
 
 
 def test_an_empty_folder_is_named(call, tmp_path, run_maker):
@@ -207,9 +229,9 @@ def test_unequal_seeds_and_environments_are_said(tmp_path, run_maker):
     sgd = next(row for row in report.sections[0].board.rows if row.label == "SGD")
     assert "2 seeds in common with rank 1" in sgd.note
     tables = {table.name: table for table in all_tables(report)}
-    cells = {(row[0], row[1]) for row in tables["environment"].rows}
+    cells = {(row["property"], row["value"]) for row in tables["environment"].rows}
     assert {("torch", "2.13.0"), ("torch", "2.6.0")} <= cells
-    assert "torch on digits_mlp" in tables["environment"].notes[0]
+    assert "torch on digits_mlp" in tables["environment"].all_notes[0]
 
 
 def test_a_problem_of_nobody_has_a_section(tmp_path, run_maker):

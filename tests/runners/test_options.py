@@ -13,9 +13,9 @@ from alig_deepobs.registry import OptimizerEntry, needs_loss_of
 from alig_deepobs.run import RunSpec
 from alig_deepobs.runners import execute
 from alig_deepobs.runners.checks import check
-from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.evaluation import mini_batches
 from alig_deepobs.runners.objective import Objective, batch_options, build_optimizer, make_step
+from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.schedule import Decay, Schedule, ScheduledRates
 from alig_deepobs.testproblems import digits_mlp, tolstoi_char_rnn
 
@@ -56,7 +56,7 @@ def test_decay_and_schedule_multiply():
 )
 def test_options_that_make_no_sense(spec, params, split, message):
     wrong = replace(spec, training_params=params, split=split)
-    for refuse in (check, execute):
+    for refuse in (lambda spec: check(resolve(spec)), execute):
         with pytest.raises(UsageError, match=message):
             refuse(wrong)
 

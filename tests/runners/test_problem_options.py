@@ -14,8 +14,8 @@ from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import HyperParameter, ProblemEntry
 from alig_deepobs.results import read_result, write_result
 from alig_deepobs.run import RunSpec
-from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners import execute
+from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.testproblems.digits import digits_logreg
 
 ENTRY = ProblemEntry(

@@ -10,8 +10,7 @@ import torch
 
 from alig_deepobs import registry
 from alig_deepobs.errors import RunError, UsageError
-from alig_deepobs.results import write_result
-from alig_deepobs.results import to_json
+from alig_deepobs.results import to_json, write_result
 from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import Callback, execute
 from alig_deepobs.testproblems import digits_mlp

@@ -1,0 +1,50 @@
+"""Many results in one small file: their JSON, one a line, compressed with gzip.
+
+The committed baselines have this form. Any results can be given away in it: `load_results` and
+``alig-deepobs report`` read it like a results folder.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from alig_deepobs.errors import ResultError
+from alig_deepobs.files import write_bytes_atomically
+from alig_deepobs.results import parse_result, to_json
+from alig_deepobs.run import RunResult
+
+SUFFIX = ".jsonl.gz"
+"""How the names of bundles end."""
+
+
+def read_bundle(path: Path) -> list[RunResult]:
+    """The results in a bundle, in their order.
+
+    Raises:
+        ResultError: the file cannot be read, is cut off, or a line is no result.
+    """
+    try:
+        lines = gzip.decompress(path.read_bytes()).splitlines()
+    except (OSError, EOFError, zlib.error) as error:
+        raise ResultError(f"cannot read {path}: {error}; get it anew") from error
+    return [parse_result(line, path) for line in lines]
+
+
+def write_bundle(results: Iterable[RunResult], path: Path) -> None:
+    """Writes results as a bundle, in one step; the same results give the same bytes.
+
+    Raises:
+        ResultError: the file cannot be written, or a result holds what JSON cannot.
+    """
+    try:
+        lines = [
+            json.dumps(to_json(result), separators=(",", ":"), allow_nan=False)
+            for result in results
+        ]
+    except (TypeError, ValueError) as error:
+        raise ResultError(f"{path} cannot be written: {error}") from error
+    write_bytes_atomically(path, gzip.compress("\n".join(lines).encode(), mtime=0))

@@ -1,0 +1,162 @@
+"""How numbers, settings and sentences are written; no mean without its interval, or `(n=1)`."""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from alig_deepobs.analysis.statistics import Interval
+
+MISSING = "–"
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "±": r"$\pm$", "–": "--",
+    "—": "---", "−": r"$-$", "×": r"$\times$", "∞": r"$\infty$", "†": r"$\dagger$",
+    "≤": r"$\leq$", "≥": r"$\geq$", "…": r"\dots{}", "·": r"$\cdot$",
+    "\N{NO-BREAK SPACE}": "~", "\n": " ",
+}  # fmt: skip
+_LATEX_PATTERN = re.compile("|".join(map(re.escape, _LATEX)))
+
+
+def format_interval(interval: Interval, percent: bool = False) -> str:
+    """A mean with its interval, rounded to what the interval can carry.
+
+    Args:
+        interval: the numbers.
+        percent: whether they are fractions to be shown in percent.
+
+    Example:
+        >>> format_interval(Interval(0.97311, 0.97019, 0.97603, 3), percent=True)
+        '97.31 % [97.02, 97.60]'
+        >>> format_interval(Interval(0.97311, math.nan, math.nan, 1), percent=True)
+        '97.31 % (n=1, no interval)'
+        >>> format_interval(Interval(0.0912345, 0.0871, 0.0953, 3))
+        '0.0912 [0.0871, 0.0953]'
+        >>> format_interval(Interval(math.nan, math.nan, math.nan, 0))
+        '–'
+    """
+    if interval.n == 0:
+        return MISSING
+    scale, unit = (100, " %") if percent else (1, "")
+    form = ".2f" if percent else _number_form(interval)
+    mean = f"{interval.mean * scale:{form}}{unit}"
+    if not interval.known:
+        return f"{mean} (n=1, no interval)"
+    return f"{mean} [{interval.low * scale:{form}}, {interval.high * scale:{form}}]"
+
+
+def format_spread(interval: Interval) -> str:
+    """A mean with half the width of its interval, for the columns beside the headline.
+
+    Example:
+        >>> format_spread(Interval(0.0912345, 0.0871, 0.0953, 3))
+        '0.0912 ± 0.0041'
+        >>> format_spread(Interval(12.0, math.nan, math.nan, 1))
+        '12.00 (n=1)'
+    """
+    if interval.n == 0:
+        return MISSING
+    form = _number_form(interval)
+    if not interval.known:
+        return f"{interval.mean:{form}} (n=1)"
+    return f"{interval.mean:{form}} ± {(interval.high - interval.low) / 2:{form}}"
+
+
+def format_metric(value: float, metric: str) -> str:
+    """A value of an accuracy in percent, of a loss as a number.
+
+    Example:
+        >>> format_metric(0.9, "accuracy"), format_metric(87.123456, "loss")
+        ('90.00 %', '87.12')
+    """
+    return f"{100 * value:.2f} %" if metric == "accuracy" else f"{value:.4g}"
+
+
+def format_value(value: Any) -> str:
+    """Any value of a table, for columns that do not say how.
+
+    Example:
+        >>> [format_value(value) for value in (None, math.nan, 3, 0.123456, True, (1, 2), "x")]
+        ['–', '–', '3', '0.1235', 'yes', '1, 2', 'x']
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Interval):
+        return format_interval(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def params_text(params: Mapping[str, Any]) -> str:
+    """Writes parameters in one line.
+
+    Example:
+        >>> params_text({"lr": 0.015848931925, "betas": (0.9, 0.999), "nesterov": False})
+        'lr=0.015848931925, betas=(0.9, 0.999), nesterov=False'
+    """
+    return ", ".join(f"{key}={value}" for key, value in params.items())
+
+
+def seeds_text(seeds: Iterable[int]) -> str:
+    """Writes seeds in short form.
+
+    Example:
+        >>> seeds_text([42, 43, 44]), seeds_text([1, 7]), seeds_text([42])
+        ('seeds 42–44', 'seeds 1, 7', 'seed 42')
+    """
+    ordered = sorted(set(seeds))
+    if len(ordered) == 1:
+        return f"seed {ordered[0]}"
+    if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1:
+        return f"seeds {ordered[0]}–{ordered[-1]}"
+    return f"seeds {', '.join(map(str, ordered))}"
+
+
+def clipped(text: str, longest: int = 30) -> str:
+    """A text that is cut where it is too long, with dots for the rest."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def wrapped(paragraph: str, width: int) -> str:
+    """A paragraph in lines of that width, the later ones indented."""
+    return textwrap.fill(paragraph, width, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def escape_markdown(text: str) -> str:
+    """Text in which nothing is markup, in one line."""
+    text = text.replace("\n", " ").replace("<", "&lt;")
+    for character in ("|", "*", "_"):
+        text = text.replace(character, f"\\{character}")
+    return text
+
+
+def escape_latex(text: str) -> str:
+    r"""Text in which nothing is a command.
+
+    Example:
+        >>> print(escape_latex("50 % of a_b & {c} ± 1"))
+        50 \% of a\_b \& \{c\} $\pm$ 1
+    """
+    return _LATEX_PATTERN.sub(lambda found: _LATEX[found[0]], text)
+
+
+def _number_form(interval: Interval) -> str:
+    """Two digits of the interval's half width, four of the mean where there is no interval."""
+    size = max(abs(interval.mean), abs(interval.high) if interval.known else 0.0)
+    if size and not 1e-3 <= size < 1e5:
+        return ".1e"
+    half_width = (interval.high - interval.low) / 2 if interval.known else 0.0
+    magnitude = math.floor(math.log10(size)) if size else 0
+    # A tiny spread does not make more than four digits of the mean worth reading.
+    digits = 3 - magnitude
+    if half_width > 0:
+        digits = min(digits, 1 - math.floor(math.log10(half_width)))
+    return f".{max(0, digits)}f"
