@@ -53,7 +53,7 @@ class Cell:
         """The runs that are reported, where the candidate of this number was chosen."""
         spec = self.candidates[chosen]
         if len(self.candidates) > 1:
-            spec = replace(spec, setting_source=self.rule.source(len(self.candidates)))
+            spec = replace(spec, setting_source=self.rule.source(self.candidates))
         return [replace(spec, random_seed=seed) for seed in self.seeds]
 
 

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import rich.progress
@@ -71,9 +71,17 @@ class Display:
         """Prints a line above the display."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def warn(self, message: Warning | str, category: type[Warning], *place: Any) -> None:
-        """Shows a warning as one line, and each kind of an optimizer's warnings once."""
-        kind = (category, *place[:2])  # the file and line that it comes from
+    def warn(
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        """Shows a warning in one line, and each kind of warning once: `warnings.showwarning`."""
+        kind = (category, filename, lineno)
         if kind not in self.warned:
             self.warned.add(kind)
             self.say(f"{category.__name__}: {message}")
