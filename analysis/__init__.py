@@ -14,12 +14,14 @@ from alig_deepobs.analysis.aggregate import (
     normalised_scores,
 )
 from alig_deepobs.analysis.budget import BudgetCurve, budget_curve
+from alig_deepobs.analysis.columns import COLUMNS
 from alig_deepobs.analysis.flags import Flag, collapsed, find_flags
 from alig_deepobs.analysis.formats import format_interval
 from alig_deepobs.analysis.frames import epochs_frame, runs_frame, write_csv
 from alig_deepobs.analysis.groups import (
     Group,
     comparable_groups,
+    differences,
     group_runs,
     seed_gaps,
 )
@@ -34,6 +36,7 @@ from alig_deepobs.analysis.loading import (
 )
 from alig_deepobs.analysis.paired import (
     WIN_LEVEL,
+    PairedComparison,
     compare_all,
     holm,
     paired_p_value,
@@ -45,12 +48,21 @@ from alig_deepobs.analysis.ranks import (
     nemenyi_critical_difference,
     rank_optimizers,
 )
+from alig_deepobs.analysis.render import (
+    to_csv,
+    to_latex,
+    to_markdown,
+    to_rich,
+    to_text,
+    write_table,
+)
 from alig_deepobs.analysis.sensitivity import (
     GoodRange,
     good_range,
     relative_performance,
     widest_range,
 )
+from alig_deepobs.analysis.standings import Standing
 from alig_deepobs.analysis.statistics import (
     Interval,
     epochs_to_target,
@@ -58,6 +70,7 @@ from alig_deepobs.analysis.statistics import (
     median_epoch,
     paired_difference,
 )
+from alig_deepobs.analysis.table import Column, Table
 from alig_deepobs.analysis.targets import (
     SurvivalCurve,
     TimeToTarget,
@@ -71,8 +84,10 @@ if TYPE_CHECKING:
     from alig_deepobs.analysis.plots import plot_curves
 
 __all__ = [
+    "COLUMNS",
     "WIN_LEVEL",
     "BudgetCurve",
+    "Column",
     "Flag",
     "Found",
     "GoodRange",
@@ -81,9 +96,12 @@ __all__ = [
     "Leaderboard",
     "LoadProblem",
     "Loaded",
+    "PairedComparison",
     "Profile",
     "Ranking",
+    "Standing",
     "SurvivalCurve",
+    "Table",
     "TimeToTarget",
     "aggregate_scores",
     "bootstrap_interval",
@@ -92,6 +110,7 @@ __all__ = [
     "collapsed",
     "comparable_groups",
     "compare_all",
+    "differences",
     "epochs_frame",
     "epochs_to_target",
     "epochs_until",
@@ -121,8 +140,14 @@ __all__ = [
     "seed_gaps",
     "stratified_interval",
     "survival_curve",
+    "to_csv",
+    "to_latex",
+    "to_markdown",
+    "to_rich",
+    "to_text",
     "widest_range",
     "write_csv",
+    "write_table",
 ]
 
 

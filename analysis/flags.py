@@ -89,7 +89,7 @@ def collapsed(result: RunResult, entry: ProblemEntry) -> str:
     losses = loss_curve(result, "train")
     if len(losses) > 1 and losses[-1] >= losses[0]:
         return f"training loss {losses[-1]:.4g}, not below the {losses[0]:.4g} before training"
-    if "synthetic" in result.data_label:
+    if result.synthetic:
         return ""
     accuracies = accuracy_curve(result, "test")
     if accuracies and is_trivial_accuracy(entry.data_set, accuracies[-1]):

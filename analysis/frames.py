@@ -65,7 +65,7 @@ def epochs_frame(results: Iterable[RunResult]) -> pd.DataFrame:
         results: the runs; may be a stream (`iter_results`), of which one run is held at a time.
     """
     texts = {name: _Codes() for name in _EPOCH_TEXTS}
-    numbers = {name: array("q") for name in ("random_seed", "epoch")}
+    numbers: dict[str, array[Any]] = {name: array("q") for name in ("random_seed", "epoch")}
     numbers |= {name: array("d") for name in _EPOCH_NUMBERS}
     for result in results:
         length = epochs_finished(result) + 1

@@ -61,15 +61,19 @@ class Leaderboard:
         return f"{problem.label} ({problem.name}): {', '.join(parts)}"
 
     @property
-    def notes(self) -> list[str]:
-        """Settings and where they come from, what marks mean, and what a reader must know."""
-        rows = self.rows
-        notes = [
+    def settings(self) -> list[str]:
+        """The setting of every row and where it comes from, one sentence each."""
+        return [
             f"{row.label}: {row.setting or 'no hyper-parameters'}"
             f" ({row.setting_source or 'source of the setting not given'})"
-            for row in rows
+            for row in self.rows
         ]
-        notes += ["", *(f"{row.label}: {row.note}." for row in rows if row.note)]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the marks mean and what a reader must know, one paragraph each."""
+        rows = self.rows
+        notes = [f"{row.label}: {row.note}." for row in rows if row.note]
         notes.append(
             f"Ranked by the mean final {self.metric} over seeds. Brackets and ±: 95 % Student t "
             "interval of the mean, which assumes a roughly normal mean and is rough for few seeds."
@@ -101,7 +105,7 @@ class Leaderboard:
             title=self.heading,
             columns=COLUMNS,
             rows=self.rows,
-            notes=self.notes,
+            notes=[*self.settings, "", *self.notes],
             strong=lambda row: row.rank == 1 or row.tied,
             common={"testproblem": self.entry.name, "metric": self.metric},
         )

@@ -11,6 +11,7 @@ from alig_deepobs.analysis.frames import final_headline, headline_curve
 from alig_deepobs.analysis.groups import Group, group_runs
 from alig_deepobs.analysis.paired import PairedComparison, compare_all
 from alig_deepobs.analysis.statistics import (
+    NO_INTERVAL,
     Interval,
     epochs_to_target,
     mean_interval,
@@ -48,7 +49,7 @@ class Standing:
     setting_source: str
     epochs_to_target: tuple[int | None, ...]
     rank: int = 0
-    difference: Interval = Interval(math.nan, math.nan, math.nan, 0)
+    difference: Interval = NO_INTERVAL
     p_adjusted: float = math.nan
     separated: bool = False
     tied: bool = False

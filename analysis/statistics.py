@@ -42,6 +42,10 @@ class Interval:
         return self.known and (self.low > 0 or self.high < 0)
 
 
+NO_INTERVAL = Interval(math.nan, math.nan, math.nan, 0)
+"""Of no values."""
+
+
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Mean and Student t interval of the mean.
 
@@ -69,7 +73,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
         raise UsageError("an interval needs finite values; leave diverged runs out and say so")
     n = len(values)
     if n == 0:
-        return Interval(math.nan, math.nan, math.nan, 0)
+        return NO_INTERVAL
     mean = math.fsum(values) / n
     if n == 1:
         return Interval(mean, math.nan, math.nan, 1)

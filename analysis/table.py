@@ -155,9 +155,14 @@ class Table(Generic[T]):
         ]
 
     @property
+    def column_notes(self) -> list[str]:
+        """The notes of the columns for readers."""
+        return [note for column in self.shown if (note := self._at_rows(column.note))]
+
+    @property
     def all_notes(self) -> list[str]:
-        """The notes of the table, then those of the columns that are shown."""
-        return [*self.notes, *filter(None, (self._at_rows(c.note) for c in self.shown))]
+        """The notes of the table, then those of its columns."""
+        return [*self.notes, *self.column_notes]
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -191,9 +191,9 @@ def median_interval(
     return median, float(ends[0]), float(ends[1])
 
 
-def median_as_interval(times: Sequence[TimeToTarget]) -> Interval:
+def median_as_interval(times: Sequence[TimeToTarget], resamples: int = RESAMPLES) -> Interval:
     """`median_interval` as an `Interval`; NaN for a median that is never reached."""
-    median, low, high = median_interval(times)
+    median, low, high = median_interval(times, resamples=resamples)
     return Interval(math.nan if median is None else median, low, high, len(times))
 
 

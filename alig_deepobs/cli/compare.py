@@ -78,21 +78,18 @@ def _report(found: Comparison, testproblem: str, folder: Path) -> None:
     """
     from rich.console import Console
 
-    from alig_deepobs.analysis import render_rich, render_text, write_csv
-    from alig_deepobs.files import write_text_atomically
+    from alig_deepobs.analysis import to_rich, to_text, write_csv, write_table
 
     board = found.leaderboard_of(testproblem)
     console = Console()
     console.print()
     if console.is_terminal:
-        console.print(render_rich(board, console.width))
+        console.print(to_rich(board.table, console.width))
     else:
-        click.echo(render_text(board))
+        click.echo(to_text(board.table))
     picture = folder / f"curves_{testproblem}.png"
-    table = folder / f"leaderboard_{testproblem}.csv"
-    write_text_atomically(table, board.frame.to_csv(index=False))
     written = [
-        table,
+        write_table(board.table, folder, "csv"),
         write_csv(found.results_of(testproblem), folder / f"runs_{testproblem}.csv"),
         picture if _is_current(picture, folder / testproblem)
         else found.plot(picture, testproblem),

@@ -84,8 +84,8 @@ def _write(
     csv: str | None,
     figures: str | None,
 ) -> list[Path]:
-    from alig_deepobs.analysis.report.tables import all_tables, markdown_report
     from alig_deepobs.analysis.render import write_table
+    from alig_deepobs.analysis.report.tables import all_tables, markdown_report
     from alig_deepobs.files import write_text_atomically
 
     written: list[Path] = []

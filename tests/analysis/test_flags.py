@@ -36,7 +36,7 @@ def test_collapsed_accuracy(make_run, accuracy_problem):
     run = make_run(final=0.1135)
     assert "11.35 %" in collapsed(run, mnist)
     assert collapsed(make_run(final=0.3), mnist) == ""
-    assert collapsed(make_run(final=0.1135, data_label="MNIST (synthetic twin)"), mnist) == ""
+    assert collapsed(make_run(final=0.1135, synthetic=True), mnist) == ""
     assert collapsed(make_run(final=0.1135, diverged_after=1), mnist) == ""
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 
@@ -5,7 +6,6 @@ import pandas as pd
 import pytest
 
 from alig_deepobs.analysis import epochs_frame, load_results, runs_frame, write_csv
-from alig_deepobs.analysis.frames import setting_params
 from alig_deepobs.errors import UsageError
 from alig_deepobs.results import write_result
 from alig_deepobs.run import Outcome, RunResult
@@ -70,7 +70,7 @@ def test_loads_all_dialects(tmp_path, make_run, write_deepobs_11, write_deepobs_
     assert frame.loc["SGD", "final_valid_accuracy"] == 0.25
     assert frame.loc["AliG", "loss_kind"] == "data term"
     assert frame.loc["AliG", "final_test_data_loss"] == pytest.approx(0.1)
-    assert frame.loc["AliG", "device"] == "cpu"
+    assert frame.loc["AliG", "environment.device"] == "cpu"
 
 
 def test_a_subfolder_will_do(tmp_path, write_deepobs_11):
@@ -142,11 +142,33 @@ def test_zero_evaluation_seconds_are_not_missing(make_run):
     assert math.isnan(runs_frame([make_run(evaluation_seconds=[])])["evaluation_seconds"][0])
 
 
-def test_weight_decay_of_the_optimizer_comes_before_the_problems():
-    """Two settings of AdamW under one --wd are two settings."""
+def test_every_hyper_parameter_has_a_column(make_run):
+    runs = [
+        make_run("A", hyperparams={"lr": 0.1, "betas": (0.9, 0.99)}),
+        make_run("B", hyperparams={"lr": 0.2}, training_params={"clip_norm": 1.0}),
+    ]
+    frame = runs_frame(runs)
+    assert frame["hyperparams.lr"].tolist() == [0.1, 0.2]
+    assert frame["hyperparams.betas"].isna().tolist() == [False, True]
+    assert frame["training_params.clip_norm"].tolist()[1] == 1.0
+    assert frame["environment.device"].tolist() == ["cpu", "cpu"]
+    assert frame["identity"].tolist() == [run.identity() for run in runs]
+    assert frame["setting_id"].tolist() == [run.setting() for run in runs]
 
-    def params(own):
-        hyperparams = {"lr": 0.1, "weight_decay": own}
-        return setting_params(RunResult("digits_mlp", "AdamW", hyperparams, 32, 1, 42, 0.5))
 
-    assert [params(own)["weight_decay"] for own in (0.01, 0.1, None)] == [0.01, 0.1, 0.5]
+def test_every_field_of_a_run_is_in_the_frame(make_run):
+    """Curves are in `epochs_frame`; a field that is added is a column without further ado."""
+    names = set(runs_frame([make_run(guarded_steps={"g": 1}, training_params={"clip_norm": 1.0},
+                                     problem_options={"dim": 3})]).columns)  # fmt: skip
+    known = {name.partition(".")[0] for name in names}
+    for item in dataclasses.fields(RunResult):
+        is_curve = (
+            str(item.type).startswith("list") and item.name != "evaluation_seconds"
+        )  # the sum
+        assert (item.name in known) != is_curve, item.name
+
+
+def test_epochs_are_joined_to_runs_by_identity(make_run):
+    runs = [make_run(hyperparams={"lr": rate}) for rate in (0.1, 0.2)]
+    joined = epochs_frame(runs).merge(runs_frame(runs)[["identity", "hyperparams.lr"]])
+    assert joined["hyperparams.lr"].tolist() == [0.1] * 3 + [0.2] * 3

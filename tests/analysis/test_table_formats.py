@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 
-from alig_deepobs.analysis.table import (
+from alig_deepobs.analysis import (
     Column,
+    Interval,
     Table,
     to_csv,
+    to_latex,
     to_markdown,
     to_text,
     write_table,
 )
-from alig_deepobs.analysis.tables_latex import escape_latex, to_latex
+from alig_deepobs.analysis.formats import escape_latex
 from alig_deepobs.errors import ResultError
 
 
@@ -22,11 +23,20 @@ def table():
     return Table(
         name="my_table",
         title="50 % of [bold]names[/bold] & more",
-        columns=[Column("who_am_i"), Column("value", right=True)],
-        rows=[["A|B", "1.0 ± 0.1"], ["[x]", "∞"]],
-        frame=pd.DataFrame({"who": ["A|B", "[x]"], "value": [1.0123456789, float("inf")]}),
+        columns=[
+            Column("who", "who_am_i"),
+            Column(
+                "value", text=lambda row, value: row["shown"], right=True, direction=1, note="Up."
+            ),
+            Column("extra", value=lambda row: len(row["who"]), shown=lambda row: False),
+        ],
+        rows=[
+            {"who": "A|B", "value": 1.0123456789, "shown": "1.0 ± 0.1"},
+            {"who": "[x]", "value": float("inf"), "shown": "∞"},
+        ],
         notes=["a note with $ and _"],
-        strong=frozenset({0}),
+        strong=lambda row: row["who"] == "A|B",
+        common={"problem": "toy"},
     )
 
 
@@ -39,10 +49,10 @@ def test_text_keeps_brackets_and_width(table):
 
 def test_markdown_escapes_and_aligns(table):
     lines = to_markdown(table).splitlines()
-    assert lines[2] == r"| who\_am\_i | value |"
+    assert lines[2] == r"| who\_am\_i | Value |"
     assert lines[3] == "|---|---:|"
     assert lines[4] == r"| **A\|B** | **1.0 ± 0.1** |"
-    assert lines[-1] == r"- a note with $ and \_"
+    assert lines[-2:] == [r"- a note with $ and \_", "- Up."]
 
 
 def test_latex_is_escaped_and_balanced(table):
@@ -55,6 +65,7 @@ def test_latex_is_escaped_and_balanced(table):
     for name in ("table", "tabular", "minipage"):
         assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 1
     assert r"\begin{tabular}{lr}" in text
+    assert r"who\_am\_i & Value $\uparrow$ \\" in text
 
 
 def test_every_special_character_of_latex():
@@ -67,12 +78,54 @@ def test_every_special_character_of_latex():
     assert escape_latex("a\nb") == "a b"
 
 
-def test_csv_is_exact(table):
-    assert "A|B,1.0123456789" in to_csv(table)
+def test_csv_is_exact_and_has_what_readers_do_not_see(table):
+    assert to_csv(table) == "problem,who,value,extra\ntoy,A|B,1.0123456789,3\ntoy,[x],inf,3\n"
+
+
+def test_an_interval_is_four_columns():
+    table = Table("t", "T", [Column("x")], [{"x": Interval(0.5, 0.25, 0.75, 3)}])
+    assert to_csv(table) == "x_mean,x_low,x_high,x_n\n0.5,0.25,0.75,3\n"
+    (((text, key),),) = table.cells
+    assert (text, key) == ("0.50 [0.25, 0.75]", 0.5)
+
+
+def test_cells_sort_by_value(table):
+    assert [[cell.key for cell in row] for row in table.cells] == [
+        ["A|B", 1.0123456789], ["[x]", float("inf")]
+    ]  # fmt: skip
+    missing = Table("t", "T", [Column("x")], [{"x": None}, {"x": float("nan")}, {"x": ""}])
+    assert [cell.key for (cell,) in missing.cells] == [None] * 3
+    assert [cell.text for (cell,) in missing.cells] == ["–", "–", ""]
+
+
+def test_a_column_without_anything_to_show_is_left_out():
+    columns = [Column("a"), Column("b", shown=lambda row: row["b"] > 0, note="About b.")]
+    without = Table("t", "T", columns, [{"a": 1, "b": 0}])
+    assert [heading.name for heading in without.headings] == ["a"]
+    assert without.all_notes == []
+    both = Table("t", "T", columns, [{"a": 1, "b": 0}, {"a": 2, "b": 3}])
+    assert [heading.name for heading in both.headings] == ["a", "b"]
+    assert both.all_notes == ["About b."]
+
+
+def test_a_narrow_table_says_what_went():
+    columns = [Column("name"), Column("first", keep=2), Column("second", keep=1)]
+    table = Table("t", "T", columns, [{"name": "x" * 10, "first": "y" * 10, "second": "z" * 10}])
+    assert table.narrowed(36) is table
+    assert [heading.name for heading in table.narrowed(35).headings] == ["name", "first"]
+    narrow = table.narrowed(5)
+    assert [heading.name for heading in narrow.headings] == ["name"]
+    assert narrow.notes == ["Left out for lack of width: First, Second."]
+
+
+def test_an_empty_table_has_its_columns():
+    table = Table("t", "T", [Column("a_b")], [])
+    assert to_csv(table) == "a_b\n"
+    assert to_markdown(table) == "**T**\n\n| A b |\n|---|\n"
 
 
 def test_files(table, tmp_path):
-    for kind in ("csv", "md", "tex"):
+    for kind in ("csv", "md", "tex", "txt"):
         assert write_table(table, tmp_path / "new", kind).name == f"my_table.{kind}"
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultError, match="cannot write"):

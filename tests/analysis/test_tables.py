@@ -8,9 +8,9 @@ from alig_deepobs.analysis import (
     Interval,
     format_interval,
     leaderboard,
-    render_markdown,
-    render_rich,
-    render_text,
+    to_markdown,
+    to_rich,
+    to_text,
 )
 
 
@@ -27,7 +27,7 @@ def board(make_run, accuracy_problem):
 
 
 def test_plain_text(board):
-    text = render_text(board)
+    text = to_text(board.table)
     lines = text.splitlines()
     assert all(len(line) <= 120 for line in lines)
     assert lines[0] == ("Toy (toy): Toy data, 2 epochs, batch size 32, seeds 1–3, cpu, full split")
@@ -39,17 +39,17 @@ def test_plain_text(board):
 
 def test_no_bare_mean(board, make_run, accuracy_problem):
     single = leaderboard([make_run()], accuracy_problem)
-    for text in (render_text(board), render_markdown(board), render_text(single)):
+    for text in (to_text(board.table), to_markdown(board.table), to_text(single.table)):
         for match in re.finditer(r"\d % ?(.?)", text):
             after = text[match.start() + 3 :].lstrip()
             assert after.startswith(("[", "(n=1, no interval)", "Student", "interval", "(a run")), (
                 after[:40]
             )
-    assert "90.00 % (n=1, no interval)" in render_text(single)
+    assert "90.00 % (n=1, no interval)" in to_text(single.table)
 
 
 def test_marks(board):
-    text = render_text(board)
+    text = to_text(board.table)
     assert re.search(r"^ ?1= +(AliG|Adam)", text, re.MULTILINE)
     assert re.search(r"^ ?2= +(AliG|Adam)", text, re.MULTILINE)
     assert re.search(r"^ ?3 +SGD", text, re.MULTILINE)
@@ -59,7 +59,7 @@ def test_marks(board):
 
 
 def test_narrow_terminal_keeps_the_result_and_says_what_went(board):
-    text = render_text(board, width=80)
+    text = to_text(board.table, width=80)
     assert all(len(line) <= 80 for line in text.splitlines())
     assert "60.00 % [60.00, 60.00]" in text
     assert re.search(r"Left out for lack of width: .*Train loss", text)
@@ -67,12 +67,12 @@ def test_narrow_terminal_keeps_the_result_and_says_what_went(board):
 
 def test_rich_on_a_terminal(board):
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(render_rich(board, 80))
+    console.print(to_rich(board.table, 80))
     assert "AliG" in console.export_text()
 
 
 def test_markdown_has_all_columns(board):
-    text = render_markdown(board)
+    text = to_markdown(board.table)
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert len(table) == 2 + 4
     assert len({line.count("|") for line in table}) == 1
@@ -81,12 +81,12 @@ def test_markdown_has_all_columns(board):
 
 
 def test_interpolation_warning(board, make_run, loss_problem):
-    assert "does not interpolate" in render_text(leaderboard([make_run()], loss_problem))
-    assert "does not interpolate" not in render_text(board)
+    assert "does not interpolate" in to_text(leaderboard([make_run()], loss_problem).table)
+    assert "does not interpolate" not in to_text(board.table)
 
 
 def test_target_footnote(board):
-    assert "test accuracy 90.00 %" in render_text(board)
+    assert "test accuracy 90.00 %" in to_text(board.table)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from alig_deepobs.baselines import known_setting, published_result
+from alig_deepobs.baselines import known_setting, published_result, published_runs
 from alig_deepobs.run import RunSpec
 from alig_deepobs.runners import execute
 
@@ -14,6 +14,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("needs_tensorflow")]
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
 def test_quadratic_deep_within_one_percent(optimizer):
     published = published_result("quadratic_deep", optimizer).per_seed
+    (curve,) = (
+        run.test_losses
+        for run in published_runs("quadratic_deep")
+        if (run.optimizer, run.random_seed) == (optimizer, 42)
+    )
     params = known_setting("quadratic_deep", optimizer).params
     finals = {}
     for framework in ("tensorflow", "pytorch"):
@@ -21,6 +26,8 @@ def test_quadratic_deep_within_one_percent(optimizer):
         result = execute(spec)
         assert len(result.test_losses) == 101
         assert result.test_losses[0] == pytest.approx(353.447, abs=1e-3)
+        # All optimizers end near 87; on the way there they differ by tens of percent.
+        assert result.test_losses[:30] == pytest.approx(curve[:30], rel=0.03)
         finals[framework] = result.test_losses[-1]
     # The same seed in TensorFlow; in PyTorch a seed has other batch orders.
     assert finals["tensorflow"] == pytest.approx(published[42], rel=0.01)

@@ -1,0 +1,228 @@
+"""Single facts of a run: what its record says of steps, sets and noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from alig_deepobs.run import Outcome, RunSpec
+from alig_deepobs.runners import Callback, execute
+from alig_deepobs.testproblems import digits_mlp
+
+# --- Step sizes ------------------------------------------------------------------------------
+
+
+def sized(sizes):
+    """SGD that says that its steps had these sizes, and these before the cap."""
+
+    class Sized(torch.optim.SGD):
+        left = iter(sizes)
+        last_step_sizes = (math.nan, math.nan)
+
+        def step(self, closure=None):
+            super().step()
+            self.last_step_sizes = next(self.left)
+
+    return Sized
+
+
+@pytest.mark.parametrize("kind", [float, torch.tensor])
+def test_summary_of_step_sizes(spec, kind):
+    """The synthetic digits are 16 mini-batches; of these steps, 4 had to be cut."""
+    pairs = [(0.1, 0.2)] * 4 + [(0.1, 0.1)] * 4 + [(0.02, 0.02)] * 7 + [(math.nan, math.nan)]
+    sizes = [(kind(step), kind(unclipped)) for step, unclipped in pairs]
+    run = replace(spec, num_epochs=1, train_log_interval=1)
+    result = execute(run, optimizer_class=sized(sizes))
+    assert result.steps == 16
+    assert result.step_sizes == [
+        {
+            "mean": pytest.approx(0.94 / 15),
+            "median": pytest.approx(0.1),
+            "min": pytest.approx(0.02),
+            "max": pytest.approx(0.1),
+            "clipped_fraction": pytest.approx(4 / 15),
+        }
+    ]
+
+
+def test_sizes_of_the_logged_steps_alone(spec):
+    sizes = [(float(number), math.inf if number % 2 else float(number)) for number in range(32)]
+    run = replace(spec, num_epochs=2, train_log_interval=5)
+    first, second = execute(run, optimizer_class=sized(sizes)).step_sizes
+    assert (first["min"], first["median"], first["max"]) == (0.0, 7.5, 15.0)
+    assert first["clipped_fraction"] == 0.5
+    assert (second["min"], second["max"]) == (16.0, 31.0)
+
+
+def test_steps_none_of_which_is_finite_have_no_summary(spec):
+    run = replace(spec, num_epochs=1)
+    assert execute(run, optimizer_class=sized([(math.inf, math.inf)] * 16)).step_sizes == []
+
+
+# --- Divergence ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", ["train", "valid", "test"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_on_any_set_is_a_divergence(spec, monkeypatch, bad, value):
+    """From the second epoch on the loss on one set is made infinite or nan."""
+
+    class Epochs(Callback):
+        evaluations = 0
+
+        def evaluated(self, epoch, evaluations):
+            Epochs.evaluations = epoch + 1
+            assert set(evaluations) == {"train", "valid", "test"}
+
+    current = {}
+    inits = {"train": "train_eval_init_op", "valid": "valid_init_op", "test": "test_init_op"}
+    for name, method in {**inits, "": "train_init_op"}.items():
+        original = getattr(digits_mlp, method)
+
+        def init(self, name=name, original=original):
+            current["set"] = name
+            return original(self)
+
+        monkeypatch.setattr(digits_mlp, method, init)
+    losses_of = digits_mlp.losses_of
+
+    def spoilt(self, *args):
+        losses = losses_of(self, *args)
+        return losses + value if current["set"] == bad and Epochs.evaluations == 2 else losses
+
+    monkeypatch.setattr(digits_mlp, "losses_of", spoilt)
+    result = execute(replace(spec, num_epochs=4, split="validation"), Epochs())
+    assert result.outcome is Outcome.DIVERGED
+    assert result.outcome_reason == f"{bad} loss is not finite after 2 epochs"
+    for name in inits:
+        for kind in ("losses", "data_losses", "accuracies"):
+            assert len(getattr(result, f"{name}_{kind}")) == 2
+    assert len(result.training_seconds) == 2
+    assert len(result.evaluation_seconds) == 3
+    assert len(result.epoch_mean_losses) == 2
+
+
+# --- Noise -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_dropout(monkeypatch):
+    build = digits_mlp.build_net
+    monkeypatch.setattr(
+        digits_mlp, "build_net",
+        lambda self, generator: nn.Sequential(nn.Dropout(0.5), build(self, generator)),
+    )  # fmt: skip
+
+
+def test_dropout_masks_are_new_in_every_epoch_and_of_the_seed(spec, with_dropout):
+    """Order and weights stay, so the masks alone make a difference."""
+    run = replace(spec, reshuffle=False, hyperparams={"lr": 0.0}, num_epochs=3)
+    result, other = execute(run), execute(replace(run, random_seed=43))
+    first, second, third = result.epoch_mean_losses
+    assert min(abs(first - second), abs(second - third), abs(first - third)) > 1e-4
+    assert execute(run).epoch_mean_losses == result.epoch_mean_losses
+    assert other.epoch_mean_losses != result.epoch_mean_losses
+    # Evaluation drops nothing.
+    assert len(set(result.test_losses)) == 1
+
+
+def test_a_line_search_sees_one_function(spec, with_dropout):
+    """Every evaluation within a step draws the same masks; those of the next step are others."""
+    seen = []
+
+    class Looks(torch.optim.SGD):
+        needs_loss = "closure"
+
+        def step(self, closure=None):
+            seen.append([closure().item(), closure(backward=False).item(), closure().item()])
+
+    run = replace(spec, batch_size=256, num_epochs=1, train_log_interval=1)
+    result = execute(run, optimizer_class=Looks)
+    assert len(seen) == result.steps == 2
+    assert all(len(set(values)) == 1 for values in seen)
+    assert seen[0] != seen[1]
+    assert result.minibatch_train_losses == [values[0] for values in seen]
+
+
+# --- What is recorded ------------------------------------------------------------------------
+
+
+def test_callbacks_hear_of_every_logged_step(spec):
+    class Ears(Callback):
+        def __init__(self):
+            self.heard = {
+                "started": [],
+                "ticked": [],
+                "stepped": [],
+                "evaluated": [],
+                "finished": 0,
+            }
+
+        def started(self, result, steps_per_epoch):
+            self.heard["started"].append(steps_per_epoch)
+
+        def ticked(self, epoch, step):
+            self.heard["ticked"].append((epoch, step))
+
+        def stepped(self, epoch, step, loss):
+            self.heard["stepped"].append((epoch, step, loss))
+
+        def evaluated(self, epoch, evaluations):
+            self.heard["evaluated"].append(epoch)
+
+        def finished(self, result):
+            self.heard["finished"] += 1
+
+    ears = Ears()
+    result = execute(replace(spec, train_log_interval=7), ears)
+    places = [(epoch, step) for epoch in (1, 2) for step in (0, 7, 14)]
+    assert ears.heard["started"] == [16]
+    assert ears.heard["ticked"] == places
+    assert [heard[:2] for heard in ears.heard["stepped"]] == places
+    assert [heard[2] for heard in ears.heard["stepped"]] == result.minibatch_train_losses
+    assert ears.heard["evaluated"] == [0, 1, 2]
+    assert ears.heard["finished"] == 1
+
+
+def test_record_of_the_class_and_of_an_interrupt_at_once(spec):
+    class Mine(torch.optim.SGD):
+        pass
+
+    result = execute(replace(spec, num_epochs=0), optimizer_class=Mine)
+    assert result.optimizer_class == f"{__name__}:{Mine.__qualname__}"
+    assert result.started.endswith("+00:00")
+
+    class Stop(Callback):
+        def evaluated(self, epoch, evaluations):
+            raise KeyboardInterrupt
+
+    result = execute(spec, Stop())
+    assert (result.outcome, result.outcome_reason) == (
+        Outcome.INTERRUPTED, "interrupted after 0 epochs",
+    )  # fmt: skip
+
+
+def test_facts_of_the_run_reach_the_optimizer(spec):
+    result = execute(RunSpec("digits_mlp", "sls", num_epochs=1, synthetic=True, device="cpu"))
+    assert result.outcome is Outcome.DONE
+    # SLS grows its step by a factor of 2 an epoch: 16 steps make 2^(1/16) each.
+    assert result.step_sizes[0]["max"] == pytest.approx(2 ** (1 / 16))
+
+
+def test_plateau_of_validation_lowers_the_rate(spec):
+    rates = []
+
+    class Still(torch.optim.SGD):
+        def step(self, closure=None):
+            rates.append(self.param_groups[0]["lr"])
+
+    params = {"lr_plateau_factor": 0.5, "lr_decay_per_epoch": 0.9}
+    run = replace(spec, num_epochs=4, split="validation", training_params=params, batch_size=128)
+    steps = execute(run, optimizer_class=Still).steps // 4
+    # Weights that never move are never better than after the first epoch.
+    expected = [0.1, 0.1 * 0.9, 0.1 * 0.81 * 0.5, 0.1 * 0.729 * 0.25]
+    assert rates[::steps] == pytest.approx(expected)
