@@ -101,7 +101,7 @@ def measured_results(problem: str | None = None) -> list[RunResult]:
 
 
 def measured_grid(problem: str, optimizer: str | None = None) -> list[RunResult]:
-    """The runs that settings were chosen from: test results before and after, others after training.
+    """The runs that settings were chosen from, of which the ends of the curves were kept.
 
     Args:
         problem: name of the test problem.

@@ -94,9 +94,9 @@ def known_setting(problem: str, optimizer: str) -> KnownSetting | None:
 def grid_for(problem: str, optimizer_entry: OptimizerEntry) -> list[dict[str, Any]]:
     """The settings to try where none is known: five values of the main hyper-parameter.
 
-    They are those of the optimizer's entry (`OptimizerEntry.grid`). The other hyper-parameters
-    keep their defaults. An optimizer without a grid gets its default times 0.01 to 100. Where the main hyper-parameter is not a positive number
-    there is nothing to scale, and the grid is its default alone.
+    They are those of the optimizer's entry (`OptimizerEntry.grid`); without one, its default times
+    0.01 to 100. Where the main hyper-parameter is not a positive number there is nothing to scale,
+    and the grid is its default alone. The other hyper-parameters keep their defaults.
 
     Args:
         problem: name of the test problem; some problems need smaller steps (`GRID_SHIFTS`).

@@ -11,8 +11,8 @@ import click
 from alig_deepobs.cli.options import option
 
 if TYPE_CHECKING:
-    from alig_deepobs.baselines.overview import Line
-    from alig_deepobs.baselines.store import ImportReport
+    from alig_deepobs.analysis.table import Table
+    from alig_deepobs.baselines import ImportReport
 
 SHOWN_PROBLEMS = 20
 
@@ -22,7 +22,7 @@ def baselines() -> None:
     """Show, download and import baselines.
 
     Published figures of DeepOBS and results that this project measured come with the package.
-    Anything else is imported into one store, in the folder that also caches data sets.
+    Anything else is imported as a results folder, in the folder that also caches data sets.
     """
 
 
@@ -34,47 +34,45 @@ def show(problems: tuple[str, ...], grid: bool, as_json: bool) -> None:
     """Show the baselines of test problems, or what there is of all."""
     from rich.console import Console
 
-    from alig_deepobs.baselines import overview
-    from alig_deepobs.baselines.store import stored_imports
+    from alig_deepobs.analysis import known
+    from alig_deepobs.analysis.render import to_rich
+    from alig_deepobs.baselines import about_published, stored_imports
 
-    names = list(dict.fromkeys(problems)) or overview.known_problems()
-    overview.check_names(names)
-    lines = {name: overview.lines_of(name) for name in names}
+    names = list(dict.fromkeys(problems)) or known.known_problems()
+    tables = {name: known.known_table(name) for name in names}
+    grids = {name: found for name in names if grid and (found := known.grid_table(name))}
     imports = stored_imports()
     if as_json:
         document = {
-            "about": overview.about(),
-            "imports": [item._asdict() for item in imports],
-            "problems": {
-                name: overview.as_plain_data(name, of, with_grid=grid) for name, of in lines.items()
-            },
+            "about": about_published(),
+            "imports": [{"name": of.name, "source": of.source, "runs": of.runs} for of in imports],
+            "problems": {name: _records(table) for name, table in tables.items()},
+            "grids": {name: _records(table) for name, table in grids.items()},
         }
         click.echo(json_module.dumps(document, indent=2, allow_nan=False))
         return
     console = Console()
     width = console.width if console.is_terminal else 140
     out = Console(width=width, highlight=False)
-    for name, of in lines.items():
-        out.print(_title(name, of), style="bold", soft_wrap=True)
-        out.print(_table(of))
-        if grid:
-            out.print(_grid(name))
-    for note in overview.notes(lines):
+    for name, table in tables.items():
+        for drawn in filter(None, (table, grids.get(name))):
+            out.print(to_rich(drawn, width))
+    for note in known.notes(list(tables.values())):
         out.print(note, style="dim", highlight=False)
-    for item in imports:
-        out.print(f"Imported: {item.name}, {item.runs} runs, from {item.source}", markup=False)
+    for of in imports:
+        out.print(f"Imported: {of.name}, {of.runs} runs, from {of.source}", markup=False)
 
 
 @baselines.command("import")
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @option("--name", help="What to call the import; by default the name of the source.")
 def import_(source: Path, name: str | None) -> int:
-    """Import a results folder, or a .zip or .tar.gz of one, into the store.
+    """Import a results folder, or a .zip or .tar.gz of one, into the cache.
 
     SOURCE may be a clone or an archive of the official repository DeepOBS_Baselines, a results
-    folder of DeepOBS 1.1 or 1.2, or one of ours. What is in the store already stays as it is.
+    folder of DeepOBS 1.1 or 1.2, or one of ours. What is there already stays as it is.
     """
-    from alig_deepobs.baselines.store import import_results
+    from alig_deepobs.baselines import import_results
 
     return _report(import_results(source, name))
 
@@ -82,31 +80,32 @@ def import_(source: Path, name: str | None) -> int:
 @baselines.command()
 @option("--url", help="Another address of the archive (.tar.gz or .zip).")
 def fetch(url: str | None) -> int:
-    """Download DeepOBS's official baselines, compare them with our tables, and import them.
+    """Download DeepOBS's official baselines, import them, and compare them with ours.
 
     The runs are those that the published figures come from; imported, they add the curves of the
     whole learning-rate grid. The archive is several hundred MB.
     """
     from alig_deepobs.baselines import fetch as fetching
-    from alig_deepobs.baselines.store import import_results
+    from alig_deepobs.baselines import import_results
     from alig_deepobs.errors import DataError
 
     address = url or fetching.URL
     click.echo(f"Downloading {address}")
     archive = fetching.download(address)
     try:
-        found = fetching.verify(archive)
+        report = import_results(archive, "DeepOBS_Baselines")
     except DataError:
         archive.unlink(missing_ok=True)  # the next call starts afresh
         raise
-    click.echo(f"{found.agreeing} runs agree with the tables of this package; {archive}")
+    found = fetching.verify(report.results)
+    click.echo(f"{found.agreeing} runs agree with those of this package; {archive}")
     for key in found.differing[:SHOWN_PROBLEMS]:
         click.echo(f"differs: {key}", err=True)
-    code = _report(import_results(archive, "DeepOBS_Baselines"))
+    code = _report(report)
     if found.differing or found.missing:
         raise DataError(
-            f"{archive} is not the official archive: {len(found.differing)} runs differ from the "
-            f"tables of this package and {found.missing} are missing"
+            f"{archive} is not the official archive: {len(found.differing)} runs differ from "
+            f"those of this package and {found.missing} are missing"
         )
     return code
 
@@ -114,15 +113,15 @@ def fetch(url: str | None) -> int:
 @baselines.command()
 @click.argument("name")
 def remove(name: str) -> None:
-    """Remove an import from the store."""
-    from alig_deepobs.baselines.store import remove_import
+    """Remove an import."""
+    from alig_deepobs.baselines import remove_import
 
     click.echo(f"{name}: {remove_import(name)} runs removed")
 
 
 def _report(report: ImportReport) -> int:
     """Says what was imported; 1 if something was left out."""
-    from alig_deepobs.baselines.store import store_path
+    from alig_deepobs.baselines.imports import imports_folder
     from alig_deepobs.errors import ResultError
 
     for name, reason in list(report.problems.items())[:SHOWN_PROBLEMS]:
@@ -139,46 +138,11 @@ def _report(report: ImportReport) -> int:
     skipped = f", {len(report.problems)} left out" if report.problems else ""
     click.echo(
         f"{report.name}: {report.added} runs imported{known}{skipped}; "
-        f"test problems: {', '.join(report.testproblems)}; store: {store_path()}"
+        f"test problems: {', '.join(report.testproblems)}; in {imports_folder() / report.name}"
     )
     return 1 if report.problems else 0
 
 
-def _title(name: str, lines: list[Line]) -> str:
-    from alig_deepobs.registry import testproblems
-
-    entry = testproblems().get(name)
-    label = f"{entry.label} ({name})" if entry else name
-    return f"{label}: {lines[0].metric if lines else 'no baselines'}"
-
-
-def _table(lines: list[Line]) -> Any:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from alig_deepobs.baselines.overview import COLUMNS, cells
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for title, right in COLUMNS:
-        table.add_column(title, justify="right" if right else "left", overflow="fold")
-    for line in lines:
-        table.add_row(*map(Text, cells(line)))
-    return table
-
-
-def _grid(name: str) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    from alig_deepobs.baselines.overview import grid_rows
-
-    header, rows = grid_rows(name)
-    if not rows:
-        return "no published grid"
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for title in header:
-        table.add_column(title, justify="right")
-    for row in rows:
-        table.add_row(*row)
-    return table
+def _records(table: Table[Any]) -> Any:
+    """The rows for JSON; numbers that are not finite are null."""
+    return json_module.loads(table.frame.to_json(orient="records", double_precision=15))

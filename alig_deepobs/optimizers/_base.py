@@ -138,7 +138,8 @@ class Method(Optimizer):
         for group in self.param_groups:
             owners = [p for p in group["params"] if p.requires_grad]
             if owners and not work:
-                self._make_state(self._work_of(group, owners))
+                zeros = [torch.zeros_like(p) for p in owners]
+                self._make_state(self._work_of(group, owners, zeros))
         for part in work:
             self._make_state(part)
 
@@ -151,27 +152,29 @@ class Method(Optimizer):
         name = type(self).__name__
         for group in self.param_groups:
             check_rate(name, group.get("lr"), self.rate)
-            owners = [p for p in group["params"] if p.grad is not None]
+            owners, grads = [], []
+            for p in group["params"]:
+                g = p.grad
+                if g is not None:
+                    owners.append(p)
+                    grads.append(g)
             if owners:
-                work.append(self._work_of(group, owners))
+                work.append(self._work_of(group, owners, grads))
         return work
 
-    def _work_of(self, group: dict[str, Any], owners: list[Tensor]) -> Work:
-        params, grads = [], []
-        for p in owners:
-            g = p.grad
-            if g is None:
-                g = torch.zeros_like(p)
+    def _work_of(self, group: dict[str, Any], owners: list[Tensor], grads: list[Tensor]) -> Work:
+        params, is_plain = owners, True
+        for p, g in zip(owners, grads, strict=True):
             if g.layout is not torch.strided:
                 name = type(self).__name__
                 raise RuntimeError(f"{name} does not support sparse gradients: use dense ones")
             dtype = p.dtype
-            if g.dtype is not dtype:  # parameters may ask for gradients of another type
-                g = g.to(dtype)
-            if dtype.is_complex:
-                p, g = torch.view_as_real(p), torch.view_as_real(g)
-            params.append(p)
-            grads.append(g)
+            if g.dtype is not dtype or dtype.is_complex:
+                is_plain = False
+        if not is_plain:
+            # Parameters may ask for gradients of another type.
+            grads = [g.to(p.dtype) for p, g in zip(owners, grads, strict=True)]
+            params, grads = _real(owners), _real(grads)
         vectors = Loop if group["foreach"] is False else Foreach
         return Work(group, owners, params, grads, vectors)
 
@@ -200,3 +203,8 @@ class Method(Optimizer):
 def gradients(work: list[Work]) -> list[Tensor]:
     """The gradients of all groups."""
     return [grad for part in work for grad in part.grads]
+
+
+def _real(tensors: list[Tensor]) -> list[Tensor]:
+    """Complex tensors as pairs of real numbers."""
+    return [torch.view_as_real(t) if t.is_complex() else t for t in tensors]

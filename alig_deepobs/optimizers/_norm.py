@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 _HALF = (torch.float16, torch.bfloat16)
+_PLAIN = (Parameter, Tensor)
 
 
 def global_squared_norm(tensors: list[Tensor]) -> Tensor:
@@ -78,13 +79,18 @@ def by_type(tensors: list[Tensor]) -> list[list[Tensor]]:
     return list(groups.values())
 
 
+def locals_of(tensors: list[Tensor]) -> list[Tensor]:
+    """The parts of tensors that live on this rank; see `local`."""
+    return [t if type(t) in _PLAIN else local(t) for t in tensors]
+
+
 def local(tensor: Tensor, full: bool = False) -> Tensor:
     """The part of a tensor that lives on this rank, or (``full``) its value over all ranks.
 
     An ordinary tensor is both. Only a ``DTensor`` is more; its class is not imported here, since
     that takes longer than most programs that do not need it.
     """
-    if type(tensor) is Tensor or type(tensor) is Parameter:
+    if type(tensor) in _PLAIN:
         return tensor
     name = "full_tensor" if full else "to_local"
     return cast("Tensor", getattr(tensor, name)()) if hasattr(tensor, name) else tensor

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alig_deepobs.optimizers._base import Params, Work, gradients
 from alig_deepobs.optimizers._loss_method import LossMethod
-from alig_deepobs.optimizers._norm import by_type, global_squared_norm, host_squared_norm, local
+from alig_deepobs.optimizers._norm import by_type, global_squared_norm, host_squared_norm, locals_of
 from alig_deepobs.optimizers._official import Caps, translated
 from alig_deepobs.optimizers._scalars import Scalar
 from alig_deepobs.optimizers._step_size import (
@@ -324,8 +324,9 @@ class AliG(LossMethod):
                 state = self.state[owner]
                 if "momentum_buffer" not in state:
                     state["momentum_buffer"] = torch.zeros_like(p)
-                buffers.append(local(state["momentum_buffer"]))
-        params, grads = [local(p) for p in work.params], [local(g) for g in work.grads]
+                buffers.append(state["momentum_buffer"])
+            buffers = locals_of(buffers)
+        params, grads = locals_of(work.params), locals_of(work.grads)
         groups = by_type(params)
         if len(groups) == 1:
             return [Bucket(params, grads, buffers, momentum, adjusted)]

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from alig_deepobs.analysis.formats import MISSING, format_interval, params_text
+from alig_deepobs.analysis.flags import collapsed
+from alig_deepobs.analysis.formats import MISSING, format_interval
 from alig_deepobs.analysis.groups import Group, differences
 from alig_deepobs.analysis.leaderboard import leaderboard
 from alig_deepobs.analysis.report.sections import Section
@@ -16,7 +17,6 @@ from alig_deepobs.baselines import (
     about_published,
     measured_results,
     published_problems,
-    published_result,
     published_runs,
 )
 from alig_deepobs.run import RunResult
@@ -151,16 +151,12 @@ def _baseline(section: Section, row: Standing, kind: str) -> Baseline:
         caveats.append(f"Published with batch size {run.batch_size}")
     if run.effective_weight_decay:
         caveats.append("Published losses include the L2 term, yours do not")
-    figures = published_result(section.entry.name, group.optimizer)
-    if figures is not None and figures.trivial_seeds:
+    failed = sum(bool(collapsed(of, section.entry)) for of in row.group.runs)
+    if failed:
         caveats.append(
-            f"{group.label}: {len(figures.trivial_seeds)} of {len(figures.per_seed)} published "
-            f"seeds are no better than a prediction that ignores its input "
-            f"({params_text(figures.params)})"
+            f"{row.label}: {failed} of {row.n_seeds} published seeds are no better than a "
+            f"prediction that ignores its input ({row.setting})"
         )
-    if figures is not None and section.entry.target is not None:
-        # As published; the curves that came along are rounded.
-        row = replace(row, epochs_to_target=tuple(figures.epochs_to_target.values()))
     return Baseline(kind, PUBLISHED, row, comparable, tuple(caveats))
 
 
