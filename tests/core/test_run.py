@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 
-import click
 import numpy as np
 import pytest
 import torch
 
 from alig_deepobs.analysis import group_runs, load_results
+from alig_deepobs.cli import progress
+from alig_deepobs.cli.main import cli
 from alig_deepobs.cli.run import run as run_verb
 from alig_deepobs.errors import ResultError, UsageError
 from alig_deepobs.registry import find_testproblem
@@ -135,27 +137,16 @@ def test_values_that_mean_the_same_are_the_same(result):
                 problem_options={"hidden_dim": 16}),
     ],
 )  # fmt: skip
-def test_the_command_repeats_the_run(spec, tmp_path):
-    import shlex
-
+def test_the_command_repeats_the_run(spec, monkeypatch):
     asked = resolve(spec)
-    words = shlex.split(asked.repeat_command())[2:]
-    with click.Context(run_verb) as context:
-        args = run_verb.make_parser(context).parse_args(args=list(words))[0]
-    assert args["optimizer"]
-    from alig_deepobs.cli import progress
-
+    words = shlex.split(asked.repeat_command())[1:]
     seen = []
 
     def look(cells, **options):
         seen.extend(run for run in Study(cells, None).runs)
 
-    patched = pytest.MonkeyPatch()
-    patched.setattr(progress, "carry_out", look)
-    try:
-        run_verb.main(words, standalone_mode=False)
-    finally:
-        patched.undo()
+    monkeypatch.setattr(progress, "carry_out", look)
+    cli.main(words, standalone_mode=False)
     assert [run.identity() for run in seen] == [asked.identity()]
 
 
