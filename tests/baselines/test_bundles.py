@@ -81,7 +81,9 @@ def test_the_committed_bundles_are_made_of_the_official_files(tmp_path, official
     done = CliRunner().invoke(bundle_baselines.main, arguments, catch_exceptions=False)
     assert "quadratic_deep.jsonl.gz: 32 runs" in done.output
     for problem in ("quadratic_deep", "fmnist_2c2d"):
-        made = {run.identity(): run for run in read_bundle(tmp_path / "out" / f"{problem}.jsonl.gz")}
+        made = {
+            run.identity(): run for run in read_bundle(tmp_path / "out" / f"{problem}.jsonl.gz")
+        }
         for run in published_runs(problem):
             found = made.pop(run.identity())
             for item in fields(RunResult):

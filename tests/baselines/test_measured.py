@@ -92,7 +92,9 @@ def test_the_known_setting_is_the_chosen_one():
         if run.hyperparams["momentum"] == 0.9 and run.hyperparams["f_min"] == 0.0
     ]  # fmt: skip
     assert len(grid) == 36
-    best = min((run for run in grid if run.valid_data_losses), key=lambda r: r.valid_data_losses[-1])
+    best = min(
+        (run for run in grid if run.valid_data_losses), key=lambda r: r.valid_data_losses[-1]
+    )
     known = known_setting("quadratic_deep", "alig")
     assert best.hyperparams["max_lr"] == known.params["max_lr"]
     assert best.hyperparams["momentum"] == known.params["momentum"]
@@ -105,7 +107,9 @@ def test_grids_give_a_budget_curve():
         [final_headline(run, entry) for run in runs],
         higher_is_better=False,
         failed=runs[0].test_data_losses[0],
-        chosen_by=[run.valid_data_losses[-1] if run.valid_data_losses else math.nan for run in runs],
+        chosen_by=[
+            run.valid_data_losses[-1] if run.valid_data_losses else math.nan for run in runs
+        ],
     )
     failed = sum(run.outcome is Outcome.DIVERGED for run in runs)
     assert failed > 0
