@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.queues import SimpleQueue
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 import torch
 
 from alig_deepobs.errors import AligDeepobsError, RunError
+from alig_deepobs.optimizers.health import HealthWarning
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
@@ -192,6 +194,8 @@ def _start(events: SimpleQueue[Any], threads: int, parent: int) -> None:
     _events = events
     skip_compiler()
     torch.set_num_threads(threads)
+    # What an optimizer says of its health is in the record, too.
+    warnings.simplefilter("ignore", HealthWarning)
     # Ctrl-C reaches all processes of a terminal; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "SIGHUP"):

@@ -111,9 +111,7 @@ class Rule:
 
     def runs(self, candidate: RunSpec) -> list[RunSpec]:
         """The runs that a candidate is judged by."""
-        # DeepOBS 1.1.2 has no validation sets.
-        holds_out = find_testproblem(candidate.testproblem).has_validation
-        split = "validation" if holds_out and candidate.framework == "pytorch" else "full"
+        split = "validation" if _holds_out(candidate) else "full"
         return [
             replace(candidate, random_seed=seed, split=split, purpose="tuning", keep_best=None)
             for seed in self.seeds
@@ -139,13 +137,11 @@ class Rule:
         ]
         return sorted(range(len(scores)), key=scores.__getitem__)
 
-    def source(self, count: int) -> str:
-        """Who chose a setting of so many, and how, for the record."""
-        seeds = "seed" if len(self.seeds) == 1 else "seeds"
-        return (
-            f"best of {count} settings on held-out data, {self.epoch} epoch, {seeds} "
-            f"{', '.join(map(str, self.seeds))}"
-        )
+    def source(self, candidates: Sequence[RunSpec]) -> str:
+        """Who chose a setting among these, and how, for the record."""
+        by = "validation data" if _holds_out(candidates[0]) else "the training loss"
+        seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+        return f"best of {len(candidates)} settings by {by}, {self.epoch} epoch, {seeds}"
 
     def score_text(self, runs: Sequence[RunResult]) -> str:
         """What a candidate is judged by, for a reader.
@@ -182,6 +178,11 @@ class Rule:
         if not result.valid_accuracies or (entry is not None and entry.metric == "loss"):
             return loss, loss, reached
         return -result.valid_accuracies[epoch], loss, reached
+
+
+def _holds_out(spec: RunSpec) -> bool:
+    """Whether a part of the training data can be held out; DeepOBS 1.1.2 holds out none."""
+    return find_testproblem(spec.testproblem).has_validation and spec.framework == "pytorch"
 
 
 def tuning_seeds(reported: Sequence[int], count: int = 1) -> tuple[int, ...]:

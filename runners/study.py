@@ -53,7 +53,7 @@ class Cell:
         """The runs that are reported, where the candidate of this number was chosen."""
         spec = self.candidates[chosen]
         if len(self.candidates) > 1:
-            spec = replace(spec, setting_source=self.rule.source(len(self.candidates)))
+            spec = replace(spec, setting_source=self.rule.source(self.candidates))
         return [replace(spec, random_seed=seed) for seed in self.seeds]
 
 
@@ -336,6 +336,10 @@ def estimated_seconds(runs: Sequence[ResolvedRun]) -> tuple[float, int]:
     """
     from alig_deepobs.testproblems.epoch_seconds import seconds_per_epoch
 
-    times = [seconds_per_epoch(run.testproblem, run.batch_size) for run in runs]
+    # The synthetic twins are far smaller than the data whose epochs were measured.
+    times = [
+        None if run.synthetic else seconds_per_epoch(run.testproblem, run.batch_size)
+        for run in runs
+    ]  # fmt: skip
     known = [t * run.num_epochs for t, run in zip(times, runs, strict=True) if t is not None]
     return math.fsum(known), len(runs) - len(known)

@@ -29,8 +29,10 @@ def plan_text(study: Study, jobs: int = 1) -> str:
     text = (
         f"{len(study.runs)} runs: {len(study.found)} there already, {len(study.missing)} to be run"
     )
-    lines += ["", f"{text}, about {duration(seconds)} on one CPU core"]
-    if jobs > 1:
+    lines += ["", text]
+    if seconds:
+        lines[-1] += f", about {duration(seconds)} on one CPU core"
+    if seconds and jobs > 1:
         lines[-1] += f", {duration(seconds / jobs)} with {jobs} jobs"
     if unknown:
         lines.append(f"of {unknown} runs nobody knows how long they take")

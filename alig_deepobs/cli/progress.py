@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
+import warnings
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import rich.progress
@@ -43,6 +44,7 @@ class Display:
         self.total = 0
         self.finished = 0
         self.failures: list[str] = []
+        self.warned: set[tuple[Any, ...]] = set()
         self.display: rich.progress.Progress | None = None
 
     def planned(self, total: int, found: int) -> None:
@@ -68,6 +70,21 @@ class Display:
     def say(self, text: str) -> None:
         """Prints a line above the display."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def warn(
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        """Shows a warning in one line, and each kind of warning once: `warnings.showwarning`."""
+        kind = (category, filename, lineno)
+        if kind not in self.warned:
+            self.warned.add(kind)
+            self.say(f"{category.__name__}: {message}")
 
     @contextmanager
     def shown(self) -> Iterator[Display]:
@@ -134,7 +151,8 @@ def carry_out(
         click.echo(plan_text(study, jobs))
         return None
     display = Display(Console(), output_dir or "", print_steps)
-    with ending_signals(), display.shown():
+    with ending_signals(), display.shown(), warnings.catch_warnings():
+        warnings.showwarning = display.warn
         return study.carry_out(local(jobs), display), display
 
 

@@ -85,7 +85,7 @@ def reproduce(
     if done is None:
         return 0
 
-    from alig_deepobs.analysis.table import to_rich, to_text
+    from alig_deepobs.analysis.render import to_rich, to_text
     from alig_deepobs.reproduce.report import write_report
 
     outcomes, display = done

@@ -61,7 +61,7 @@ def _text(outcome: CellOutcome) -> str:
 
     cell = outcome.cell
     spec = cell.candidates[outcome.chosen]
-    lines = [f"{spec.testproblem} {spec.optimizer}, {cell.rule.source(len(cell.candidates))}"]
+    lines = [f"{spec.testproblem} {spec.optimizer}, {cell.rule.source(cell.candidates)}"]
     for number, (candidate, runs) in enumerate(
         zip(cell.candidates, outcome.tuning, strict=True)
     ):  # fmt: skip

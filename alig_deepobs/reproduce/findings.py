@@ -37,7 +37,7 @@ class Finding:
     Attributes:
         kind: of the experiment.
         planned: the method.
-        outcomes: of its cells; none if it was refused.
+        outcomes: of its cells; none if it was not run.
     """
 
     kind: Kind
@@ -57,7 +57,8 @@ class Finding:
     @property
     def published(self) -> float | None:
         """The paper's figure; None where it has none."""
-        return self.planned.part.published.get(self.label)
+        part = self.planned.part
+        return {**part.also_published, **part.published}.get(self.label)
 
     @property
     def measured(self) -> Interval:
@@ -115,8 +116,9 @@ class Finding:
     def note(self) -> str:
         """What is to be known about it: what went wrong first."""
         texts = []
-        if self.planned.refused:
-            texts.append(f"not run: {self.planned.refused}")
+        if not self.outcomes:
+            reason = self.planned.refused
+            texts.append(f"not run: {reason}" if reason else "not run here")
         tuning = [run for outcome in self.outcomes for runs in outcome.tuning for run in runs]
         if tuning and not any(run.outcome is Outcome.DONE for run in tuning):
             texts.append("every setting of the search diverged or failed")

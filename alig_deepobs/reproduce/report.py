@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
-from alig_deepobs.analysis import format_interval, widest_range, write_csv
+from alig_deepobs.analysis import widest_range, write_csv
+from alig_deepobs.analysis.formats import MISSING
 from alig_deepobs.analysis.plots import save_figure
-from alig_deepobs.analysis.table import Column, Table, to_csv, to_markdown
+from alig_deepobs.analysis.render import to_markdown, write_table
+from alig_deepobs.analysis.table import Column, Table
 from alig_deepobs.files import write_text_atomically
-from alig_deepobs.reproduce.declare import PAPER, Kind
+from alig_deepobs.reproduce.declare import PAPER, Kind, PaperMethod
 from alig_deepobs.reproduce.findings import QUANTITIES, Finding, find, limits, statements
 from alig_deepobs.reproduce.pictures import pictures
-from alig_deepobs.reproduce.plan import Plan
+from alig_deepobs.reproduce.plan import Plan, PlannedMethod
 from alig_deepobs.runners.study import CellOutcome
 
 SYNTHETIC = "The data are synthetic twins: the figures show that everything runs, and nothing else."
 
-_FRAME = ["part", "method", "published", "measured", "low", "high", "n", "setting", "notes"]
-
 
 def write_report(
     plan: Plan, outcomes: Sequence[CellOutcome], folder: Path
-) -> tuple[Table, list[Path]]:
+) -> tuple[Table[Finding], list[Path]]:
     """Writes ``<target>.md``, ``.csv``, ``<target>_runs.csv`` and a picture of each part.
 
     Args:
@@ -41,55 +39,44 @@ def write_report(
     drawn = [
         save_figure(figure, folder / f"{stem}.png") for stem, figure in pictures(plan, findings)
     ]
-    markdown = [to_markdown(table), *(f"![{path.stem}]({path.name})\n" for path in drawn)]
-    written = [folder / f"{name}.md", folder / f"{name}.csv"]
-    write_text_atomically(written[0], "\n".join(markdown))
-    write_text_atomically(written[1], to_csv(table))
+    text = "\n".join([to_markdown(table), *(f"![{path.stem}]({path.name})\n" for path in drawn)])
+    markdown = folder / f"{name}.md"
+    write_text_atomically(markdown, text)
     runs = [run for finding in findings for run in finding.runs]
-    return table, [*written, write_csv(runs, folder / f"{name}_runs.csv"), *drawn]
+    runs_csv = write_csv(runs, folder / f"{name}_runs.csv")
+    return table, [markdown, write_table(table, folder, "csv"), runs_csv, *drawn]
 
 
-def as_table(plan: Plan, findings: Sequence[Finding]) -> Table:
+def as_table(plan: Plan, findings: Sequence[Finding]) -> Table[Finding]:
     """Published beside measured figures, with what came out and what differs as notes."""
     experiment = plan.experiment
-    rows: list[list[str]] = []
-    records: list[list[object]] = []
+    rows = []
     for part in experiment.parts:
         of_part = [finding for finding in findings if finding.planned.part is part]
-        for finding in of_part:
-            measured, note = finding.measured, _note(finding, findings)
-            published = "–" if finding.published is None else f"{finding.published:g}"
-            rows.append(
-                [part.label, finding.label, published, format_interval(measured),
-                 _difference(finding), finding.setting, note]
-            )  # fmt: skip
-            records.append(
-                [part.label, finding.label, finding.published, measured.mean, measured.low,
-                 measured.high, measured.n, finding.setting, note]
-            )  # fmt: skip
-        for label, figure in part.also_published.items() if of_part else ():
-            rows.append([part.label, label, f"{figure:g}", "–", "–", "", "not run here"])
-            records.append([part.label, label, figure, None, None, None, 0, "", "not run here"])
-    columns = [
-        Column("part"), Column("method"), Column("published", True), Column("measured", True),
-        Column("difference", True), Column("setting"), Column("notes"),
-    ]  # fmt: skip
-    strong = frozenset(i for i, row in enumerate(rows) if row[1].startswith("ALI-G"))
-    if len(experiment.parts) == 1:
-        columns, rows = columns[1:], [row[1:] for row in rows]
+        elsewhere = [PaperMethod(label, "", {}) for label in part.also_published if of_part]
+        rows += of_part
+        rows += [Finding(experiment.kind, PlannedMethod(part, each), []) for each in elsewhere]
+    several = len(experiment.parts) > 1
     return Table(
         name=experiment.name,
         title=f"{experiment.title} (published and measured: {QUANTITIES[experiment.kind]})",
-        columns=columns,
+        columns=[
+            Column("part", value=lambda row: row.planned.part.label, shown=lambda row: several),
+            Column("method", value=lambda row: row.label),
+            Column("published", right=True),
+            Column("measured", right=True),
+            Column("difference", text=_difference, right=True),
+            Column("setting"),
+            Column("notes", value=lambda row: _notes(row, findings)),
+        ],
         rows=rows,
-        frame=pd.DataFrame(records, columns=_FRAME),
         notes=[
             *(f"Here: {text}" for text in statements(plan, findings)),
             *(f"In the paper: {text}" for text in experiment.claims),
             *(f"Differs from the paper: {text}" for text in differences(plan, findings)),
             f"Published figures: {PAPER}.",
         ],
-        strong=strong,
+        strong=lambda row: row.label.startswith("ALI-G"),
     )
 
 
@@ -115,16 +102,15 @@ def differences(plan: Plan, findings: Sequence[Finding]) -> list[str]:
     return [*texts, *plan.experiment.differences]
 
 
-def _difference(finding: Finding) -> str:
-    if finding.difference is None or not finding.published:
-        return "–"
-    if finding.kind is Kind.TABLE:
-        return f"{finding.difference:+.2f}"
+def _difference(finding: Finding, value: float | None) -> str:
+    if value is None or not finding.published:
+        return MISSING
     # Losses are compared by their ratio: they differ by orders of magnitude.
-    return f"x {finding.measured.mean / finding.published:.3g}"
+    ratio = f"x {finding.measured.mean / finding.published:.3g}"
+    return f"{value:+.2f}" if finding.kind is Kind.TABLE else ratio
 
 
-def _note(finding: Finding, findings: Sequence[Finding]) -> str:
+def _notes(finding: Finding, findings: Sequence[Finding]) -> str:
     """The note of a method, in a heat map with its ranges of good values."""
     ranges = []
     if finding.kind is Kind.HEAT_MAP and finding.runs:

@@ -27,10 +27,8 @@ PUBLISHED = [
     ("problem", "optimizer", "higher", "good", "low", "high", "decades"), PUBLISHED
 )
 def test_published_ranges(problem, optimizer, higher, good, low, high, decades):
-    entry = find_testproblem(problem)
-    grid = {
-        run.learning_rate: final_headline(run, entry) for run in published_grid(problem, optimizer)
-    }
+    entry, runs = find_testproblem(problem), published_grid(problem, optimizer)
+    grid = {run.learning_rate: final_headline(run, entry) for run in runs}
     found = good_range(grid, higher)
     assert (found.tried, found.good) == (36, good)
     assert (found.low, found.high) == (low, high)

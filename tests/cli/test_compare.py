@@ -25,7 +25,7 @@ def test_every_optimizer_and_seed_is_run_and_shown(compared):
     board = called.out[called.out.index("Digits LogReg") :]
     for label in ("AliG", "SGD", "Momentum", "Adam"):
         assert label in board
-    assert "best of 5 settings on held-out data, last epoch, seed 1000" in " ".join(board.split())
+    assert "best of 5 settings by validation data, last epoch, seed 1000" in " ".join(board.split())
     assert board.count("%") >= 4
     assert "[" in board  # intervals, never bare means
     results = [read_result(path) for path in folder.glob("digits_logreg/**/*.json")]

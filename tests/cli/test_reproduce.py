@@ -82,6 +82,13 @@ def test_dry_run_needs_no_data(call, tmp_path):
     assert "10 runs: " in called.out
 
 
+def test_nobody_knows_how_long_synthetic_data_take(call):
+    called = call("reproduce", "table1", "--budget", "smoke", "--dry-run", "--device", "cpu")
+    assert called.code == 0, called.err
+    # The times that are known are those of the official data, which are far larger.
+    assert "12 runs: 0 there already, 12 to be run\nof 12 runs nobody knows" in called.out
+
+
 def test_dry_run_trains_nothing(call, tmp_path):
     called = call("reproduce", "fig3", "--dry-run", "--device", "cpu")
     assert called.code == 0, called.err

@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 
 from alig_deepobs import AliG, reduce_loss
+from alig_deepobs.optimizers._step_size import device_step
 from alig_deepobs.optimizers.sls import SLS
 
 # --- ALI-G -----------------------------------------------------------------------------------
@@ -78,3 +79,67 @@ def test_sls_tries_no_step_above_its_bound():
     assert flat(init_step_size=1.0, eta_max=5.0) == [(2.0,) * 2, (4.0,) * 2, (5.0,) * 2, (5.0,) * 2]
     assert flat(init_step_size=50.0) == [(10.0, 10.0)] * 4
     assert flat(init_step_size=1.0, gamma=1.5, eta_max=math.inf)[-1] == (1.5**4,) * 2
+
+
+# --- Caps and clipping, with numbers of the host and with tensors --------------------------------
+
+
+def ends_of(problem_q, steps=4, cap=None, capturable=False, **options):
+    problem = problem_q()
+    optimizer = AliG(problem.parameters, capturable=capturable, **options)
+    if cap is not None:
+        optimizer.param_groups[0]["lr"] = cap
+    sizes = []
+    for _ in range(steps):
+        optimizer.step(loss=problem.backward())
+        sizes.append(optimizer.step_size)
+    return problem.weights.tolist(), sizes
+
+
+@pytest.mark.parametrize("capturable", [False, True])
+@pytest.mark.parametrize("cap", [0.05, 0.2, math.inf])
+def test_a_cap_may_be_a_tensor_of_another_type(problem_q, cap, capturable):
+    """Also where the host reads nothing; a schedule changes it in place."""
+    number = ends_of(problem_q, max_lr=cap)
+    tensor = torch.tensor(cap, dtype=torch.float32)
+    weights, sizes = ends_of(problem_q, cap=tensor, capturable=capturable)
+    assert weights == pytest.approx(number[0], rel=1e-6)
+    assert sizes == pytest.approx(number[1], rel=1e-6)
+    assert max(sizes) <= cap * (1 + 1e-6)
+
+
+def test_a_cap_below_0_is_no_ascent_where_nobody_reads_it():
+    """On the CPU it is refused; a tensor of an accelerator is not looked at."""
+    step = device_step(torch.tensor(3.0), torch.tensor(17.25), 0.0, 0.0)
+    assert float(step.clipped(torch.tensor(-1.0))) == 0.0
+    assert float(step.clipped(torch.tensor(0.1, dtype=torch.float64))) == pytest.approx(0.1)
+    assert float(step.clipped(0.1)) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("capturable", [False, True])
+@pytest.mark.parametrize("clip_norm", [0.5, 2.0, 1e6])
+def test_the_gradient_is_clipped_and_the_step_size_is_that_of_the_whole_one(
+    problem_q, capturable, clip_norm
+):
+    """By hand: gamma = min(f / |g|^2, cap), and then g is scaled down to the norm."""
+    curvatures = torch.tensor([1.0, 4.0, 0.25], dtype=torch.float64)
+    w = problem_q().weights
+    sizes = []
+    for _ in range(4):
+        g = curvatures * w
+        sizes.append(min(0.5 * float(w @ g) / float(g @ g), 0.3))
+        w = w - sizes[-1] * min(1.0, clip_norm / float(g.norm())) * g
+    weights, found = ends_of(
+        problem_q, max_lr=0.3, eps=0.0, clip_norm=clip_norm, capturable=capturable
+    )
+    assert weights == pytest.approx(w.tolist(), rel=1e-12)
+    assert found == pytest.approx(sizes, rel=1e-12)
+
+
+@pytest.mark.parametrize("capturable", [False, True])
+def test_clipping_a_gradient_of_zero(problem_p, capturable):
+    problem = problem_p()
+    optimizer = AliG(problem.parameters, clip_norm=1.0, momentum=0.9, capturable=capturable)
+    problem.set_gradients([0.0, 0.0], [0.0])
+    optimizer.step(loss=torch.tensor(1.0, dtype=torch.float64))
+    assert problem.weights.tolist() == problem_p().weights.tolist()

@@ -57,7 +57,7 @@ def test_findings(made):
     assert alig.measured.mean == 1e-7
     assert alig.setting == "max_lr 1, best of 5"
     assert sgd.note == "1 of 3 runs diverged"
-    notes = [row[-1] for row in as_table(plan, [alig, sgd]).rows]
+    notes = [cells[-1].text for cells in as_table(plan, [alig, sgd]).cells]
     assert "learned: 0.01 to 0.1 (1 decade, 2 of 3 values, open at one end)" in notes[1]
     learned, near, opened = statements(plan, [alig, sgd])
     # The loss before training is 2.3.
@@ -87,7 +87,7 @@ def test_where_nothing_has_learned_nothing_is_good(made):
             run.epoch_mean_losses[-1] *= 1e7
     (sentence,) = statements(plan, findings)
     assert sentence.startswith("No value has learned the task: the best objective is 1, and")
-    note = as_table(plan, findings).rows[0][-1]
+    note = as_table(plan, findings).cells[0][-1].text
     assert "learned: none of 5 values; near the best: none of 5 values" in note
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from alig_deepobs.analysis.table import to_rich, to_text
+from alig_deepobs.analysis.render import to_rich, to_text
 from alig_deepobs.reproduce.declare import Budget, Kind, PaperMethod
 from alig_deepobs.reproduce.findings import find, statements
 from alig_deepobs.reproduce.report import write_report
@@ -60,11 +60,14 @@ def test_reports(table, tmp_path):
     assert "![small](small.png)" in markdown
     assert (tmp_path / "small.png").read_bytes().startswith(b"\x89PNG")
     rows = (tmp_path / "small.csv").read_text().splitlines()
-    assert rows[0] == "part,method,published,measured,low,high,n,setting,notes"
+    assert rows[0] == (
+        "part,method,published,measured_mean,measured_low,measured_high,measured_n,difference,"
+        "setting,notes"
+    )
     assert [row.split(",")[1] for row in rows[1:3]] == ["SGD", "ALI-G"]
-    assert rows[5].startswith("digits,Elsewhere,95.0,,,,0,,not run here")
+    assert rows[5].startswith("digits,Elsewhere,95.0,,,,0,,,not run here")
     assert len((tmp_path / "small_runs.csv").read_text().splitlines()) == 1 + 4
-    assert [row[0] for row in report.rows] == ["SGD", "ALI-G", "Missing", "Wrong", "Elsewhere"]
+    assert [row.label for row in report.rows] == ["SGD", "ALI-G", "Missing", "Wrong", "Elsewhere"]
     for words in ("In the paper: ALI-G is good.", "Differs from the paper: Everything."):
         assert words in to_text(report)
     assert to_rich(report)
@@ -91,7 +94,7 @@ def test_a_search_in_which_everything_diverges(run, tmp_path):
     assert sgd.difference is None
     assert alig.measured.n == 1
     report, _ = write_report(plan, outcomes, tmp_path)
-    assert report.rows[0][2:4] == ["–", "–"]
+    assert [cell.text for cell in report.cells[0][2:4]] == ["–", "–"]
 
 
 def test_curves(run, tmp_path):
@@ -113,7 +116,7 @@ def test_curves(run, tmp_path):
     )
     report, written = write_report(plan, outcomes, tmp_path)
     assert written[-1].read_bytes().startswith(b"\x89PNG")
-    assert report.rows[0][3] == f"x {sgd.measured.mean / 90:.3g}"  # losses: how many times
+    assert report.cells[0][3].text == f"x {sgd.measured.mean / 90:.3g}"  # losses: how many times
 
 
 def test_synthetic_figures_are_not_compared(run):
@@ -127,5 +130,5 @@ def test_synthetic_figures_are_not_compared(run):
 def test_results_are_complete_records(table, tmp_path):
     (path, _) = sorted(tmp_path.glob("digits_logreg/SGD/**/*.json"))
     record = read_result(path)
-    assert record.setting_source == "best of 3 settings on held-out data, best epoch, seed 1000"
+    assert record.setting_source == "best of 3 settings by validation data, best epoch, seed 1000"
     assert record.best_valid_epoch == 1

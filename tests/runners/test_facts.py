@@ -226,3 +226,46 @@ def test_plateau_of_validation_lowers_the_rate(spec):
     # Weights that never move are never better than after the first epoch.
     expected = [0.1, 0.1 * 0.9, 0.1 * 0.81 * 0.5, 0.1 * 0.729 * 0.25]
     assert rates[::steps] == pytest.approx(expected)
+
+
+# --- The objective ---------------------------------------------------------------------------
+
+
+def test_a_ball_is_recorded_with_every_kind_of_regularization(spec):
+    """A projection does not take the place of an L2 term that the optimizer asks for."""
+
+    class Projected(torch.optim.SGD):
+        def __init__(self, params, lr, projection_fn=None, weight_decay=0.0):
+            super().__init__(params, lr)
+            self.project = projection_fn
+
+    recorded = {}
+    for kind in ("l2", "own", "ball", "none"):
+        Projected.regularization = kind
+        run = replace(
+            spec, num_epochs=0, weight_decay=0.1, hyperparams={"lr": 0.1, "max_norm": 2.0}
+        )
+        result = execute(run, optimizer_class=Projected)
+        recorded[kind] = (result.regularization, result.effective_weight_decay, result.max_norm)
+    assert recorded == {
+        "l2": ("l2", 0.1, 2.0), "own": ("weight_decay", 0.1, 2.0), "ball": ("ball", 0.0, 2.0),
+        "none": ("ball", 0.0, 2.0),
+    }  # fmt: skip
+
+
+def test_losses_of_the_examples_and_their_mean(spec):
+    """To an optimizer that does not ask for their numbers."""
+    seen = []
+
+    class Looks(torch.optim.SGD):
+        needs_loss = "per_example"
+
+        def step(self, closure=None, *, loss=None, losses=None):
+            seen.append((loss, losses))
+
+    result = execute(replace(spec, num_epochs=1, train_log_interval=1), optimizer_class=Looks)
+    assert [loss.item() for loss, _ in seen] == result.minibatch_train_losses
+    for loss, losses in seen:
+        assert losses.shape == (32,)
+        assert loss.item() == pytest.approx(losses.mean().item())
+        assert not losses.requires_grad
