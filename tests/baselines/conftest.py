@@ -54,9 +54,14 @@ def official_files():
     runs = [run for name in ("quadratic_deep", "fmnist_2c2d") for run in published_runs(name)]
     files = dict(official_file(run) for run in runs)
     first = runs[0]
-    nan = [first.test_losses[0], *[float("nan")] * 100]
-    blown = replace(first, hyperparams={"lr": 0.1})
-    files.update([official_file(blown, train_losses=nan, test_losses=nan)])
+    nan = [float("nan")] * 100
+    blown = replace(
+        first,
+        hyperparams={"lr": 0.1},
+        train_losses=[first.train_losses[0], *nan],
+        test_losses=[first.test_losses[0], *nan],
+    )
+    files.update([official_file(blown)])
     # The loss of a mini-batch alone may be infinite, too.
     spike = replace(first, hyperparams={"lr": 0.063095734448})
     files.update([official_file(spike, minibatch_train_losses=[1.0, float("inf"), 2.0])])
