@@ -11,6 +11,7 @@ from torch import nn
 
 from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import Callback, execute
+from alig_deepobs.runners.evaluation import evaluate
 from alig_deepobs.testproblems import digits_mlp
 
 # --- Step sizes ------------------------------------------------------------------------------
@@ -164,6 +165,7 @@ def test_callbacks_hear_of_every_logged_step(spec):
 
         def started(self, result, steps_per_epoch):
             self.heard["started"].append(steps_per_epoch)
+            self.result = result
 
         def ticked(self, epoch, step):
             self.heard["ticked"].append((epoch, step))
@@ -176,10 +178,12 @@ def test_callbacks_hear_of_every_logged_step(spec):
 
         def finished(self, result):
             self.heard["finished"] += 1
+            assert result is self.result
 
     ears = Ears()
     result = execute(replace(spec, train_log_interval=7), ears)
     places = [(epoch, step) for epoch in (1, 2) for step in (0, 7, 14)]
+    assert ears.result is result
     assert ears.heard["started"] == [16]
     assert ears.heard["ticked"] == places
     assert [heard[:2] for heard in ears.heard["stepped"]] == places
@@ -269,3 +273,56 @@ def test_losses_of_the_examples_and_their_mean(spec):
         assert losses.shape == (32,)
         assert loss.item() == pytest.approx(losses.mean().item())
         assert not losses.requires_grad
+
+
+# --- Incomplete mini-batches -----------------------------------------------------------------
+
+
+def test_every_example_counts_the_same_where_incomplete_mini_batches_are_kept(spec, monkeypatch):
+    """512 training and 256 test images in mini-batches of 100; the weights never change."""
+    monkeypatch.setattr(digits_mlp, "drops_incomplete", False)
+    run = replace(spec, batch_size=100, hyperparams={"lr": 0.0}, num_epochs=1, weight_decay=0.0)
+    result = execute(run)
+    assert result.steps == 6
+    problem = digits_mlp(1, synthetic=True, device="cpu", seed=42)
+    problem.set_up()
+    problem.net.eval()
+    for name in ("train", "test"):
+        images, labels = problem.data.parts[name]
+        with torch.no_grad():
+            logits = problem.net(images.float() / 16)
+        loss = float(nn.functional.cross_entropy(logits, labels))
+        accuracy = float((logits.argmax(1) == labels).float().mean())
+        if name == "train":
+            assert result.epoch_mean_losses == [pytest.approx(loss, rel=1e-5)]
+            assert result.train_losses[0] == pytest.approx(loss, rel=0.2)  # on a part of it
+        else:
+            assert result.test_losses == [pytest.approx(loss, rel=1e-5)] * 2
+            assert result.test_accuracies == [pytest.approx(accuracy, rel=1e-5)] * 2
+
+
+def test_problems_of_deepobs_have_complete_mini_batches_alone():
+    """They say nothing of the share of a mini-batch."""
+
+    class Theirs:
+        has_accuracy = True
+
+        def __init__(self):
+            self.losses = iter([(1.0, 0.5), (2.0, 1.0)])
+
+        def valid_init_op(self):
+            self.phase = "valid"
+
+        train_eval_init_op = test_init_op = None
+
+        def get_batch_loss_and_accuracy_func(self, add_regularization_if_available):
+            assert not add_regularization_if_available
+            pair = next(self.losses)
+            return lambda: pair
+
+        def get_regularization_loss(self):
+            return 0.25
+
+    found = evaluate(Theirs(), "valid", has_l2=True)
+    assert (found.loss, found.data_loss, found.accuracy) == (1.75, 1.5, 0.75)
+    assert evaluate(Theirs(), "valid", has_l2=False).loss == 1.5
