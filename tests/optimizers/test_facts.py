@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 
 from alig_deepobs import AliG, reduce_loss
+from alig_deepobs.optimizers._scalars import at_least, at_most, choose, quotient
 from alig_deepobs.optimizers._step_size import device_step
 from alig_deepobs.optimizers.sls import SLS
 
@@ -143,3 +144,49 @@ def test_clipping_a_gradient_of_zero(problem_p, capturable):
     problem.set_gradients([0.0, 0.0], [0.0])
     optimizer.step(loss=torch.tensor(1.0, dtype=torch.float64))
     assert problem.weights.tolist() == problem_p().weights.tolist()
+
+
+# --- Arithmetic on numbers and on 0-d tensors ----------------------------------------------------
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize("kinds", ["ff", "ft", "tf", "tt"])
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "expected"),
+    [
+        (3.0, 2.0, 1.5), (-3.0, 2.0, -1.5), (3.0, 0.0, 0.0), (0.0, 0.0, 0.0), (3.0, 1e-320, 0.0),
+        (-3.0, 1e-320, 0.0), (NAN, 2.0, NAN), (3.0, NAN, NAN), (INF, 2.0, INF), (NAN, 0.0, 0.0),
+    ],
+)  # fmt: skip
+def test_quotients(kinds, numerator, denominator, expected):
+    values = [
+        x if kind == "f" else torch.tensor(x, dtype=torch.float64)
+        for kind, x in zip(kinds, (numerator, denominator), strict=True)
+    ]
+    if kinds == "ff" and denominator == 0:
+        assert quotient(*values) == 0.0
+        return
+    assert float(quotient(*values)) == pytest.approx(expected, nan_ok=True)
+    assert isinstance(quotient(*values), torch.Tensor) == ("t" in kinds)
+
+
+@pytest.mark.parametrize("kinds", ["ff", "ft", "tf", "tt"])
+@pytest.mark.parametrize(("x", "bound"), [(1.0, 2.0), (2.0, 1.0), (-1.0, -1.0), (NAN, 1.0)])
+def test_bounds(kinds, x, bound):
+    """Of two types, that of the bound counts; nan goes through."""
+    values = [
+        v if kind == "f" else torch.tensor(v, dtype=dtype)
+        for kind, v, dtype in zip(kinds, (x, bound), (torch.float32, torch.float64), strict=True)
+    ]
+    for function, expected in ((at_most, min(x, bound)), (at_least, max(x, bound))):
+        found = function(*values)
+        assert float(found) == pytest.approx(NAN if math.isnan(x) else expected, nan_ok=True)
+        if kinds[1] == "t":
+            assert found.dtype == torch.float64
+
+
+def test_choice():
+    assert (choose(True, 1.0, 2.0), choose(False, 1.0, 2.0)) == (1.0, 2.0)
+    both = torch.tensor([True, False])
+    assert choose(both, torch.tensor(1.0), 2.0).tolist() == [1.0, 2.0]

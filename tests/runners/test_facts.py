@@ -12,6 +12,7 @@ from torch import nn
 from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import Callback, execute
 from alig_deepobs.runners.evaluation import evaluate
+from alig_deepobs.seeds import derive_seed
 from alig_deepobs.testproblems import digits_mlp
 
 # --- Step sizes ------------------------------------------------------------------------------
@@ -326,3 +327,54 @@ def test_problems_of_deepobs_have_complete_mini_batches_alone():
     found = evaluate(Theirs(), "valid", has_l2=True)
     assert (found.loss, found.data_loss, found.accuracy) == (1.75, 1.5, 0.75)
     assert evaluate(Theirs(), "valid", has_l2=False).loss == 1.5
+
+
+# --- Streams of noise ------------------------------------------------------------------------
+
+
+class Noisy(nn.Module):
+    """Draws its answers, and remembers what seeded the generator that it draws from."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.seeds = []
+
+    def forward(self, images):
+        self.seeds.append((self.training, torch.initial_seed()))
+        return torch.randn(len(images), 10) + self.weight
+
+
+def test_every_pass_over_a_set_is_seeded_by_the_seed_the_set_and_the_epoch(spec, monkeypatch):
+    nets = []
+
+    def build(self, generator):
+        nets.append(Noisy())
+        return nets[-1]
+
+    monkeypatch.setattr(digits_mlp, "build_net", build)
+    run = replace(spec, num_epochs=2, hyperparams={"lr": 0.0}, split="validation")
+    both = execute(run)
+    seeds = list(dict.fromkeys(seed for _, seed in nets[-1].seeds))
+    places = [("train", 0), ("valid", 0), ("test", 0)]
+    for epoch in (1, 2):
+        places += [("train", epoch), ("train", epoch), ("valid", epoch), ("test", epoch)]
+    expected = [derive_seed(42, "noise", phase, epoch) for phase, epoch in places]
+    assert seeds == list(dict.fromkeys(expected))
+    assert len(set(both.test_losses)) == 3
+    assert set(both.test_losses).isdisjoint(both.valid_losses)
+    # The test set is drawn alike whether another set is evaluated before it or not.
+    assert execute(replace(run, split="full")).test_losses == both.test_losses
+    assert execute(replace(run, random_seed=43)).test_losses != both.test_losses
+
+
+def test_the_network_is_drawn_from_a_stream_of_the_seed(spec, monkeypatch):
+    seen = []
+    load = digits_mlp.load_data
+    monkeypatch.setattr(
+        digits_mlp, "load_data", lambda self: (seen.append(torch.initial_seed()), load(self))[1]
+    )
+    before = torch.initial_seed()
+    execute(replace(spec, num_epochs=0))
+    assert seen[-1] == derive_seed(42, "noise")
+    assert torch.initial_seed() == before
