@@ -213,7 +213,19 @@ def test_what_a_file_cannot_hold_is_refused_before_the_first_step(value, message
 
 
 @pytest.mark.parametrize(
-    "label", ["../../escaped", "SGD/fast", "<script>", "a" * 200, "", ".hidden", "a\\b", "a\nb"]
+    "label",
+    [
+        "../../escaped",
+        "SGD/fast",
+        "<script>",
+        "a" * 200,
+        "",
+        ".hidden",
+        "a\\b",
+        "a\nb",
+        "a" * 300,
+        "\u00e4" * 61,
+    ],
 )
 def test_unsafe_labels_are_refused_before_the_first_step(label, result, tmp_path):
     class Mine(torch.optim.SGD):
@@ -226,6 +238,21 @@ def test_unsafe_labels_are_refused_before_the_first_step(label, result, tmp_path
     with pytest.raises(ResultError, match="cannot be the name of a folder"):
         write_result(dataclasses.replace(result, optimizer_name=label), tmp_path / "results")
     assert list(tmp_path.rglob("*.json")) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["../../escaped", "SGD/fast", "<script>", "x" * 300, "\u00e4" * 300]
+)
+@pytest.mark.parametrize("as_name", [False, True])
+def test_hyperparameters_never_leave_their_folder(text, as_name, result, tmp_path):
+    hyperparams = {text: 1} if as_name else {"mode": text}
+    one = dataclasses.replace(result, hyperparams=hyperparams)
+    path = write_result(one, tmp_path)
+    assert path.parent.parent == tmp_path / "digits_mlp" / "SGD"
+    assert path.resolve().is_relative_to(tmp_path.resolve())
+    assert len(path.parent.name.encode()) <= 255  # a limit of file systems, in bytes
+    assert not set("/\\<>") & set(path.parent.name)
+    assert Store(tmp_path).find(one).hyperparams == hyperparams
 
 
 def test_a_plan_knows_all_its_runs_before_it_starts():
