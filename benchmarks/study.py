@@ -2,7 +2,7 @@
 
 * start: CPU time of a whole process, `run digits_logreg -N 1` over `import torch`;
 * again: wall time of a `compare` that finds all its runs, over `import torch`;
-* jobs: throughput of `--jobs 2` over `--jobs 1` on digits_mlp, both in one folder tree of their own.
+* jobs: throughput of `--jobs 2` over `--jobs 1` on digits_mlp.
 
 Use an idle machine; the three figures of each kind say how idle it was.
 """
