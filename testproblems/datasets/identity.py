@@ -182,7 +182,8 @@ def _versions() -> tuple[str, ...]:
 def _code() -> Stamps:
     """The code that reads, draws and splits: in a checkout, the version does not change with it."""
     folder = Path(__file__).parent
-    return tuple(map(stamp_of, sorted([*folder.parent.glob("*.py"), *folder.glob("*.py")])))
+    files = [*folder.parent.glob("*.py"), *folder.glob("*.py"), *folder.glob("*.toml")]
+    return tuple(map(stamp_of, sorted(files)))
 
 
 def _digest(*facts: Any) -> str:
