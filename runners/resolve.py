@@ -18,7 +18,7 @@ from alig_deepobs.results import check_folder_name, plain_scalar
 from alig_deepobs.run import FRAMEWORKS, SPLITS, TRAINING_PARAMS, ResolvedRun, RunSpec
 from alig_deepobs.settings import Setting
 from alig_deepobs.testproblems.checks import batch_does_not_fit, check_weight_decay
-from alig_deepobs.testproblems.datasets.identity import data_identity, reads_records
+from alig_deepobs.testproblems.datasets.identity import data_identity
 
 
 def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = True) -> ResolvedRun:
@@ -65,7 +65,7 @@ def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = Tr
     }
     _check_values(values)
     run = ResolvedRun(**values)
-    if check_data and (in_pytorch or not reads_records(problem)):
+    if check_data:
         data = data_identity(
             problem, problem_options=run.problem_options, split=run.split,
             synthetic=run.synthetic, data_dir=run.data_dir, offline=run.offline,

@@ -106,8 +106,8 @@ def data_identity(
     """
     if framework == "tensorflow":
         problem = data_of(problem)
-        source = SOURCES.get(problem.data_set)
-        if source is not None and source.own and not problem.tensorflow_factory:
+        if reads_records(problem):
+            source = SOURCES[problem.data_set]
             # DeepOBS reads these files in a form of its own, which nothing here decodes.
             return DataIdentity(source.name, source.label, "unverified", "")
     options = problem.changed_options(problem_options)
@@ -182,7 +182,8 @@ def _versions() -> tuple[str, ...]:
 def _code() -> Stamps:
     """The code that reads, draws and splits: in a checkout, the version does not change with it."""
     folder = Path(__file__).parent
-    return tuple(map(stamp_of, sorted([*folder.parent.glob("*.py"), *folder.glob("*.py")])))
+    files = [*folder.parent.glob("*.py"), *folder.glob("*.py"), *folder.glob("*.toml")]
+    return tuple(map(stamp_of, sorted(files)))
 
 
 def _digest(*facts: Any) -> str:

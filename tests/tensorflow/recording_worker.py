@@ -40,7 +40,6 @@ def run(folder, testproblem, optimizer, hyperparams, **options):
     """The reports of a run, and how it ended."""
     options = {"num_epochs": 2, "batch_size": BATCH, "train_log_interval": 2, **options}
     spec = RunSpec(testproblem, optimizer, hyperparams, framework="tensorflow", **options)
-    # The scenarios bring their data, which the run therefore need not know.
     request = make_request(resolve(spec, check_data=False), str(folder))
     reports = []
     try:
