@@ -65,7 +65,7 @@ def main() -> None:
         for ratio in (start, again, jobs):
             found = [ratio(Path(folder)) for _ in range(3)]
             each = ", ".join(f"{value:.2f}" for value in found)
-            print(f"{ratio.__name__:6} {statistics.median(found):.2f}  ({each})")
+            print(f"{ratio.__name__:6} {statistics.median(found):.2f}  ({each})", flush=True)
 
 
 if __name__ == "__main__":
