@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from alig_deepobs.optimizers._checks import check_group, check_loaded, check_rate, ignore_rate
+from alig_deepobs.optimizers._checks import check_group, check_loaded, check_memory, check_rate, ignore_rate
 from alig_deepobs.optimizers._vectors import Foreach, Loop
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
@@ -52,6 +52,9 @@ class Method(Optimizer):
     memory: ClassVar[dict[str, Any]] = {}
     """What the first group holds beside the options, with the values before the first step."""
 
+    shared: ClassVar[tuple[str, ...]] = ()
+    """Options that are one for all groups, because all have one step size in common."""
+
     def __init__(self, params: Params, defaults: dict[str, Any], foreach: bool | None) -> None:
         super().__init__(params, {**defaults, "foreach": foreach})
         for name, value in self.memory.items():
@@ -70,13 +73,19 @@ class Method(Optimizer):
         """Adds a group.
 
         Raises:
-            ValueError: it has an option that the method does not have, or a bad rate.
+            ValueError: it has an option that the method does not have, or that is one for all
+                groups, or a bad rate.
         """
         name = type(self).__name__
         if "lr" in param_group and "lr" not in self.defaults:
             ignore_rate(name, param_group.pop("lr"))
         check_group(name, param_group, self._known, self._no_decay)
-        check_rate(name, param_group.get("lr"), self.rate)
+        for option in self.shared:
+            value = self.defaults[option]
+            if param_group.get(option, value) != value:
+                raise ValueError(f"{option} is one for all groups: give it to {name} itself")
+        if "lr" in param_group:
+            check_rate(name, param_group["lr"], self.rate)
         super().add_param_group(param_group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -150,8 +159,10 @@ class Method(Optimizer):
         """The parameters that have a gradient, for each group that has some."""
         work = []
         name = type(self).__name__
+        check_memory(name, self.param_groups, self.memory)
         for group in self.param_groups:
-            check_rate(name, group.get("lr"), self.rate)
+            if "lr" in group:
+                check_rate(name, group["lr"], self.rate)
             owners, grads = [], []
             for p in group["params"]:
                 g = p.grad

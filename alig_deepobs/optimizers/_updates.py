@@ -169,22 +169,27 @@ def _sgd_kernel(
     )
 
 
-def fused_supports(p: Tensor, g: Tensor) -> bool:
-    """Whether the fused kernels can update this parameter.
+def fused_supports(bucket: Bucket) -> bool:
+    """Whether the fused kernels can update these parameters.
 
     They walk through memory, so parameter and gradient must be dense and laid out alike. In half
     precision the CPU's kernel leaves most weights as they were (seen with torch 2.13, in its own
     SGD too), so there it is not used.
     """
-    if p.device.type == "cpu":
-        if p.dtype is not torch.float32 and p.dtype is not torch.float64:
+    first = bucket.params[0]
+    if first.device.type == "cpu":
+        if first.dtype is not torch.float32 and first.dtype is not torch.float64:
             return False
-    elif p.device.type != "cuda" or not p.is_floating_point():
+    elif first.device.type != "cuda" or not first.is_floating_point():
         return False
-    if g.dtype is not p.dtype:
-        return False
-    if p.is_contiguous() and g.is_contiguous():
-        return True
+    for p, g in zip(bucket.params, bucket.grads, strict=True):
+        if not (p.is_contiguous() and g.is_contiguous()) and not _alike(p, g):
+            return False
+    return True
+
+
+def _alike(p: Tensor, g: Tensor) -> bool:
+    """Whether both are in the same one of the orders that are dense beside the ordinary one."""
     if p.stride() != g.stride():
         return False
     return (p.dim() == 4 and p.is_contiguous(memory_format=torch.channels_last)) or (
