@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from alig_deepobs.optimizers._checks import check_group, check_loaded, check_memory, check_rate, ignore_rate
+from alig_deepobs.optimizers._checks import check_group, check_loaded, check_rate, ignore_rate
 from alig_deepobs.optimizers._vectors import Foreach, Loop
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
@@ -159,7 +159,11 @@ class Method(Optimizer):
         """The parameters that have a gradient, for each group that has some."""
         work = []
         name = type(self).__name__
-        check_memory(name, self.param_groups, self.memory)
+        if not self.param_groups or not self.memory.keys() <= self.param_groups[0].keys():
+            raise ValueError(
+                f"{name} keeps numbers in the first of its param_groups, which was removed: change "
+                "the group in place, or make a new optimizer"
+            )
         for group in self.param_groups:
             if "lr" in group:
                 check_rate(name, group["lr"], self.rate)
@@ -186,7 +190,9 @@ class Method(Optimizer):
             # Parameters may ask for gradients of another type.
             grads = [g.to(p.dtype) for p, g in zip(owners, grads, strict=True)]
             params, grads = _real(owners), _real(grads)
-        vectors = Loop if group["foreach"] is False else Foreach
+        # Multi-tensor operations do not take sharded and ordinary tensors together.
+        is_loop = group["foreach"] is False or len(set(map(type, grads))) > 1
+        vectors = Loop if is_loop else Foreach
         return Work(group, owners, params, grads, vectors)
 
     def _buffers(

@@ -6,7 +6,7 @@ import difflib
 import math
 import sys
 import warnings
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import torch.distributed as dist
@@ -132,26 +132,6 @@ def ignore_rate(name: str, lr: float | None) -> None:
     if lr is not None:
         warnings.warn(
             f"{name} has no learning rate: lr={lr!r} is ignored", HealthWarning, stacklevel=4
-        )
-
-
-def check_memory(
-    name: str, groups: Sequence[dict[str, Any]], memory: Mapping[str, Any]
-) -> None:  # fmt: skip
-    """Refuses to go on where the group was removed that an optimizer keeps its numbers in.
-
-    Args:
-        name: of the optimizer.
-        groups: its groups.
-        memory: what the first of them must hold.
-
-    Raises:
-        ValueError: the first group was removed or replaced.
-    """
-    if not groups or (memory and not memory.keys() <= groups[0].keys()):
-        raise ValueError(
-            f"{name} keeps numbers in the first of its param_groups, which was removed: change the "
-            "group in place, or make a new optimizer"
         )
 
 

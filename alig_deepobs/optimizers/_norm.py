@@ -70,8 +70,9 @@ def _norms(tensors: list[Tensor]) -> Tensor:
 
 
 def _foreach_norm(tensors: list[Tensor]) -> Sequence[Tensor]:
-    dtype = torch.float32 if tensors[0].dtype in _HALF else None
-    return cast("Sequence[Tensor]", torch._foreach_norm(tensors, 2, dtype=dtype))
+    if tensors[0].dtype in _HALF:
+        return cast("Sequence[Tensor]", torch._foreach_norm(tensors, 2, dtype=torch.float32))
+    return cast("Sequence[Tensor]", torch._foreach_norm(tensors))
 
 
 def by_type(tensors: list[Tensor]) -> list[list[Tensor]]:

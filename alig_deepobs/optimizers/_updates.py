@@ -18,6 +18,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from alig_deepobs.optimizers._vectors import Foreach
+
 # The kernel computes 1 - (1 - gamma), with a relative error of up to 1e-16 / gamma.
 _SMALLEST_FUSED_GAMMA = 1e-6
 
@@ -67,11 +69,11 @@ def update_foreach(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -
     """All parameters at once, with torch's multi-tensor operations."""
     params, grads, buffers, mu = bucket.params, bucket.grads, bucket.buffers, bucket.momentum
     if isinstance(gamma, float):
-        torch._foreach_add_(params, grads, alpha=-gamma)
+        Foreach.add_(params, grads, -gamma)
         if buffers:
             torch._foreach_mul_(buffers, mu)
-            torch._foreach_add_(buffers, grads, alpha=1.0 if bucket.adjusted else gamma)
-            torch._foreach_add_(params, buffers, alpha=-gamma * mu if bucket.adjusted else -mu)
+            Foreach.add_(buffers, grads, 1.0 if bucket.adjusted else gamma)
+            Foreach.add_(params, buffers, -gamma * mu if bucket.adjusted else -mu)
         return
     assert isinstance(skip, Tensor)
     clean = [torch.where(skip, 0.0, g) for g in grads]

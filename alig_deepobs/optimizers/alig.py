@@ -263,24 +263,24 @@ class AliG(LossMethod):
 
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         plan = [
-            (part.group, [(self._path(part.group, b), b) for b in self._buckets(part)])
+            (part.group, self._path(part.group, bucket), bucket)
             for part in work
+            for bucket in self._buckets(part)
         ]  # everything that can be refused has been; from here on weights change
         step = self._step_size(loss, gradients(work))
         gammas = {id(group): step.clipped(group["lr"]) for group in self.param_groups}
         self._clipped = tuple(gammas.values())
         self._sizes = self._clipped[0], step.unclipped
-        for group, updates in plan:
+        for group, update, bucket in plan:
             if step.skip is True:
                 break
             gamma, skip = gammas[id(group)], step.skip
-            for update, bucket in updates:
-                self._clip(bucket)
-                if isinstance(gamma, Tensor) and isinstance(skip, Tensor):
-                    device = bucket.params[0].device
-                    update(bucket, gamma.to(device), skip.to(device))
-                else:
-                    update(bucket, gamma, False)
+            self._clip(bucket)
+            if isinstance(gamma, Tensor) and isinstance(skip, Tensor):
+                device = bucket.params[0].device
+                update(bucket, gamma.to(device), skip.to(device))
+            else:
+                update(bucket, gamma, False)
         if self.projection_fn is not None:
             self.projection_fn()
 

@@ -258,10 +258,11 @@ def loss_value(loss: Any, name: str) -> float | Tensor:
         TypeError: it is None, or neither a number nor a tensor.
         ValueError: it has more than one element.
     """
-    if isinstance(loss, Real):
-        return float(loss)
-    if hasattr(loss, "__array__") and not isinstance(loss, Tensor):  # as of NumPy
-        loss = torch.as_tensor(loss)
+    if not isinstance(loss, Tensor):
+        if isinstance(loss, Real):
+            return float(loss)
+        if hasattr(loss, "__array__"):  # as NumPy's arrays have
+            loss = torch.as_tensor(loss)
     if isinstance(loss, Tensor):
         if loss.numel() != 1:
             raise ValueError(
