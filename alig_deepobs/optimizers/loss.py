@@ -144,7 +144,14 @@ def reduce_loss(loss: Tensor, group: dist.ProcessGroup | None = None) -> Tensor:
     Returns:
         A detached tensor, at least float32; the loss itself where torch.distributed is not
         initialised.
+
+    Raises:
+        TypeError: the loss is a number, which no process group can sum.
     """
+    if not isinstance(loss, Tensor):
+        raise TypeError(
+            f"reduce_loss needs the loss as a tensor, not as {type(loss).__name__}: drop .item()"
+        )
     loss = loss.detach()
     if not (dist.is_available() and dist.is_initialized()):
         return loss

@@ -19,7 +19,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Shard, distribute_tensor
 from torch.optim import lr_scheduler
 
-from alig_deepobs import AliG, HealthWarning, LossMeter, attach_loss, registry
+from alig_deepobs import AliG, HealthWarning, LossMeter, attach_loss, reduce_loss, registry
 from alig_deepobs.errors import UsageError
 from alig_deepobs.optimizers._sentences import no_weight_decay
 from alig_deepobs.registry import NeedsLoss
@@ -182,6 +182,11 @@ def test_the_meter_takes_what_step_takes():
     assert (mean.shape, mean.item()) == ((), 60000.0)
     with pytest.raises(ValueError, match="one number, not a tensor of shape"):
         meter.add(torch.ones(2))
+
+
+def test_a_number_cannot_be_reduced():
+    with pytest.raises(TypeError, match="reduce_loss needs the loss as a tensor, not as float"):
+        reduce_loss(1.0)
 
 
 def test_clip_norm_belongs_to_the_state(problem_q):
@@ -541,7 +546,7 @@ def test_the_list_of_groups_may_be_changed(case):
 
 
 @named(BY_VALUE)
-def test_losses_that_are_none_are_refused_by_name(case):
+def test_losses_that_are_no_numbers_are_refused_by_name(case):
     w = torch.ones(2, requires_grad=True)
     optimizer = case.build([w])
     w.grad = torch.ones(2)
