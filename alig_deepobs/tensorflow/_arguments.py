@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from alig_deepobs.optimizers._sentences import no_weight_decay
@@ -55,27 +55,29 @@ def refuse_attributes(optimizer: Any) -> None:
     refuse_options({name: getattr(optimizer, name, None) for name in _REFUSED})
 
 
-def one_cap(max_lr: Any, learning_rate: Any) -> Any:
-    """The cap, under whichever of its names it was given.
+def checked_cap(
+    max_lr: Any,
+    learning_rate: Any,
+    momentum: float,
+    eps: float,
+    f_min: float,
+    max_norm: float | None,
+    value: Callable[[Any], Any] = lambda cap: cap,
+) -> Any:
+    """Checks the arguments; returns the cap, infinity for none.
+
+    A cap that is a tensor or a schedule is left alone, unless ``value`` makes a number of it.
 
     Raises:
-        ValueError: it was given under both.
+        ValueError: an argument is out of its range, or the cap was given under both of its names;
+            the message says which one.
     """
     if max_lr is not None and learning_rate is not None:
         raise ValueError(
             "max_lr and learning_rate are two names of one argument: give only one of them"
         )
-    return learning_rate if max_lr is None else max_lr
-
-
-def check_arguments(
-    max_lr: Any, momentum: float, eps: float, f_min: float, max_norm: float | None
-) -> None:
-    """Checks everything that is a number; a cap that is a tensor or a schedule is left alone.
-
-    Raises:
-        ValueError: an argument is out of its range; the message names it.
-    """
+    cap = learning_rate if max_lr is None else max_lr
+    max_lr = value(cap)
     if isinstance(max_lr, (int, float)) and not max_lr > 0:
         raise ValueError(f"max_lr must be positive (or None for no cap), not {max_lr!r}")
     if not 0 <= momentum < 1:
@@ -86,3 +88,4 @@ def check_arguments(
         raise ValueError(f"f_min must be a finite number, not {f_min!r}")
     if max_norm is not None and not max_norm > 0:
         raise ValueError(f"max_norm must be positive (or None for no ball), not {max_norm!r}")
+    return math.inf if cap is None else cap

@@ -10,8 +10,7 @@ from typing import Any
 
 from alig_deepobs.tensorflow._arguments import (
     NO_LOSS,
-    check_arguments,
-    one_cap,
+    checked_cap,
     refuse_attributes,
     refuse_options,
 )
@@ -27,7 +26,7 @@ from alig_deepobs.tensorflow._step import (
 )
 
 tf: Any = require("tensorflow")
-_Mixin: Any = object  # its subclasses come before a class of Keras, whose methods they call
+Mixin: Any = object  # its subclasses come before a class of Keras, whose methods they call
 
 
 @dataclass
@@ -49,7 +48,7 @@ class Memory:
     momenta: dict[Any, Any] = field(default_factory=dict)
 
 
-class KerasAliG(_Mixin):  # type: ignore[misc]
+class KerasAliG(Mixin):  # type: ignore[misc]
     """The part of both versions that `alig_deepobs.tensorflow.keras.AliG` describes.
 
     A version adds ``_start``, which calls the constructor of Keras's class, and
@@ -74,9 +73,7 @@ class KerasAliG(_Mixin):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         refuse_options(options)
-        max_lr = one_cap(max_lr, learning_rate)
-        check_arguments(max_lr, momentum, eps, f_min, max_norm)
-        cap = math.inf if max_lr is None else max_lr
+        cap = checked_cap(max_lr, learning_rate, momentum, eps, f_min, max_norm)
         self._start(float(cap) if isinstance(cap, int) else cap, name)
         self.momentum = momentum
         self.eps = eps

@@ -119,6 +119,39 @@ def update(
     return operations
 
 
+def fused_update(
+    variable: Any, gradient: Any, buffer: Any, step: Step, momentum: float, adjusted: bool
+) -> Any:
+    """`update` in one pass, by the kernels of TensorFlow's optimizers; not for half precision.
+
+    The Nesterov kernel computes ``b <- mu b + g`` and ``w <- w - lr (g + mu b)``. That is the
+    adjusted form with ``lr = gamma``, and the standard form with ``lr = 1`` and the gradient
+    ``gamma g``. The result is an operation, None in eager execution.
+    """
+    dtype = variable.dtype.base_dtype
+    gamma = tf.cast(step.size, dtype)
+    keep = tf.cast(tf.logical_not(step.skip), dtype)
+    is_adjusted = buffer is not None and adjusted
+    # Not an ordinary product: a factor of 0 must hide a gradient that is not finite.
+    scaled = tf.math.multiply_no_nan(gradient, keep if is_adjusted else gamma)
+    is_resource = hasattr(variable, "handle")
+    if buffer is None:
+        plain = {"alpha": tf.ones((), dtype), "delta": scaled}
+        if is_resource:
+            return tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, **plain)
+        return tf.raw_ops.ApplyGradientDescent(var=variable, **plain).op
+    options = {
+        # In a skipped step, 1 keeps the buffer, and the rate 0 keeps it out of the weights.
+        "lr": gamma if adjusted else keep,
+        "grad": scaled,
+        "momentum": tf.where(step.skip, tf.ones((), dtype), tf.constant(momentum, dtype)),
+        "use_nesterov": True,
+    }
+    if is_resource:
+        return tf.raw_ops.ResourceApplyMomentum(var=variable.handle, accum=buffer.handle, **options)
+    return tf.raw_ops.ApplyMomentum(var=variable, accum=buffer, **options).op
+
+
 def projection(values: Sequence[Any], max_norm: float) -> list[Any]:
     """Tensors projected on the ball of radius ``max_norm`` around 0, all together."""
     is_double = any(value.dtype.base_dtype == tf.float64 for value in values)

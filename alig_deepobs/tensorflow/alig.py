@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from alig_deepobs.tensorflow._arguments import (
     NO_LOSS,
-    check_arguments,
-    one_cap,
+    checked_cap,
     refuse_options,
 )
 from alig_deepobs.tensorflow._install import require
-from alig_deepobs.tensorflow._kernels import fused_update, kernels_support
 from alig_deepobs.tensorflow._step import (
     GUARDS,
     Step,
     dense,
+    fused_update,
     project,
     projection,
     step_size,
@@ -28,20 +27,12 @@ from alig_deepobs.tensorflow._step import (
 tf: Any = require("tensorflow")
 logger = logging.getLogger(__name__)
 
-GradientsAndVariables = Iterable[tuple[Any, Any]]
-
 
 class AliG(tf.compat.v1.train.Optimizer):  # type: ignore[misc]
     r"""ALI-G, a Polyak step size with a cap, for ``tf.compat.v1``.
 
-    The method is that of `alig_deepobs.AliG`: with ``g`` the gradient over all variables::
-
-        gamma = min((loss - f_min) / (|g|^2 + eps), max_lr)
-        w     = projection(w - gamma * g)
-
-    with Nesterov momentum in the standard or the adjusted form, and a step size of 0 where
-    ``loss <= f_min``, where ``|g|^2 + eps`` is 0, and where loss or gradient is not finite. (The
-    authors' TensorFlow code has the adjusted form only.)
+    The method, its guards and its momentum forms are those of `alig_deepobs.AliG`. (The authors'
+    TensorFlow code has the adjusted form only.)
 
     `minimize` knows the loss. After `compute_gradients`, so does `apply_gradients`, also if the
     gradients were changed or some were left out in between; else it must be told:
@@ -57,11 +48,7 @@ class AliG(tf.compat.v1.train.Optimizer):  # type: ignore[misc]
     Args:
         max_lr: cap of the step size: a positive number, None or infinity for no cap, or a tensor
             or variable such as the learning rate of DeepOBS's runner.
-        momentum: Nesterov momentum in [0, 1).
-        eps: added to the squared gradient norm, at least 0.
-        adjusted_momentum: use the adjusted form, with the step size outside the velocity.
-        f_min: lower bound of the mini-batch loss.
-        max_norm: radius of the ball that the weights are kept in; None: no ball.
+        momentum, eps, adjusted_momentum, f_min, max_norm: as in `alig_deepobs.tensorflow.keras`.
         use_locking: has no effect; TensorFlow's optimizers have it.
         name: prefix of the names of what is created.
         learning_rate: another name of ``max_lr``.
@@ -72,14 +59,10 @@ class AliG(tf.compat.v1.train.Optimizer):  # type: ignore[misc]
             shape ``()``, to be fetched together with the step.
         step_size_unclipped: the step size before the cap, likewise.
         guard_counts: an int64 variable of shape (3,): in how many steps the step size was 0 because
-            of ``zero_norm``, ``below_f_min`` and ``non_finite``.
+            of what `guard_names` says: ``zero_norm``, ``below_f_min`` and ``non_finite``.
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
-
-    Source:
-        Berrada, Zisserman, Kumar: Training Neural Networks for and by Interpolation, ICML 2020,
-        algorithm 1; momentum as in the authors' code.
 
     Example:
         >>> with tf.Graph().as_default(), tf.compat.v1.Session() as session:
@@ -94,6 +77,7 @@ class AliG(tf.compat.v1.train.Optimizer):  # type: ignore[misc]
 
     needs_loss = "value"
     regularization = "ball"
+    guard_names = GUARDS
 
     def __init__(
         self,
@@ -110,10 +94,10 @@ class AliG(tf.compat.v1.train.Optimizer):  # type: ignore[misc]
         weight_decay: float = 0.0,
     ) -> None:
         refuse_options({"weight_decay": weight_decay})
-        max_lr = one_cap(max_lr, learning_rate)
-        check_arguments(_static_value(max_lr), momentum, eps, f_min, max_norm)
+        self._cap = checked_cap(
+            max_lr, learning_rate, momentum, eps, f_min, max_norm, _static_value
+        )
         super().__init__(use_locking, name)
-        self._cap = math.inf if max_lr is None else max_lr
         self._momentum = momentum
         self._eps = eps
         self._adjusted = adjusted_momentum
@@ -126,11 +110,6 @@ class AliG(tf.compat.v1.train.Optimizer):  # type: ignore[misc]
         self.step_size: Any = math.nan
         self.step_size_unclipped: Any = math.nan
         self.guard_counts: Any = None
-
-    @property
-    def guard_names(self) -> tuple[str, ...]:
-        """What the entries of `guard_counts` stand for."""
-        return GUARDS
 
     def compute_gradients(
         self, loss: Any, var_list: Any = None, *args: Any, grad_loss: Any = None, **kwargs: Any
@@ -154,7 +133,12 @@ class AliG(tf.compat.v1.train.Optimizer):  # type: ignore[misc]
         if callable(loss):
             if var_list is not None:
                 self._project_at_once(tf.nest.flatten(var_list))
-            loss = _remembering(loss, values)
+            compute = loss
+
+            def loss() -> Any:
+                values.append(compute())
+                return values[-1]
+
         else:
             values.append(_checked_loss(loss))
         pairs: list[tuple[Any, Any]] = super().compute_gradients(loss, var_list, *args, **kwargs)
@@ -163,7 +147,7 @@ class AliG(tf.compat.v1.train.Optimizer):  # type: ignore[misc]
 
     def apply_gradients(
         self,
-        grads_and_vars: GradientsAndVariables,
+        grads_and_vars: Iterable[tuple[Any, Any]],
         global_step: Any = None,
         name: str | None = None,
         *,
@@ -256,9 +240,9 @@ class AliG(tf.compat.v1.train.Optimizer):  # type: ignore[misc]
     def _apply_dense(self, grad: Any, var: Any) -> Any:
         assert self._step is not None
         buffer = self.get_slot(var, "momentum") if self._momentum else None
-        if kernels_support(var):
-            return fused_update(var, grad, buffer, self._step, self._momentum, self._adjusted)
-        return tf.group(*update(var, grad, buffer, self._step, self._momentum, self._adjusted))
+        options = (var, grad, buffer, self._step, self._momentum, self._adjusted)
+        is_fine = var.dtype.base_dtype in (tf.float32, tf.float64)
+        return fused_update(*options) if is_fine else tf.group(*update(*options))
 
     _resource_apply_dense = _apply_dense
 
@@ -285,21 +269,11 @@ def _static_value(cap: Any) -> Any:
     return None if value is None else float(value)
 
 
-def _remembering(loss: Callable[[], Any], values: list[Any]) -> Callable[[], Any]:
-    def remembering() -> Any:
-        values.append(loss())
-        return values[-1]
-
-    return remembering
-
-
 def _checked_loss(loss: Any) -> Any:
-    shape = getattr(loss, "shape", None)
-    if shape is not None and getattr(shape, "is_fully_defined", lambda: True)():
-        elements = math.prod(shape)
-        if elements != 1:
-            raise ValueError(
-                f"the loss must be one number, not a tensor of shape {tuple(shape)}: reduce it, "
-                "for example with tf.reduce_mean"
-            )
+    shape = tf.TensorShape(getattr(loss, "shape", ()))
+    if shape.num_elements() not in (None, 1):
+        raise ValueError(
+            f"the loss must be one number, not a tensor of shape {tuple(shape.as_list())}: reduce "
+            "it, for example with tf.reduce_mean"
+        )
     return loss

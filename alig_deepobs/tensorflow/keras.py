@@ -7,7 +7,7 @@ from typing import Any
 
 from alig_deepobs.errors import UsageError
 from alig_deepobs.tensorflow._install import require
-from alig_deepobs.tensorflow._keras_common import KerasAliG, innermost, sum_over_replicas
+from alig_deepobs.tensorflow._keras_common import KerasAliG, Mixin, innermost, sum_over_replicas
 
 tf: Any = require("tensorflow")
 keras: Any = require("keras")
@@ -110,7 +110,7 @@ class AliG(KerasAliG, keras.optimizers.Optimizer):  # type: ignore[misc]
             super().apply(summed, [variable for _, variable in usable])
 
 
-class LossMixin:
+class LossMixin(Mixin):  # type: ignore[misc]
     """For a Keras 3 model: hands the loss to ALI-G where Keras's own training does not.
 
     That is, where the optimizer is wrapped for mixed precision, and for the first step of a model
@@ -126,18 +126,15 @@ class LossMixin:
         >>> model.compile(optimizer=AliG(max_lr=0.1), loss="mse")
     """
 
-    optimizer: Any
-    trainable_variables: list[Any]
-
     def train_step(self, data: Any) -> Any:
         """One step of training, with an optimizer that is built already."""
         if optimizer := innermost(self.optimizer):
             optimizer.build(self.trainable_variables)
-        return super().train_step(data)  # type: ignore[misc]
+        return super().train_step(data)
 
     def compute_loss(self, *args: Any, training: bool = True, **kwargs: Any) -> Any:
         """The loss, as Keras computes it; in training, the optimizer hears of it."""
-        loss = super().compute_loss(*args, training=training, **kwargs)  # type: ignore[misc]
+        loss = super().compute_loss(*args, training=training, **kwargs)
         if training and (optimizer := innermost(self.optimizer)):
             optimizer.remember_loss(loss)
         return loss

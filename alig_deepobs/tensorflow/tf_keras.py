@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from alig_deepobs.tensorflow._install import require
-from alig_deepobs.tensorflow._keras_common import KerasAliG, innermost, sum_over_replicas
+from alig_deepobs.tensorflow._keras_common import KerasAliG, Mixin, innermost, sum_over_replicas
 
 tf: Any = require("tensorflow")
 keras: Any = require("tf_keras")
@@ -22,9 +22,6 @@ class AliG(KerasAliG, keras.optimizers.Optimizer):  # type: ignore[misc]
     ``apply_gradients(pairs, loss=loss)``.
 
     Arguments, attributes and errors are those of `alig_deepobs.tensorflow.keras.AliG`.
-
-    Source:
-        Berrada, Zisserman, Kumar: Training Neural Networks for and by Interpolation, ICML 2020.
     """
 
     def _start(self, cap: Any, name: str) -> None:
@@ -52,9 +49,8 @@ class AliG(KerasAliG, keras.optimizers.Optimizer):  # type: ignore[misc]
         if callable(loss):
             if not callable(var_list):
                 self.build(var_list)
-            compute = loss
             with tf.GradientTape() as tape:
-                loss = compute()
+                loss = loss()
         self.remember_loss(loss)
         super().minimize(loss, var_list() if callable(var_list) else var_list, tape)
 
@@ -92,26 +88,18 @@ class AliG(KerasAliG, keras.optimizers.Optimizer):  # type: ignore[misc]
             return super().apply_gradients(pairs, name, skip_gradients_aggregation=True)
 
 
-class LossMixin:
-    """For a ``tf_keras`` model: hands the loss to ALI-G where Keras's own training does not.
-
-    See `alig_deepobs.tensorflow.keras.LossMixin`.
-    """
-
-    optimizer: Any
-    trainable_variables: list[Any]
-    compute_metrics: Any
-    compute_loss: Any
+class LossMixin(Mixin):  # type: ignore[misc]
+    """`alig_deepobs.tensorflow.keras.LossMixin`, for a ``tf_keras`` model."""
 
     def train_step(self, data: Any) -> Any:
         """One step of training, in which the optimizer hears of the loss."""
         optimizer = innermost(self.optimizer)
         if optimizer is None:
-            return super().train_step(data)  # type: ignore[misc]
+            return super().train_step(data)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         optimizer.build(self.trainable_variables)
         with tf.GradientTape() as tape:
-            y_pred = self(x, training=True)  # type: ignore[operator]
+            y_pred = self(x, training=True)
             loss = self.compute_loss(x, y, y_pred, sample_weight)
         optimizer.remember_loss(loss)
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)

@@ -53,17 +53,8 @@ class TensorFlow1(ModuleType):
         """``tf.contrib.layers.l2_regularizer``: ``scale / 2`` times the squared norm."""
         if scale < 0.0:
             raise ValueError(f"scale must not be negative, but is {scale}")
-        if scale == 0.0:
-            return None
-
-        def l2(weights: Any) -> Any:
-            # In this form the constant takes the type of the weights.
-            return self._v1.multiply(
-                self._v1.convert_to_tensor(scale, dtype=weights.dtype.base_dtype),
-                self._v1.nn.l2_loss(weights),
-            )
-
-        return l2
+        # Its value has the type of the weights, and so the scale gets it.
+        return (lambda weights: scale * self._v1.nn.l2_loss(weights)) if scale else None
 
     def _sequence_loss(
         self,
@@ -73,15 +64,7 @@ class TensorFlow1(ModuleType):
         average_across_timesteps: bool = True,
         average_across_batch: bool = True,
     ) -> Any:
-        """``tf.contrib.seq2seq.sequence_loss``: the weighted mean cross entropy of sequences.
-
-        Args:
-            logits: ``(batch, time, classes)``.
-            targets: classes, integers ``(batch, time)``.
-            weights: ``(batch, time)``.
-            average_across_timesteps: average over the second axis.
-            average_across_batch: average over the first axis.
-        """
+        """``tf.contrib.seq2seq.sequence_loss``: the weighted mean cross entropy of sequences."""
         losses = self._v1.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
         axes = [0] * average_across_batch + [1] * average_across_timesteps
         if not axes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alig_deepobs.runners.tensorflow import analyzer_input
+CURVES = ("train_losses", "test_losses", "train_accuracies", "test_accuracies")
 
 
 class Frame(pd.DataFrame):
@@ -70,8 +71,8 @@ def mend(analyzer: Any, style: Any) -> None:
     utils.pd = SimpleNamespace(DataFrame=Frame, set_option=_set_option)
     utils.get_tikz_code = picture_as_tex
     utils.tikz_save = save_picture
-    utils.rescale_ax = _for_any_lengths(utils.rescale_ax)
-    analyzer_input.mend(utils)
+    utils.rescale_ax = rescale
+    _mend_input(utils)
     for name in ("plot_lr_sensitivity", "plot_performance"):
         setattr(analyzer.analyze, name, _in_style(getattr(analyzer.analyze, name), style))
 
@@ -93,37 +94,108 @@ def _in_style(plot: Callable[..., None], style: Any) -> Callable[..., None]:
     return wrapper
 
 
-def _for_any_lengths(rescale: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Lets an axis be scaled when curves have different lengths (numbers of epochs), or gaps.
+def rescale(axis: Any) -> None:
+    """Scales an axis as DeepOBS does, also for curves of different lengths (epochs), or with gaps.
 
     DeepOBS makes one array of the curves, which today's NumPy refuses; and the limits of an axis
     must not be nan, which is what a diverged run has.
     """
+    curves, marks = [], []
+    for line in axis.lines:
+        values = np.asarray(line.get_ydata(), dtype=float)
+        if line.get_label() == "convergence_performance":
+            marks.append(values[0])
+        elif (finite := values[np.isfinite(values)]).size:
+            curves.append(finite)
+    if not curves:
+        axis.set_ylim(1.0, 2.0)
+        return
+    # The middle 60 % of all values, all final values and the marks.
+    inner = np.percentile(np.concatenate(curves), (20, 80))
+    shown = [*inner, *(values[-1] for values in curves), *marks]
+    low, high = 0.9 * min(shown), 1.1 * max(shown)
+    if low != high:
+        axis.set_ylim(max(1e-10, low), high)
+    axis.margins(x=0)
 
-    @functools.wraps(rescale)
-    def wrapper(axis: Any) -> None:
-        curves, marks = [], []
-        for line in axis.lines:
-            values = np.asarray(line.get_ydata(), dtype=float)
-            if line.get_label() == "convergence_performance":
-                marks.append(values[0])
-            else:
-                curves.append(values)
-        finite = [values[np.isfinite(values)] for values in curves]
-        if len({len(values) for values in curves}) <= 1 and all(
-            len(a) == len(b) for a, b in zip(curves, finite, strict=True)
-        ):
-            rescale(axis)
-            return
-        curves = [values for values in finite if len(values)]
-        if not curves:
-            return
-        # The same limits: the middle 60 % of all values, all final values and the marks.
-        inner = np.percentile(np.concatenate(curves), (20, 80))
-        shown = [*inner, *(values[-1] for values in curves), *marks]
-        low, high = 0.9 * min(shown), 1.1 * max(shown)
-        if low != high:
-            axis.set_ylim(max(1e-10, low), high)
-        axis.margins(x=0)
+
+def _mend_input(utils: Any) -> None:
+    """Lets it read folders that are not exactly as DeepOBS's own runner leaves them.
+
+    It stumbles over a problem without an accuracy that it does not know by name, over runs that end
+    early (its own go on with nan), over a setting without a learning rate, and over every file and
+    folder that is not a run.
+    """
+    problem, optimizer, run = utils.TestProblemAnalyzer, utils.OptimizerAnalyzer, utils.AggregateRun
+
+    def read_testproblems(self: Any) -> dict[str, Any]:
+        return {name: problem(self.path, name) for name in _folders(self.path, "*/*/*.json")}
+
+    def read_optimizers(self: Any) -> dict[str, Any]:
+        # DeepOBS knows three problems without accuracy by their names.
+        runs = Path(self._path).glob("*/*/*.json")
+        if not any('"test_accuracies"' in run.read_text(encoding="utf-8") for run in runs):
+            self.metric = "test_losses"
+        facts = (self.metric, self.name, self.conv_perf)
+        return {n: optimizer(self._path, n, *facts) for n in _folders(self._path, "*/*.json")}
+
+    def read_settings(self: Any) -> dict[str, Any]:
+        facts, setting = (self.metric, self.testproblem, self.conv_perf), utils.SettingAnalyzer
+        return {n: setting(self._path, n, *facts) for n in _folders(self._path, "*.json")}
+
+    utils.Analyzer._read_testproblems = read_testproblems
+    problem._read_optimizer = read_optimizers
+    optimizer._read_settings = read_settings
+    # The published file of convergence performances knows eight problems only.
+    problem._get_conv_perf = _or(problem._get_conv_perf, KeyError, lambda self: 0.0)
+    for name in ("get_best_setting_final", "get_best_setting_best"):
+        # There is no best one where all of them diverged.
+        choose = _or(
+            getattr(optimizer, name),
+            UnboundLocalError,
+            lambda self: next(iter(self.settings.values())),
+        )
+        setattr(optimizer, name, choose)
+    run._load_json = _completed(run._load_json)
+
+
+def _folders(path: Any, pattern: str) -> list[str]:
+    """Names of the folders in which there are runs."""
+    return sorted(f.name for f in Path(path).iterdir() if f.is_dir() and any(f.glob(pattern)))
+
+
+def _or(
+    method: Callable[[Any], Any], error: type[Exception], otherwise: Callable[[Any], Any]
+) -> Callable[[Any], Any]:
+    """A method, and what it returns where it raises an error."""
+
+    @functools.wraps(method)
+    def wrapper(self: Any) -> Any:
+        try:
+            return method(self)
+        except error:
+            return otherwise(self)
+
+    return wrapper
+
+
+def _completed(load: Callable[[Any, str], dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """A record as DeepOBS would have written it: curves of full length, a numeric rate."""
+
+    @functools.wraps(load)
+    def wrapper(self: Any, path: str) -> dict[str, Any]:
+        record = load(self, path)
+        if "schema_version" not in record:
+            return record
+        if self.metric == "test_accuracies":
+            for name in ("train_accuracies", "test_accuracies"):
+                record.setdefault(name, [])
+        length = record["num_epochs"] + 1
+        for name in CURVES:
+            if name in record:
+                record[name] += [math.nan] * (length - len(record[name]))
+        if record.get("learning_rate") is None:
+            record["learning_rate"] = math.nan
+        return record
 
     return wrapper

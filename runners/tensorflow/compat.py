@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import importlib
+import json
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from importlib import metadata
-from types import ModuleType
-from typing import Any, cast
+from types import ModuleType, SimpleNamespace
+from typing import Any, NoReturn, cast
+
+import numpy as np
 
 from alig_deepobs.errors import UsageError
 from alig_deepobs.runners.tensorflow import analyzer
-from alig_deepobs.runners.tensorflow import runner as deepobs_runner
 from alig_deepobs.runners.tensorflow.alias import TensorFlow1
 from alig_deepobs.tensorflow._install import INSTALL, require
 
@@ -66,17 +70,22 @@ def enable(*, command_line: bool | None = None) -> ModuleType:
     deepobs, style = _import_deepobs()
     runner: Any = importlib.import_module("deepobs.tensorflow.runners.standard_runner")
     if not isinstance(runner.tf, TensorFlow1):
-        alias = TensorFlow1(tf)
         # `deepobs.tensorflow.testproblems.quadratic_deep` is the class; this is its module.
         quadratic: Any = sys.modules["deepobs.tensorflow.testproblems.quadratic_deep"]
         quadratic.quadratic_deep.__init__ = _reseeded(quadratic)
         dataset: Any = importlib.import_module("deepobs.tensorflow.datasets.dataset")
         dataset.DataSet.__init__ = _only_in_graphs(dataset.DataSet.__init__, tf)
         analyzer.mend(deepobs.analyzer, style)
-        deepobs_runner.mend(runner, tf)
-        _replace_tf(tf, alias)
+        # Under NumPy 2 the averages are NumPy's scalars, which json does not know.
+        runner.json = SimpleNamespace(dump=functools.partial(json.dump, default=np.generic.item))
+        runner.StandardRunner._run = _in_own_graph(runner.StandardRunner._run, tf)
+        _read_command_line(runner, False)
+        alias = TensorFlow1(tf)
+        for name, module in list(sys.modules.items()):
+            if name.startswith("deepobs.tensorflow.") and getattr(module, "tf", None) is tf:
+                module.tf = alias  # type: ignore[attr-defined]
     if command_line is not None:
-        deepobs_runner.read_command_line(runner, command_line)
+        _read_command_line(runner, command_line)
     return cast("ModuleType", deepobs)
 
 
@@ -101,12 +110,6 @@ def _import_deepobs() -> tuple[Any, Any]:
         require("deepobs.analyzer")
         style = {key: value for key, value in mpl.rcParams.items() if value != before[key]}
     return deepobs, style
-
-
-def _replace_tf(tf: Any, alias: TensorFlow1) -> None:
-    for name, module in list(sys.modules.items()):
-        if name.startswith("deepobs.tensorflow.") and getattr(module, "tf", None) is tf:
-            module.tf = alias  # type: ignore[attr-defined]
 
 
 def _reseeded(module: Any) -> Callable[..., None]:
@@ -135,5 +138,54 @@ def _only_in_graphs(construct: Callable[..., None], tf: Any) -> Callable[..., No
                 "under `with tf.Graph().as_default():`"
             )
         construct(*args, **kwargs)
+
+    return wrapper
+
+
+class Arguments(argparse.ArgumentParser):
+    """The runner's parser, which looks at ``sys.argv`` only for a script that is its command line.
+
+    DeepOBS parses the command line in every run, for the options that were not passed to ``run``,
+    and so trips over the arguments of pytest, of a notebook or of the user's own script. Here the
+    command line counts only if ``run`` was called without a test problem, which then can come from
+    nowhere else.
+    """
+
+    @property
+    def _reads_command_line(self) -> bool:
+        return any(action.dest == "testproblem" for action in self._actions)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parses the command line, or nothing."""
+        if args is None and not self._reads_command_line:
+            args = ()
+        return super().parse_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program, as argparse does, if it is its command line that is wrong.
+
+        Raises:
+            UsageError: ``run`` lacks an argument.
+        """
+        if self._reads_command_line:
+            super().error(message)
+        raise UsageError(
+            f"StandardRunner.run: {message} (it was called with a test problem, so the command "
+            "line is not read; `enable(command_line=True)` changes that)"
+        )
+
+
+def _read_command_line(runner: Any, always: bool) -> None:
+    """Chooses whether the runner's options may come from ``sys.argv`` in every run."""
+    runner.argparse = argparse if always else SimpleNamespace(ArgumentParser=Arguments)
+
+
+def _in_own_graph(run: Callable[..., None], tf: Any) -> Callable[..., None]:
+    @functools.wraps(run)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        # A graph of its own takes the run out of eager execution, and nothing else in the process.
+        with tf.Graph().as_default(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"`tf\.(layers|nn)\.", UserWarning)
+            run(*args, **kwargs)
 
     return wrapper

@@ -59,19 +59,25 @@ def execute_in_tensorflow(run: ResolvedRun, callback: Callback | None = None) ->
         with tempfile.TemporaryFile() as errors:
             process = _start(request, run, errors)
             try:
-                _listen(process, reports)
+                assert process.stdout is not None
+                for line in process.stdout:
+                    reports.take(json.loads(line))
+                    if reports.ended:
+                        break
             except KeyboardInterrupt:
-                reports.interrupted()
+                finished = max(0, len(result.test_losses) - 1)
+                reports.end(Outcome.INTERRUPTED, f"interrupted after {finished} epochs")
             finally:
                 process.kill()
                 code = process.wait()
-            if not reports.ended:
-                errors.seek(0)
-                lines = errors.read().decode(errors="replace").strip().splitlines() or [""]
-                reports.died(f"the TensorFlow process ended with code {code}: {lines[-1]}")
-            elif result.outcome is Outcome.FAILED:
-                errors.seek(0)
-                logger.debug("%s", errors.read().decode(errors="replace"))
+            errors.seek(0)
+            printed = errors.read().decode(errors="replace").strip()
+        if not reports.ended:
+            last = printed.rpartition("\n")[2]
+            reason = f"the TensorFlow process ended with code {code}: {last}"
+            reports.end(Outcome.FAILED, reason)
+        elif result.outcome is Outcome.FAILED:
+            logger.debug("%s", printed)
     if reports.refusal:
         raise UsageError(reports.refusal)
     reports.callback.finished(result)
@@ -82,14 +88,6 @@ def execute_in_tensorflow(run: ResolvedRun, callback: Callback | None = None) ->
             result,
         )
     return result
-
-
-def _listen(process: subprocess.Popen[bytes], reports: Reports) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        reports.take(json.loads(line))
-        if reports.ended:
-            return
 
 
 def _start(request: dict[str, Any], run: ResolvedRun, errors: Any) -> subprocess.Popen[bytes]:

@@ -47,28 +47,21 @@ class Recorder:
         self._loss: Any = None
         self._phase = ""
         self._epoch = 0
-        self._since = 0.0
-        self._sums: list[float] = []
-        self._batches = 0
         self._evaluations: dict[str, dict[str, Any]] = {}
         self._evaluation_seconds = 0.0
-        self._logged: list[float] = []
-        self._sizes: list[tuple[float, float]] = []
         self._ticked = 0.0
 
     def session(self) -> Any:
         """A session for the runner, in the graph that it has built."""
-        recorder = self
         self._data_loss = tf.reduce_mean(self.problem.losses)
+        session = tf.compat.v1.Session()
+        run = session.run
 
-        class Session(tf.compat.v1.Session):  # type: ignore[misc]
-            def run(self, fetches: Any, *args: Any, **kwargs: Any) -> Any:
-                def run(wanted: Any) -> Any:
-                    return super(Session, self).run(wanted, *args, **kwargs)
+        def recorded(fetches: Any, *args: Any, **kwargs: Any) -> Any:
+            return self.run(lambda wanted: run(wanted, *args, **kwargs), fetches)
 
-                return recorder.run(run, fetches)
-
-        return Session()
+        session.run = recorded
+        return session
 
     def run(self, run: Callable[[Any], Any], fetches: Any) -> Any:
         """Carries out what the runner asked its session for."""
@@ -93,8 +86,10 @@ class Recorder:
     def _start(self, phase: str) -> None:
         self._phase = phase
         self._since = time.perf_counter()
-        self._sums, self._batches = [], 0
-        self._logged, self._sizes = [], []
+        self._batches = 0
+        self._sums: list[float] = []
+        self._logged: list[float] = []
+        self._sizes: list[tuple[float, float]] = []
         if phase == "training":
             self._epoch += 1
 
@@ -139,24 +134,23 @@ class Recorder:
         if phase == "training":
             self._finish_training(run, means[0], seconds)
             return
-        has_accuracy = self.problem.accuracy is not None
-        part = {
-            "loss": means[0],
-            "data_loss": means[-1],
-            "accuracy": means[1] if has_accuracy else None,
-        }
-        self._check_l2(part)
+        accuracy = None if self.problem.accuracy is None else means[1]
+        part = {"loss": means[0], "data_loss": means[-1], "accuracy": accuracy}
+        difference = abs(means[0] - means[-1])
+        if self.without_l2 and difference > 1e-5 * max(1.0, abs(means[0])):
+            raise UsageError(
+                "the test problem has an L2 term even with a weight decay of 0, but this optimizer "
+                "must do without"
+            )
         self._evaluations[phase] = part
         self._evaluation_seconds += seconds
         if phase == "test":
             self._finish_evaluation()
 
     def _finish_training(self, run: Callable[[Any], Any], mean: float, seconds: float) -> None:
-        counts = getattr(self.optimizer, "guard_counts", None)
-        guarded = {}
+        counts, guarded = getattr(self.optimizer, "guard_counts", None), {}
         if counts is not None:
-            names = self.optimizer.guard_names
-            guarded = dict(zip(names, run(counts).tolist(), strict=True))
+            guarded = dict(zip(self.optimizer.guard_names, run(counts).tolist(), strict=True))
         self.report(
             {
                 "event": "trained",
@@ -183,14 +177,6 @@ class Recorder:
             if not (math.isfinite(values["loss"]) and math.isfinite(values["data_loss"])):
                 raise Diverged(f"{part} loss is not finite after {self._epoch} epochs")
         self._evaluations, self._evaluation_seconds = {}, 0.0
-
-    def _check_l2(self, part: dict[str, Any]) -> None:
-        difference = abs(part["loss"] - part["data_loss"])
-        if self.without_l2 and difference > 1e-5 * max(1.0, abs(part["loss"])):
-            raise UsageError(
-                "the test problem has an L2 term even with a weight decay of 0, but this optimizer "
-                "must do without"
-            )
 
 
 def _summary(sizes: list[tuple[float, float]]) -> dict[str, float]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from alig_deepobs.run import Evaluation, Outcome, RunResult
 from alig_deepobs.runners.callbacks import Callback
 
 
+@dataclass
 class Reports:
     """Takes the reports of the process (`worker`), fills the result and tells a callback.
 
@@ -24,41 +26,25 @@ class Reports:
         refusal: why the run was refused, if it was.
     """
 
-    def __init__(
-        self,
-        result: RunResult,
-        callback: Callback,
-        steps_per_epoch: int,
-        weight_decay: float | None,
-    ) -> None:
-        self.result = result
-        self.callback = callback
-        self.steps_per_epoch = steps_per_epoch
-        self.weight_decay = weight_decay
-        self.ended = False
-        self.refusal = ""
+    result: RunResult
+    callback: Callback
+    steps_per_epoch: int
+    weight_decay: float | None
+    ended: bool = False
+    refusal: str = ""
 
     def take(self, report: dict[str, Any]) -> None:
         """Takes one report."""
         getattr(self, f"_{report['event']}")(report)
 
-    def interrupted(self) -> None:
-        """The user does not want to wait any longer."""
-        finished = max(0, len(self.result.test_losses) - 1)
-        self._end(Outcome.INTERRUPTED, f"interrupted after {finished} epochs")
-
-    def died(self, reason: str) -> None:
-        """The process is gone without a last report."""
-        self._end(Outcome.FAILED, reason)
-
-    def _end(self, outcome: Outcome, reason: str) -> None:
+    def end(self, outcome: Outcome, reason: str) -> None:
+        """There is nothing more to come, perhaps without a last report."""
         self.result.outcome, self.result.outcome_reason = outcome, reason
         self.ended = True
 
     def _started(self, report: dict[str, Any]) -> None:
         result = self.result
-        known = report["environment"]
-        result.environment |= known
+        result.environment |= report["environment"]
         result.environment.setdefault("device_name", result.environment["cpu"])
         if report["regularization"] == "ball":
             result.regularization = "none" if result.max_norm is None else "ball"
@@ -95,17 +81,12 @@ class Reports:
             self.result.append(name, metrics)
         self.callback.evaluated(report["epoch"], evaluations)
 
-    def _done(self, report: dict[str, Any]) -> None:
-        self.result.peak_memory_bytes = report["peak_memory"]
-        self._end(Outcome.DONE, "")
+    def _closed(self, report: dict[str, Any]) -> None:
+        self.result.peak_memory_bytes = report.get("peak_memory")
+        self.end(Outcome(report["event"]), report.get("message", ""))
 
-    def _diverged(self, report: dict[str, Any]) -> None:
-        self.result.peak_memory_bytes = report["peak_memory"]
-        self._end(Outcome.DIVERGED, report["message"])
-
-    def _failed(self, report: dict[str, Any]) -> None:
-        self._end(Outcome.FAILED, report["message"])
+    _done = _diverged = _failed = _closed
 
     def _refused(self, report: dict[str, Any]) -> None:
         self.refusal = report["message"]
-        self._end(Outcome.FAILED, report["message"])
+        self.end(Outcome.FAILED, self.refusal)

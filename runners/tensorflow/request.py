@@ -41,7 +41,13 @@ def check_tensorflow(run: ResolvedRun, check_data: bool = True) -> None:
         build_optimizer(optimizer.load(), optimizer, [parameter], run.hyperparams)
     learning_rate(run)
     visible_gpu(run.device)
-    _check_training_params(run)
+    schedule_of(run.training_params)
+    others = run.training_params.keys() - {"lr_sched_epochs", "lr_sched_factors"}
+    if others:
+        raise UsageError(
+            f"DeepOBS 1.1.2's runner has no {' or '.join(sorted(others))}: leave it out, or run in "
+            "PyTorch"
+        )
     check_weight_decay(run.weight_decay, run.testproblem, problem.weight_decay is not None)
     if check_data and reads_records(problem):
         _check_records(run)
@@ -88,16 +94,6 @@ def _check_problem(run: ResolvedRun) -> None:
         )
 
 
-def _check_training_params(run: ResolvedRun) -> None:
-    schedule_of(run.training_params)
-    others = run.training_params.keys() - {"lr_sched_epochs", "lr_sched_factors"}
-    if others:
-        raise UsageError(
-            f"DeepOBS 1.1.2's runner has no {' or '.join(sorted(others))}: leave it out, or run in "
-            "PyTorch"
-        )
-
-
 def _is_in_deepobs(name: str) -> bool:
     found = util.find_spec("deepobs")
     folders = [] if found is None else list(found.submodule_search_locations or [])
@@ -120,26 +116,19 @@ def learning_rate(run: ResolvedRun) -> float:
 def translated_hyperparams(run: ResolvedRun) -> dict[str, Any]:
     """The other hyper-parameters, under their names in TensorFlow."""
     translated: dict[str, Any] = {}
-    optimizer = run.entry
     for name, value in run.hyperparams.items():
-        if name == optimizer.main_hyperparameter:
-            continue
-        names = optimizer.tensorflow_names.get(name, (name,))
-        values = value if len(names) > 1 else (value,)
-        translated.update(zip(names, values, strict=True))
+        if name != run.entry.main_hyperparameter:
+            names = run.entry.tensorflow_names.get(name, (name,))
+            translated.update(zip(names, value if len(names) > 1 else (value,), strict=True))
     return translated
 
 
 def visible_gpu(device: str | None) -> str | None:
     """What ``CUDA_VISIBLE_DEVICES`` must be, None to leave it as it is."""
-    if device is None:
-        return None
-    match = re.fullmatch(r"cpu|cuda(?::(\d+))?", device)
+    match = re.fullmatch(r"cpu|cuda(?::(\d+))?", "cuda" if device is None else device)
     if match is None:
         raise UsageError(f"unknown device {device!r}: give cpu, cuda or cuda:<number>")
-    if device == "cpu":
-        return "-1"
-    return match[1]
+    return "-1" if device == "cpu" else match[1]
 
 
 def make_request(run: ResolvedRun, data_dir: str) -> dict[str, Any]:
@@ -151,26 +140,25 @@ def make_request(run: ResolvedRun, data_dir: str) -> dict[str, Any]:
     """
     problem, optimizer = run.problem, run.entry
     is_known = run.optimizer in optimizers()
+    passed_on = ("testproblem", "batch_size", "num_epochs", "random_seed", "train_log_interval")
     return {
-        "testproblem": run.testproblem,
+        "arguments": {
+            **{name: getattr(run, name) for name in passed_on},
+            "learning_rate": learning_rate(run),
+            "weight_decay": run.weight_decay,
+            "lr_sched_epochs": run.training_params.get("lr_sched_epochs"),
+            "lr_sched_factors": run.training_params.get("lr_sched_factors"),
+            "data_dir": data_dir,
+        },
+        "hyperparams": translated_hyperparams(run),
         "problem_factory": problem.tensorflow_factory,
         "problem_options": run.problem_options,
         "has_l2": problem.weight_decay is not None,
         "optimizer": run.optimizer,
         "optimizer_factory": optimizer.tensorflow_factory,
-        "learning_rate": learning_rate(run),
-        "hyperparams": translated_hyperparams(run),
         # Of a class that is not in the registry only the process can know it.
         "regularization": optimizer.regularization if is_known else "",
-        "batch_size": run.batch_size,
-        "num_epochs": run.num_epochs,
-        "weight_decay": run.weight_decay,
-        "random_seed": run.random_seed,
-        "data_dir": data_dir,
-        "synthetic": run.synthetic,
-        "offline": run.offline,
-        "train_log_interval": run.train_log_interval,
-        "lr_sched_epochs": run.training_params.get("lr_sched_epochs"),
-        "lr_sched_factors": run.training_params.get("lr_sched_factors"),
+        # What a problem that sees to its data itself may ask for.
+        "data": {"synthetic": run.synthetic, "data_dir": data_dir, "offline": run.offline},
         "wants_gpu": run.device is not None and run.device != "cpu",
     }

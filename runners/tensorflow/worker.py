@@ -15,12 +15,10 @@ import traceback
 from collections.abc import Callable
 from importlib import metadata
 from types import SimpleNamespace
-from typing import Any, TextIO
+from typing import Any
 
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import load_object
-
-Report = Callable[[dict[str, Any]], None]
 
 
 def main() -> None:
@@ -29,7 +27,10 @@ def main() -> None:
     reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     request = json.loads(sys.stdin.read())
-    report = _reporter(reports)
+
+    def report(event: dict[str, Any]) -> None:
+        print(json.dumps(event), file=reports, flush=True)
+
     try:
         ending = carry_out(request, report)
     except UsageError as error:
@@ -41,15 +42,7 @@ def main() -> None:
     report(ending)
 
 
-def _reporter(stream: TextIO) -> Report:
-    def report(event: dict[str, Any]) -> None:
-        stream.write(json.dumps(event) + "\n")
-        stream.flush()
-
-    return report
-
-
-def carry_out(request: dict[str, Any], report: Report) -> dict[str, Any]:
+def carry_out(request: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Carries out a run.
 
     Args:
@@ -78,11 +71,17 @@ def carry_out(request: dict[str, Any], report: Report) -> dict[str, Any]:
     recorder = Recorder(report, without_l2)
     environment = _environment(tf, request["wants_gpu"])
     module: Any = sys.modules["deepobs.tensorflow.runners.standard_runner"]
-    name = request["testproblem"]
+    arguments, hyperparams = request["arguments"], request["hyperparams"]
+    name = arguments["testproblem"]
+    if without_l2 and request["has_l2"]:
+        arguments = {**arguments, "weight_decay": 0.0}
 
-    def build_problem(*arguments: Any) -> Any:  # the batch size, perhaps the weight decay
-        problem_class = _problem_class(request, deepobs)
-        recorder.problem = problem_class(*arguments, **_accepted(problem_class, request))
+    def build_problem(*given: Any) -> Any:  # the batch size, perhaps the weight decay
+        if request["problem_factory"]:
+            problem_class = load_object(request["problem_factory"])
+            recorder.problem = problem_class(*given, **_accepted(problem_class, request))
+        else:
+            recorder.problem = getattr(deepobs.tensorflow.testproblems, name)(*given)
         return recorder.problem
 
     def build_optimizer(learning_rate: Any, **hyperparams: Any) -> Any:
@@ -107,35 +106,15 @@ def carry_out(request: dict[str, Any], report: Report) -> dict[str, Any]:
     build_optimizer.__name__ = optimizer_class.__name__
     module.testproblems = SimpleNamespace(**{name: build_problem})
     module.tf.Session = build_session
-    hyperparams = request["hyperparams"]
     declared = [{"name": key, "type": type(value)} for key, value in hyperparams.items()]
     runner = deepobs.tensorflow.runners.StandardRunner(build_optimizer, declared)
     try:
         runner.run(
-            testproblem=name,
-            weight_decay=0.0 if without_l2 and request["has_l2"] else request["weight_decay"],
-            batch_size=request["batch_size"],
-            num_epochs=request["num_epochs"],
-            learning_rate=request["learning_rate"],
-            lr_sched_epochs=request["lr_sched_epochs"],
-            lr_sched_factors=request["lr_sched_factors"],
-            random_seed=request["random_seed"],
-            data_dir=request["data_dir"],
-            train_log_interval=request["train_log_interval"],
-            print_train_iter=False,
-            tf_logging=False,
-            no_logs=True,
-            **hyperparams,
+            **arguments, **hyperparams, print_train_iter=False, tf_logging=False, no_logs=True
         )
     except Diverged as diverged:
         return {"event": "diverged", "message": str(diverged), "peak_memory": _peak_memory(tf)}
     return {"event": "done", "peak_memory": _peak_memory(tf)}
-
-
-def _problem_class(request: dict[str, Any], deepobs: Any) -> Any:
-    if request["problem_factory"]:
-        return load_object(request["problem_factory"])
-    return getattr(deepobs.tensorflow.testproblems, request["testproblem"])
 
 
 def _accepted(problem_class: Any, request: dict[str, Any]) -> dict[str, Any]:
@@ -144,13 +123,11 @@ def _accepted(problem_class: Any, request: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: the synthetic twin is wanted, but the problem has none.
     """
-    if not request["problem_factory"]:
-        return {}
-    parameters = inspect.signature(problem_class).parameters
-    general = {name: request[name] for name in ("synthetic", "data_dir", "offline")}
-    if request["synthetic"] and "synthetic" not in parameters:
-        raise UsageError(f"{request['testproblem']} has no synthetic twin in TensorFlow")
-    known = {name: value for name, value in general.items() if name in parameters}
+    parameters, data = inspect.signature(problem_class).parameters, request["data"]
+    if data["synthetic"] and "synthetic" not in parameters:
+        name = request["arguments"]["testproblem"]
+        raise UsageError(f"{name} has no synthetic twin in TensorFlow")
+    known = {name: value for name, value in data.items() if name in parameters}
     return {**known, **request["problem_options"]}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -46,26 +45,23 @@ class repeat_copy(_DataSet.DataSet):  # type: ignore[misc]
         self._epochs = itertools.count()
         super().__init__(batch_size)
 
-    def _epoch(self) -> Iterator[NDArray[np.int64]]:
-        """The rows of each mini-batch of the next epoch."""
-        rows = int(self._rows[0].shape[0])
-        epoch = next(self._epochs)
-        yield from draw(rows, STEPS_PER_EPOCH, self._batch_size, self._seed, "order", epoch)
-
-    def _take(self, index: Any) -> tuple[Any, ...]:
-        return tuple(tf.gather(rows, index) for rows in self._rows)
-
     def _make_train_dataset(self) -> Any:
+        def next_epoch() -> NDArray[np.int64]:
+            """The rows of each mini-batch."""
+            rows, epoch = int(self._rows[0].shape[0]), next(self._epochs)
+            return draw(rows, STEPS_PER_EPOCH, self._batch_size, self._seed, "order", epoch)
+
         indices = v1.data.Dataset.from_generator(
-            self._epoch, output_signature=tf.TensorSpec([None], tf.int64)
+            next_epoch, output_signature=tf.TensorSpec([None], tf.int64)
         )
-        return indices.map(self._take).prefetch(4)
+        return indices.map(
+            lambda index: tuple(tf.gather(rows, index) for rows in self._rows)
+        ).prefetch(4)
 
     def _make_train_eval_dataset(self) -> Any:
         return v1.data.Dataset.from_tensors(tuple(self._rows))
 
-    def _make_test_dataset(self) -> Any:
-        return self._make_train_eval_dataset()
+    _make_test_dataset = _make_train_eval_dataset
 
 
 class dnc_copy(_TestProblem.TestProblem):  # type: ignore[misc]
@@ -79,10 +75,7 @@ class dnc_copy(_TestProblem.TestProblem):  # type: ignore[misc]
         weight_decay: plays no part: there is no L2 term.
 
     Attributes:
-        dataset: the data set.
-        losses: the loss of each sequence, ``(batch_size,)``.
-        accuracy: the fraction of sequences with every masked bit right.
-        regularizer: 0.
+        accuracy: the fraction of sequences with every masked bit right; the others are DeepOBS's.
     """
 
     def set_up(self) -> None:

@@ -28,8 +28,6 @@ _TestProblem: Any = importlib.import_module("deepobs.tensorflow.testproblems.tes
 _DataSet: Any = importlib.import_module("deepobs.tensorflow.datasets.dataset")
 _config: Any = importlib.import_module("deepobs.tensorflow.config")
 
-Numbers = tuple[NDArray[np.int64], ...]
-
 
 class snli(_DataSet.DataSet):  # type: ignore[misc]
     """Pairs of sentences, with the mini-batches that PyTorch's problem has for the same seed.
@@ -61,7 +59,7 @@ class snli(_DataSet.DataSet):  # type: ignore[misc]
         """Mini-batches of a part; ``order`` is asked anew in each pass."""
         pairs = self._corpus.parts[part]
 
-        def draw() -> Iterator[Numbers]:
+        def draw() -> Iterator[tuple[NDArray[np.int64], ...]]:
             indices = order()
             end = len(indices) - (self._batch_size - 1 if drops_incomplete else 0)
             for start in range(0, end, self._batch_size):
@@ -120,11 +118,7 @@ class snli_bilstm(_TestProblem.TestProblem):  # type: ignore[misc]
             ``mask_padding`` as in PyTorch's problem; ``synthetic`` for the twin without files.
 
     Attributes:
-        dataset: the data set.
-        logits: the scores of the classes, ``(batch_size, 3)``.
-        losses: the loss of each pair, ``(batch_size,)``.
-        accuracy: the fraction of pairs that are classified correctly.
-        regularizer: 0.
+        logits: the scores of the classes, ``(batch_size, 3)``; the others are DeepOBS's.
 
     Raises:
         UsageError: there is no such option.
@@ -175,10 +169,8 @@ class snli_bilstm(_TestProblem.TestProblem):  # type: ignore[misc]
             ((8 * self.hidden_dim, self.fc_dim), (self.fc_dim, self.fc_dim), (self.fc_dim, CLASSES))
         ):
             with v1.variable_scope(f"classifier/{layer}"):
-                weight, bias = (
-                    _uniform("weight", [units, inputs], inputs),
-                    _uniform("bias", [units], inputs),
-                )
+                weight = _uniform("weight", [units, inputs], inputs)
+                bias = _uniform("bias", [units], inputs)
             features = tf.matmul(features, weight, transpose_b=True) + bias
         self.logits = features
         self.losses = self._losses(self.logits, labels)

@@ -107,6 +107,9 @@ class Scenarios:
     def configurations(self):
         schedule = self.keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.9)
         found = {}
+        self.keras.backend.set_floatx("float32")
+        json.dumps([self.ours.AliG(cap).get_config() for cap in (None, 0.5)])  # plain data
+        self.keras.backend.set_floatx("float64")
         for name, cap in {"none": None, "number": 0.5, "schedule": schedule}.items():
             options = {"momentum": 0.5, "eps": 0.1, "adjusted_momentum": True, "f_min": -1.0}
             optimizer = self.ours.AliG(cap, max_norm=2.0, name="mine", **options)

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from alig_deepobs.errors import UsageError
-from alig_deepobs.runners.tensorflow.runner import Arguments
+from alig_deepobs.runners.tensorflow.compat import Arguments
 from alig_deepobs.tensorflow import enable
 
 INSTALL = 'pip install "alig-deepobs[tensorflow]"'
