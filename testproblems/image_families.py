@@ -28,6 +28,8 @@ class ColourImages(Classification):
     Training images are changed at random, anew in each epoch; all are standardized one by one.
     The changes depend on the seed, the set and the epoch alone.
 
+    Source: DeepOBS 1.1.2.
+
     Args:
         batch_size: examples in a mini-batch.
         weight_decay: L2 factor; None for the problem's default.
@@ -50,6 +52,11 @@ class ColourImages(Classification):
     ) -> None:
         super().__init__(batch_size, weight_decay, **settings)
         self.augmented_train_eval = augmented_train_eval
+
+    @property
+    def data_options(self) -> dict[str, Any]:
+        """Where the data come from, and the size of the twin."""
+        return {**super().data_options, "twin_sizes": self.twin_sizes}
 
     def augmentation_draws(self, phase: Phase, number: int) -> Draws:
         """The random numbers of a training epoch or of an evaluation on training data.
@@ -85,7 +92,14 @@ class ColourImages(Classification):
 
 
 class ThreeConvThreeDense(ColourImages):
-    """DeepOBS's "3c3d": three convolutions and three dense layers on 32 x 32 pixels."""
+    """DeepOBS's "3c3d".
+
+    Network: convolutions 5 x 5 (64 filters), 3 x 3 (96), 3 x 3 (128), each with ReLU and 3 x 3 max
+        pooling of stride 2, dense layers 512-256-classes; Glorot's normal start for convolutions,
+        his uniform one for dense layers, zero biases.
+    Regularizer: L2 on all kernels with factor ``weight_decay``, by default 0.002.
+    Interpolation: no; L2 term and augmentation keep the training loss up.
+    """
 
     default_weight_decay = 0.002
 
@@ -95,7 +109,15 @@ class ThreeConvThreeDense(ColourImages):
 
 
 class AllConvolutional(ColourImages):
-    """All-CNN-C: nine convolutions on 32 x 32 pixels."""
+    """All-CNN-C.
+
+    Network: dropout 0.2, three 3 x 3 convolutions with 96 filters, dropout 0.5, three with 192,
+        dropout 0.5, one with 192 and no padding, 1 x 1 convolutions with 192 and one filter a
+        class, ReLU after each (the third and the sixth have stride 2), the mean over all pixels;
+        Glorot's normal start, biases 0.1.
+    Regularizer: L2 on all kernels with factor ``weight_decay``, by default 5e-4.
+    Interpolation: no; L2 term, dropout and augmentation keep the training loss up.
+    """
 
     default_weight_decay = 5e-4
 
@@ -105,7 +127,14 @@ class AllConvolutional(ColourImages):
 
 
 class WideResNet(ColourImages):
-    """Wide residual networks on 32 x 32 pixels."""
+    """Wide residual networks.
+
+    Network: a 3 x 3 convolution with 16 filters, three groups of residual units with 64, 128
+        and 256 filters, batch normalization (0.9 of the running values is kept), the mean over all
+        pixels, a dense layer; Glorot's uniform start.
+    Regularizer: L2 on all kernels with factor ``weight_decay``, by default 5e-4.
+    Interpolation: not known; L2 term and augmentation work against it.
+    """
 
     default_weight_decay = 5e-4
     twin_sizes = LARGE_TWIN
@@ -118,7 +147,10 @@ class WideResNet(ColourImages):
 
 
 class OnlyConvolutionsRegularized(ColourImages):
-    """Networks whose L2 term has the kernels of convolutions, but not those of dense layers."""
+    """Networks whose L2 term has the kernels of convolutions, but not those of dense layers.
+
+    Regularizer: L2 on the convolutions' kernels with factor ``weight_decay``, by default 5e-4.
+    """
 
     default_weight_decay = 5e-4
     twin_sizes = HUGE_TWIN
@@ -129,7 +161,15 @@ class OnlyConvolutionsRegularized(ColourImages):
 
 
 class VGG(OnlyConvolutionsRegularized):
-    """VGG networks on images that are resized to 224 x 224 pixels."""
+    """VGG networks.
+
+    Network: images resized to 224 x 224 pixels, 13 (VGG 16) or 16 (VGG 19) convolutions 3 x 3 (64
+        to 512 filters) with ReLU in five blocks, each with max pooling, dense layers 4096-4096
+        with dropout 0.5, and the output; Glorot's normal start for convolutions, his uniform one
+        for dense layers, zero biases.
+    Defaults: batch size 128, 100 epochs (ours; DeepOBS has none).
+    Interpolation: not known; L2 term, dropout and augmentation work against it.
+    """
 
     variant: ClassVar[int]
 

@@ -37,6 +37,10 @@ class PaperImages(ColourImages):
     is what an optimizer's weight decay is). All of it can be changed. Images of the training set
     are not augmented when they are evaluated.
 
+    Loss: cross entropy; ``loss`` may be ``"smooth_hinge"`` (what the paper trains DFW on) or
+        ``"hinge"``.
+    Regularizer: L2 on all weights with factor ``weight_decay``, by default 5e-4.
+
     Args:
         batch_size: examples in a mini-batch.
         weight_decay: L2 factor; None for the problem's default.

@@ -17,11 +17,9 @@ class quadratic_deep(ClosedForm):
     Network: the 100 variables ``theta``, started at ones; the Hessian ``Q`` has 90 eigenvalues in
         [0, 1] and 10 in [30, 60]. It is the same in every instance.
     Loss: ``0.5 * (theta - x)^T Q (theta - x)``; at the start 353.447 on the test set.
-    Regularizer: none.
     Data: 1,000 normal points ``x`` with standard deviation 0.6 each for training and testing.
     Defaults: batch size 128, 100 epochs.
     Interpolation: no; the lowest mean loss on the training set is 84.770.
-    Source: DeepOBS 1.1.2.
     """
 
     def load_data(self) -> DataSet:

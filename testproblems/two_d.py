@@ -15,6 +15,14 @@ from alig_deepobs.testproblems.models.two_d import TwoD, beale, branin, rosenbro
 
 
 class _TwoDProblem(ClosedForm):
+    """Functions of two variables.
+
+    Data: 10,000 standard normal pairs ``(x, y)``; the test set is all zeros, which gives the
+        function without noise.
+    Defaults: batch size 128, 100 epochs (ours; DeepOBS has none).
+    Interpolation: no; the minimum is 0 without noise, but single losses may be negative.
+    """
+
     start: ClassVar[tuple[float, float]]
     function: ClassVar[staticmethod[[Tensor, Tensor], Tensor]]
 
@@ -33,12 +41,6 @@ class two_d_rosenbrock(_TwoDProblem):
 
     Network: two variables, ``u`` and ``v``, started at -0.5 and 1.5.
     Loss: ``(1 - u)^2 + 100 (v - u^2)^2 + u x + v y``; at the start 158.5 on the test set.
-    Regularizer: none.
-    Data: 10,000 standard normal pairs ``(x, y)``; the test set is all zeros, which gives the
-        function without noise.
-    Defaults: batch size 128, 100 epochs (ours; DeepOBS has none).
-    Interpolation: no; the minimum is 0 without noise, but single losses may be negative.
-    Source: DeepOBS 1.1.2.
     """
 
     start = (-0.5, 1.5)
@@ -51,12 +53,6 @@ class two_d_beale(_TwoDProblem):
     Network: two variables, ``u`` and ``v``, started at -4.5 and 4.5.
     Loss: ``(1.5 - u + u v)^2 + (2.25 - u + u v^2)^2 + (2.625 - u + u v^3)^2 + u x + v y``; at the
         start 169,680.83 on the test set.
-    Regularizer: none.
-    Data: 10,000 standard normal pairs ``(x, y)``; the test set is all zeros, which gives the
-        function without noise.
-    Defaults: batch size 128, 100 epochs (ours; DeepOBS has none).
-    Interpolation: no; the minimum is 0 without noise, but single losses may be negative.
-    Source: DeepOBS 1.1.2.
     """
 
     start = (-4.5, 4.5)
@@ -69,12 +65,7 @@ class two_d_branin(_TwoDProblem):
     Network: two variables, ``u`` and ``v``, started at 2.5 and 12.5.
     Loss: ``(v - 5.1 u^2 / (4 pi^2) + 5 u / pi - 6)^2 + 10 (1 - 1 / (8 pi)) cos(u) + 10 + u x +
         v y``; at the start 95.8447 on the test set.
-    Regularizer: none.
-    Data: 10,000 standard normal pairs ``(x, y)``; the test set is all zeros, which gives the
-        function without noise.
-    Defaults: batch size 128, 100 epochs (ours; DeepOBS has none).
     Interpolation: no; the minimum is 0.398 without noise, and single losses may be negative.
-    Source: DeepOBS 1.1.2.
     """
 
     start = (2.5, 12.5)

@@ -19,7 +19,14 @@ from alig_deepobs.testproblems.datasets.idx import (
     read_images,
     read_labels,
 )
-from alig_deepobs.testproblems.datasets.sources import SOURCES, DataSource, Source, label_of
+from alig_deepobs.testproblems.datasets.sources import (
+    FMNIST,
+    MNIST,
+    SOURCES,
+    DataSource,
+    Source,
+    label_of,
+)
 from alig_deepobs.testproblems.datasets.verify import warn_unofficial
 
 TRAIN_SIZE = 60_000
@@ -27,11 +34,12 @@ TRAIN_EVAL_SIZE = 10_000
 VALID_SIZE = 10_000
 
 
-def load_images(source: Source, *, synthetic: bool, data_dir: str | None, offline: bool) -> DataSet:
-    """Loads a data set of 28 x 28 images in ten classes.
+def mnist(
+    *, synthetic: bool = False, data_dir: str | None = None, offline: bool = False
+) -> DataSet:
+    """MNIST: handwritten digits, 28 x 28 pixels, 60,000 for training and 10,000 for testing.
 
     Args:
-        source: the data set.
         synthetic: make up the small synthetic twin instead; reads and writes nothing.
         data_dir: folder with the official files; None for the cache.
         offline: never touch the network.
@@ -39,6 +47,20 @@ def load_images(source: Source, *, synthetic: bool, data_dir: str | None, offlin
     Raises:
         DataError: a file is missing or broken.
     """
+    return load_images(MNIST, synthetic=synthetic, data_dir=data_dir, offline=offline)
+
+
+def fmnist(
+    *, synthetic: bool = False, data_dir: str | None = None, offline: bool = False
+) -> DataSet:
+    """Fashion-MNIST: pictures of clothing, all else as in `mnist`."""
+    return load_images(FMNIST, synthetic=synthetic, data_dir=data_dir, offline=offline)
+
+
+def load_images(
+    source: Source, *, synthetic: bool = False, data_dir: str | None = None, offline: bool = False
+) -> DataSet:
+    """A data set of 28 x 28 images in ten classes; arguments and errors as in `mnist`."""
     if synthetic:
         return synthetic_images(source)
     paths = require(source, data_dir, offline)
