@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from alig_deepobs.testproblems.models.init import build_empty, fill
+from alig_deepobs.testproblems.models.init import build_filled
 
 
 def logreg(inputs: int, classes: int) -> nn.Module:
@@ -14,6 +14,6 @@ def logreg(inputs: int, classes: int) -> nn.Module:
         >>> sum(p.numel() for p in logreg(784, 10).parameters())
         7850
     """
-    net = build_empty(lambda: nn.Sequential(nn.Flatten(), nn.Linear(inputs, classes)))
-    fill(net, kernel=nn.init.zeros_)
-    return net
+    return build_filled(
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(inputs, classes)), nn.init.zeros_
+    )

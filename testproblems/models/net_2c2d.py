@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from alig_deepobs.testproblems.models.init import build_empty, fill, truncated_normal
+from alig_deepobs.testproblems.models.init import build_filled, truncated_normal
 from alig_deepobs.testproblems.models.same import SameConv2d
 
 
@@ -15,9 +15,7 @@ def net_2c2d(generator: torch.Generator) -> nn.Module:
     Images of 28 x 28 pixels. Kernels come from a normal distribution with standard deviation
     0.05 that is cut at two standard deviations; biases are 0.05.
     """
-    net = build_empty(_layers)
-    fill(net, truncated_normal(0.05, generator), bias=0.05)
-    return net
+    return build_filled(_layers, truncated_normal(0.05, generator), bias=0.05)
 
 
 def _layers() -> nn.Module:

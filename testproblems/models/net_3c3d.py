@@ -5,13 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from alig_deepobs.testproblems.models.init import (
-    build_empty,
-    convolutions_and_dense,
-    fill,
-    glorot_normal,
-    glorot_uniform,
-)
+from alig_deepobs.testproblems.models.init import build_filled, glorot_normal_and_uniform
 from alig_deepobs.testproblems.models.same import SameConv2d
 
 
@@ -21,9 +15,7 @@ def net_3c3d(classes: int, generator: torch.Generator) -> nn.Module:
     Images of 3 x 32 x 32 pixels. Kernels of convolutions start with Glorot's normal distribution
     (cut at two deviations), those of dense layers with his uniform one; biases are zero.
     """
-    net = build_empty(lambda: layers(classes))
-    fill(net, convolutions_and_dense(glorot_normal(generator), glorot_uniform(generator)))
-    return net
+    return build_filled(lambda: layers(classes), glorot_normal_and_uniform(generator))
 
 
 def layers(classes: int) -> nn.Module:
