@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from alig_deepobs.testproblems.datasets.base import DataSet
-from alig_deepobs.testproblems.datasets.quadratic import quadratic
+from alig_deepobs.testproblems.datasets.generated import quadratic
 from alig_deepobs.testproblems.families import ClosedForm
 from alig_deepobs.testproblems.models.quadratic import Quadratic, deep_learning_hessian
 

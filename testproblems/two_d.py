@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from alig_deepobs.testproblems.datasets.base import DataSet
-from alig_deepobs.testproblems.datasets.two_d import two_d
+from alig_deepobs.testproblems.datasets.generated import two_d
 from alig_deepobs.testproblems.families import ClosedForm
 from alig_deepobs.testproblems.models.two_d import TwoD, beale, branin, rosenbrock
 

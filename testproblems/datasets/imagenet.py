@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from alig_deepobs.testproblems.datasets.augment import centre_crop
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet
 from alig_deepobs.testproblems.datasets.fetch import how_to_get, require
 from alig_deepobs.testproblems.datasets.sources import IMAGENET
-from alig_deepobs.testproblems.datasets.twins import colour_twin
+from alig_deepobs.testproblems.datasets.twins import image_twin
 from alig_deepobs.testproblems.models.resize import resize_bilinear
 
 if TYPE_CHECKING:
@@ -57,14 +57,6 @@ class StreamedImages(DataSet):
         """Decodes the images with these indices."""
         return self._decoded(part, index.tolist())
 
-    def slices(
-        self, part: str, batch_size: int, drops_incomplete: bool = True
-    ) -> Iterator[Batch]:  # fmt: skip
-        """The mini-batches of a part in its fixed order; only the full ones, unless asked."""
-        size = self.size(part)
-        for start in self._starts(part, batch_size, drops_incomplete):
-            yield self._decoded(part, list(range(start, min(start + batch_size, size))))
-
     def for_split(self, split: str) -> StreamedImages:
         """The data with a validation set (``"validation"``) or without one (``"full"``)."""
         data = cast("StreamedImages", super().for_split(split))
@@ -82,6 +74,9 @@ class StreamedImages(DataSet):
     def to(self, device: torch.device) -> StreamedImages:
         """The same data; mini-batches are put on the device."""
         return replace(self, device=device)
+
+    def _between(self, part: str, start: int, stop: int) -> Batch:
+        return self._decoded(part, list(range(start, stop)))
 
     def _decoded(self, part: str, numbers: list[int]) -> Batch:
         # Threads, since Pillow lets go of Python's lock while it decodes.
@@ -120,7 +115,7 @@ def imagenet(
         DataError: a folder is missing or empty, or Pillow is not installed.
     """
     if synthetic:
-        return colour_twin(
+        return image_twin(
             IMAGENET, classes=classes, side=SIDE, scale=255.0, sizes=twin_sizes, first_label=1,
             can_hold_out=False,
         )  # fmt: skip

@@ -19,7 +19,7 @@ from alig_deepobs.testproblems.datasets.imagenet import (
 )
 from alig_deepobs.testproblems.datasets.paper_split import paper_held_out
 from alig_deepobs.testproblems.datasets.sources import IMAGENET
-from alig_deepobs.testproblems.datasets.twins import colour_twin
+from alig_deepobs.testproblems.datasets.twins import image_twin
 
 SIDE = 224
 """Rows and columns of the images."""
@@ -52,7 +52,7 @@ def imagenet_paper(
         DataError: a folder is missing or empty, or Pillow is not installed.
     """
     if synthetic:
-        data = colour_twin(IMAGENET, classes=classes, side=SIDE, scale=255.0, sizes=twin_sizes)
+        data = image_twin(IMAGENET, classes=classes, side=SIDE, scale=255.0, sizes=twin_sizes)
         return replace(data, held_out=paper_held_out(data.size("train"), VALID_SIZE, TRAIN_SIZE))
     found = cast(
         "StreamedImages", imagenet(data_dir=data_dir, offline=offline, classes=classes)

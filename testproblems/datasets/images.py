@@ -1,4 +1,4 @@
-"""Data sets in MNIST's format, and their synthetic twins."""
+"""Data sets in MNIST's format."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from alig_deepobs.errors import DataError
-from alig_deepobs.seeds import derive_seed
-from alig_deepobs.testproblems.datasets.base import Batch, DataSet, content_digest, held_out
+from alig_deepobs.testproblems.datasets.base import DataSet, held_out
 from alig_deepobs.testproblems.datasets.fetch import Stamps, how_to_get, require, stamps_of
 from alig_deepobs.testproblems.datasets.idx import (
     IdxFile,
@@ -27,6 +25,7 @@ from alig_deepobs.testproblems.datasets.sources import (
     Source,
     label_of,
 )
+from alig_deepobs.testproblems.datasets.twins import image_twin
 from alig_deepobs.testproblems.datasets.verify import warn_unofficial
 
 TRAIN_SIZE = 60_000
@@ -62,7 +61,7 @@ def load_images(
 ) -> DataSet:
     """A data set of 28 x 28 images in ten classes; arguments and errors as in `mnist`."""
     if synthetic:
-        return synthetic_images(source)
+        return image_twin(source, classes=10, channels=1, side=28, cells=7, scale=255.0)
     paths = require(source, data_dir, offline)
     # The stamps are part of the key, so a replaced file is read.
     hint = how_to_get(source, data_dir)
@@ -117,27 +116,3 @@ def _check_not_another(source: Source, path: Path, file: IdxFile, hint: str) -> 
                     f"{path}: holds {official.name} of {other.label}; expected {path.name} of "
                     f"{source.label}; {hint}"
                 )
-
-
-def synthetic_images(source: Source) -> DataSet:
-    """512 training and 256 test images: one random pattern per class, under noise."""
-    rng = np.random.default_rng(derive_seed("synthetic twin", source.name))
-    patterns = np.kron(rng.random((10, 7, 7)), np.ones((4, 4)))
-
-    def draw(size: int) -> Batch:
-        labels = rng.permutation(np.arange(size) % 10)
-        noise = rng.random((size, 28, 28))
-        images = (255 * (0.6 * patterns[labels] + 0.4 * noise)).astype(np.uint8)
-        return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels)
-
-    parts = {"train": draw(512), "test": draw(256)}
-    return DataSet(
-        name=source.name,
-        label=label_of(source.label, "synthetic"),
-        version=content_digest(x.numpy() for part in parts.values() for x in part),
-        source="synthetic",
-        parts=parts,
-        scale=255.0,
-        train_eval_size=TRAIN_EVAL_SIZE,
-        held_out=held_out(512, VALID_SIZE, TRAIN_SIZE),
-    )
