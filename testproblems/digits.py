@@ -8,8 +8,8 @@ from torch import nn
 from alig_deepobs.testproblems.datasets.base import DataSet
 from alig_deepobs.testproblems.datasets.digits import digits
 from alig_deepobs.testproblems.families import Classification
-from alig_deepobs.testproblems.models.logreg import logreg
 from alig_deepobs.testproblems.models.mlp import digits_mlp as small_mlp
+from alig_deepobs.testproblems.models.mlp import logreg
 
 
 class _Digits(Classification):

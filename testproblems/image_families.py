@@ -14,7 +14,7 @@ from alig_deepobs.testproblems.datasets.base import Batch
 from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES
 from alig_deepobs.testproblems.families import Classification
 from alig_deepobs.testproblems.models.allcnnc import allcnnc
-from alig_deepobs.testproblems.models.net_3c3d import net_3c3d
+from alig_deepobs.testproblems.models.conv_nets import net_3c3d
 from alig_deepobs.testproblems.models.vgg import vgg
 from alig_deepobs.testproblems.models.wrn import wide_resnet
 

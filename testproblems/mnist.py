@@ -12,9 +12,8 @@ from alig_deepobs.testproblems.datasets.base import Batch, DataSet
 from alig_deepobs.testproblems.datasets.images import fmnist, mnist
 from alig_deepobs.testproblems.families import Classification
 from alig_deepobs.testproblems.losses import VAELoss
-from alig_deepobs.testproblems.models.logreg import logreg
-from alig_deepobs.testproblems.models.mlp import deepobs_mlp
-from alig_deepobs.testproblems.models.net_2c2d import net_2c2d
+from alig_deepobs.testproblems.models.conv_nets import net_2c2d
+from alig_deepobs.testproblems.models.mlp import deepobs_mlp, logreg
 from alig_deepobs.testproblems.models.vae import VAE, vae
 
 

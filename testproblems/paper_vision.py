@@ -17,7 +17,7 @@ from alig_deepobs.testproblems.datasets.augment import Augmentation
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet
 from alig_deepobs.testproblems.datasets.cifar import TRAIN_SIZE as CIFAR_TRAIN_SIZE
 from alig_deepobs.testproblems.datasets.cifar import cifar10, cifar100
-from alig_deepobs.testproblems.datasets.imagenet_paper import imagenet_paper
+from alig_deepobs.testproblems.datasets.imagenet import imagenet_paper
 from alig_deepobs.testproblems.datasets.paper_split import paper_held_out
 from alig_deepobs.testproblems.datasets.svhn import svhn_extra
 from alig_deepobs.testproblems.image_families import HUGE_TWIN, LARGE_TWIN

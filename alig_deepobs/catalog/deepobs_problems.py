@@ -35,13 +35,13 @@ def _deepobs(
 # networks, of cifar100_3c3d and of svhn_3c3d are ours. The targets are DeepOBS's convergence
 # performances.
 DEEPOBS_PROBLEMS = (
-    _deepobs("quadratic_deep", "Quadratic Deep", "quadratic", "quadratic", 128, 100,
+    _deepobs("quadratic_deep", "Quadratic Deep", "closed_form", "quadratic", 128, 100,
              "loss", 87.7031546477, False, "noisy quadratic in 100 dimensions"),
-    _deepobs("two_d_rosenbrock", "2D Rosenbrock", "two_d", "two_d", 128, 100,
+    _deepobs("two_d_rosenbrock", "2D Rosenbrock", "closed_form", "two_d", 128, 100,
              "loss", None, False, "Rosenbrock function with linear noise", has_validation=False),
-    _deepobs("two_d_beale", "2D Beale", "two_d", "two_d", 128, 100,
+    _deepobs("two_d_beale", "2D Beale", "closed_form", "two_d", 128, 100,
              "loss", None, False, "Beale function with linear noise", has_validation=False),
-    _deepobs("two_d_branin", "2D Branin", "two_d", "two_d", 128, 100,
+    _deepobs("two_d_branin", "2D Branin", "closed_form", "two_d", 128, 100,
              "loss", None, False, "Branin function with linear noise", has_validation=False),
     ProblemEntry(
         "digits_logreg", "Digits LogReg", "alig_deepobs.testproblems.digits:digits_logreg",

@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons."""
+"""Logistic regression and multi-layer perceptrons."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ import torch
 from torch import nn
 
 from alig_deepobs.testproblems.models.init import build_filled, he_normal, truncated_normal
+
+
+def logreg(inputs: int, classes: int) -> nn.Module:
+    """One dense layer, all weights zero at the start, as in DeepOBS.
+
+    Example:
+        >>> sum(p.numel() for p in logreg(784, 10).parameters())
+        7850
+    """
+    return build_filled(lambda: _perceptron((inputs, classes)), nn.init.zeros_)
 
 
 def deepobs_mlp(generator: torch.Generator) -> nn.Module:

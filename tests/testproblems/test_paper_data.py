@@ -8,7 +8,8 @@ from scipy.io import savemat
 from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems import imagenet_resnet18_alig
 from alig_deepobs.testproblems.datasets import fetch
-from alig_deepobs.testproblems.datasets.imagenet_paper import imagenet_paper, read_image
+from alig_deepobs.testproblems.datasets.imagenet import imagenet_paper
+from alig_deepobs.testproblems.datasets.imagenet import read_image_paper as read_image
 from alig_deepobs.testproblems.datasets.paper_split import paper_split
 from alig_deepobs.testproblems.datasets.sources import SVHN, SVHN_EXTRA
 from alig_deepobs.testproblems.datasets.svhn import svhn, svhn_extra

@@ -1,17 +1,65 @@
-"""Classical functions of two variables with linear noise."""
+"""Problems in closed form: DeepOBS's noisy quadratic, and functions of two variables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from alig_deepobs.testproblems.datasets.base import DataSet
-from alig_deepobs.testproblems.datasets.generated import two_d
-from alig_deepobs.testproblems.families import ClosedForm
-from alig_deepobs.testproblems.models.two_d import TwoD, beale, branin, rosenbrock
+from alig_deepobs.testproblems.base import TestProblem
+from alig_deepobs.testproblems.datasets.base import Batch, DataSet
+from alig_deepobs.testproblems.datasets.generated import quadratic, two_d
+from alig_deepobs.testproblems.losses import GivenLosses
+from alig_deepobs.testproblems.models.closed_form import (
+    Quadratic,
+    TwoD,
+    beale,
+    branin,
+    deep_learning_hessian,
+    rosenbrock,
+)
+
+
+class ClosedForm(TestProblem):
+    """Problems whose "network" is the objective: it maps a batch to per-example losses.
+
+    Regularizer: none.
+    Source: DeepOBS 1.1.2.
+    """
+
+    has_accuracy = False
+    loss_function: ClassVar[type[nn.Module]] = GivenLosses
+
+    def forward(self, batch: Batch) -> Any:
+        """The per-example losses, shape ``(batch_size,)``."""
+        return self.net(*batch)
+
+    def losses_of(self, outputs: Any, batch: Batch) -> Tensor:
+        """The outputs of the net, which are the losses."""
+        losses: Tensor = outputs
+        return losses
+
+
+class quadratic_deep(ClosedForm):
+    """A noisy quadratic function in 100 dimensions with the spectrum of a deep network.
+
+    Network: the 100 variables ``theta``, started at ones; the Hessian ``Q`` has 90 eigenvalues in
+        [0, 1] and 10 in [30, 60]. It is the same in every instance.
+    Loss: ``0.5 * (theta - x)^T Q (theta - x)``; at the start 353.447 on the test set.
+    Data: 1,000 normal points ``x`` with standard deviation 0.6 each for training and testing.
+    Defaults: batch size 128, 100 epochs.
+    Interpolation: no; the lowest mean loss on the training set is 84.770.
+    """
+
+    def load_data(self) -> DataSet:
+        """Draws the points."""
+        return quadratic(synthetic=self.synthetic)
+
+    def build_net(self, generator: torch.Generator) -> nn.Module:
+        """Builds the function; nothing is drawn."""
+        return Quadratic(deep_learning_hessian())
 
 
 class _TwoDProblem(ClosedForm):
