@@ -5,7 +5,7 @@ from __future__ import annotations
 from alig_deepobs.testproblems.datasets.augment import Augmentation
 from alig_deepobs.testproblems.datasets.base import DataSet
 from alig_deepobs.testproblems.datasets.cifar import cifar10, cifar100
-from alig_deepobs.testproblems.image_families import (
+from alig_deepobs.testproblems.families import (
     VGG,
     AllConvolutional,
     ColourImages,

@@ -11,7 +11,7 @@ from alig_deepobs.testproblems.base import TestProblem
 from alig_deepobs.testproblems.datasets.augment import Augmentation, centre_crop, standardize
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet
 from alig_deepobs.testproblems.datasets.imagenet import imagenet
-from alig_deepobs.testproblems.image_families import (
+from alig_deepobs.testproblems.families import (
     HUGE_TWIN,
     VGG,
     ColourImages,

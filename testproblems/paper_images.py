@@ -12,8 +12,8 @@ from alig_deepobs.errors import UsageError
 from alig_deepobs.testproblems.base import Phase, TestProblem
 from alig_deepobs.testproblems.datasets.augment import Normalization
 from alig_deepobs.testproblems.datasets.base import Batch
+from alig_deepobs.testproblems.families import ColourImages
 from alig_deepobs.testproblems.hinge import MultiClassHinge
-from alig_deepobs.testproblems.image_families import ColourImages
 
 CIFAR_NORMALIZATION = Normalization(
     (125.3 / 255, 123.0 / 255, 113.9 / 255), (63.0 / 255, 62.1 / 255, 66.7 / 255)

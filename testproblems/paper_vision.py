@@ -20,7 +20,7 @@ from alig_deepobs.testproblems.datasets.cifar import cifar10, cifar100
 from alig_deepobs.testproblems.datasets.imagenet import imagenet_paper
 from alig_deepobs.testproblems.datasets.paper_split import paper_held_out
 from alig_deepobs.testproblems.datasets.svhn import svhn_extra
-from alig_deepobs.testproblems.image_families import HUGE_TWIN, LARGE_TWIN
+from alig_deepobs.testproblems.families import HUGE_TWIN, LARGE_TWIN
 from alig_deepobs.testproblems.models.densenet import densenet
 from alig_deepobs.testproblems.models.resnet import resnet18
 from alig_deepobs.testproblems.models.wrn_alig import wide_resnet_alig

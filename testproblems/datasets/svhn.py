@@ -81,14 +81,7 @@ def svhn_extra(
     the former can be held out, drawn as in the code of the ALI-G paper. Decoded, the images take
     1.9 GB of the device's memory (and while they are read, about 4 GB of the computer's).
 
-    Args:
-        synthetic: make up the small synthetic twin instead.
-        data_dir: folder with the three official ``.mat`` files; None for the cache.
-        offline: never touch the network.
-        twin_sizes: training and test images of the twin.
-
-    Raises:
-        DataError: a file is missing or broken.
+    Arguments and errors are those of `svhn`; there must be the three official ``.mat`` files.
     """
     if synthetic:
         data = image_twin(SVHN_EXTRA, classes=10, scale=255.0, sizes=twin_sizes)
