@@ -298,7 +298,8 @@ def _from_deepobs(record: Mapping[str, Any], path: Path) -> RunResult:
 def cut_at_first_non_finite(result: RunResult) -> None:
     """Ends all lists per epoch before the first epoch with a number that is not finite.
 
-    If there is one, the run has diverged, and the outcome says so.
+    If there is one, or among the losses of mini-batches, the run has diverged, and the outcome
+    says so.
     """
     parts = ("train", "valid", "test")
     kinds = ("losses", "data_losses", "accuracies")
@@ -312,6 +313,9 @@ def cut_at_first_non_finite(result: RunResult) -> None:
         setattr(result, name, curve[:good])
     minibatch = result.minibatch_train_losses
     result.minibatch_train_losses = minibatch[: _finite_length(minibatch)]
+    if len(result.minibatch_train_losses) < len(minibatch) and result.outcome is Outcome.DONE:
+        result.outcome = Outcome.DIVERGED
+        result.outcome_reason = "the loss of a mini-batch was not finite"
 
 
 def _finite_length(values: list[float]) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from alig_deepobs.analysis.intervals import RESAMPLES, Array, finite_array, stratified_interval
-from alig_deepobs.analysis.statistics import Interval
+from alig_deepobs.analysis.statistics import Interval, common_problems
 from alig_deepobs.errors import UsageError
 
 
@@ -112,10 +112,7 @@ def aggregate_scores(
         >>> {label: round(found.mean, 3) for label, found in aggregate_scores(scores).items()}
         {'A': 0.95, 'B': 0.75}
     """
-    problems = {label: sorted(of) for label, of in scores.items()}
-    if len(set(map(tuple, problems.values()))) > 1:
-        texts = "; ".join(f"{label}: {', '.join(of)}" for label, of in problems.items())
-        raise UsageError(f"an aggregate needs every optimizer on the same problems ({texts})")
+    common_problems(scores, "an aggregate")
     return {
         label: stratified_interval(of, _pooled, confidence, resamples, seed)
         for label, of in scores.items()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alig_deepobs.analysis.intervals import RESAMPLES, Array
+from alig_deepobs.analysis.intervals import RESAMPLES, Array, floats
 from alig_deepobs.errors import UsageError
 
 
@@ -92,9 +92,9 @@ def budget_curve(
         low, high = np.quantile(curves, [0.025, 0.975], axis=0)
     return BudgetCurve(
         budgets=tuple(range(1, len(tests) + 1)),
-        expected=_tuple(expected),
-        low=_tuple(low),
-        high=_tuple(high),
+        expected=floats(expected),
+        low=floats(low),
+        high=floats(high),
         all_failed=tuple(
             math.comb(int(broken.sum()), k) / math.comb(len(tests), k)
             for k in range(1, len(tests) + 1)
@@ -108,7 +108,3 @@ def _weights(n: int) -> Array:
     return np.array(
         [[math.comb(n - 1 - i, k - 1) / math.comb(n, k) for i in range(n)] for k in range(1, n + 1)]
     )
-
-
-def _tuple(values: Array) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)

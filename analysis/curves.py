@@ -75,16 +75,16 @@ def overview_panels(entry: ProblemEntry) -> list[Panel]:
     ]
 
 
-def _loss(part: EvaluationSet, entry: ProblemEntry, kind: str = "") -> Panel:
-    headline = part == "test" and not entry.higher_is_better
-    title = f"{part.capitalize()} loss{kind}"
-    return Panel(f"{part}_loss", title, lambda run: loss_curve(run, part), headline)
+def _loss(of: EvaluationSet, entry: ProblemEntry, kind: str = "") -> Panel:
+    headline = of == "test" and not entry.higher_is_better
+    title = f"{of.capitalize()} loss{kind}"
+    return Panel(f"{of}_loss", title, lambda run: loss_curve(run, of), headline)
 
 
-def _accuracy(part: EvaluationSet, entry: ProblemEntry) -> Panel:
-    headline = part == "test" and entry.higher_is_better
-    title = f"{part.capitalize()} accuracy in %"
-    return Panel(f"{part}_accuracy", title, lambda run: accuracy_curve(run, part), headline, 100.0)
+def _accuracy(of: EvaluationSet, entry: ProblemEntry) -> Panel:
+    headline = of == "test" and entry.higher_is_better
+    title = f"{of.capitalize()} accuracy in %"
+    return Panel(f"{of}_accuracy", title, lambda run: accuracy_curve(run, of), headline, 100.0)
 
 
 def band(group: Group, panel: Panel) -> Band:

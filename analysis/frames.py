@@ -46,12 +46,21 @@ def runs_frame(results: Iterable[RunResult]) -> pd.DataFrame:
     Args:
         results: the runs; may be a stream (`iter_results`), of which one run is held at a time.
     """
-    records = [_record(result) for result in results]
     place = {name: i for i, name in enumerate([*_KINDS, *_DERIVED])}
-    scalars = [name for name in place if _KINDS.get(name) not in ("dict", "list")]
-    names = {*scalars, *(name for record in records for name in record)}
-    ordered = sorted(names, key=lambda name: (place[name.partition(".")[0]], name))
-    return pd.DataFrame(records, columns=ordered)
+    columns: dict[str, list[Any]] = {
+        name: [] for name in place if _KINDS.get(name) not in ("dict", "list") or name in _DERIVED
+    }
+    for rows, result in enumerate(results):
+        for name, value in _record(result).items():
+            if name not in columns:
+                columns[name] = [None] * rows
+            # Texts repeat a thousand times; one copy of each is enough.
+            columns[name].append(sys.intern(value) if type(value) is str else value)
+        for values in columns.values():
+            if len(values) == rows:
+                values.append(None)
+    ordered = sorted(columns, key=lambda name: (place[name.partition(".")[0]], name))
+    return pd.DataFrame({name: columns[name] for name in ordered}, columns=ordered)
 
 
 def epochs_frame(results: Iterable[RunResult]) -> pd.DataFrame:
@@ -215,9 +224,7 @@ def _record(result: RunResult) -> dict[str, Any]:
             record[name] = None
         elif kind != "list":
             record[name] = value.value if isinstance(value, Enum) else value
-    record |= {name: of(result) for name, of in _DERIVED.items()}
-    # Texts repeat a thousand times; one copy of each is enough.
-    return {k: sys.intern(v) if type(v) is str else v for k, v in record.items()}
+    return record | {name: of(result) for name, of in _DERIVED.items()}
 
 
 class _Codes:

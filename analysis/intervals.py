@@ -141,6 +141,11 @@ def stratified_interval(
     return Interval(point, float(low), float(high), n)
 
 
+def floats(values: Array) -> tuple[float, ...]:
+    """An array of one dimension as plain numbers."""
+    return tuple(values.tolist())
+
+
 def finite_array(values: Sequence[float], confidence: float = 0.95) -> Array:
     """The values as an array, checked.
 

@@ -81,8 +81,8 @@ def iter_results(
 
     A folder may be a results folder or any folder below it. Files outside setting folders (whose
     names start with ``num_epochs``) are not results and are left alone, but for bundles
-    (`alig_deepobs.bundles`). A file that is in two of
-    the folders is read once; of a run that was repeated, every result is given.
+    (`alig_deepobs.bundles`). A file that is in two of the folders is read once; of a run that was
+    repeated, every result is given.
 
     Args:
         folders: one or several.

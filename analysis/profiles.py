@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alig_deepobs.analysis.intervals import RESAMPLES, Array
+from alig_deepobs.analysis.intervals import RESAMPLES, Array, floats
+from alig_deepobs.analysis.statistics import common_problems
 from alig_deepobs.errors import UsageError
 
 
@@ -57,11 +58,8 @@ def performance_profile(costs: Mapping[str, Mapping[str, float]]) -> Profile:
         >>> profile.x, profile.y
         ((1.0, 2.0), {'A': (1.0, 1.0), 'B': (0.0, 0.5)})
     """
-    problems = {label: sorted(of) for label, of in costs.items()}
-    if not problems or len(set(map(tuple, problems.values()))) > 1:
-        raise UsageError("a performance profile needs every optimizer on the same problems")
-    names = next(iter(problems.values()))
-    if not names or any(not cost > 0 for of in costs.values() for cost in of.values()):
+    names = common_problems(costs, "a performance profile")
+    if any(not cost > 0 for of in costs.values() for cost in of.values()):
         raise UsageError("a performance profile needs positive costs, infinite for a missed target")
     best = {name: min(of[name] for of in costs.values()) for name in names}
     ratios = {
@@ -105,9 +103,7 @@ def score_profile(
         >>> profile.y
         {'A': (1.0, 0.75)}
     """
-    problems = {label: sorted(of) for label, of in scores.items()}
-    if len(set(map(tuple, problems.values()))) > 1:
-        raise UsageError("a score profile needs every optimizer on the same problems")
+    common_problems(scores, "a score profile")
     if not all(len(values) for of in scores.values() for values in of.values()):
         raise UsageError("a score profile needs a run of every problem")
     x = np.linspace(0, 1, 101) if thresholds is None else np.asarray(thresholds, dtype=np.float64)
@@ -115,12 +111,12 @@ def score_profile(
     y, low, high = {}, {}, {}
     for label, of in scores.items():
         above = [np.asarray(values)[:, None] > x for values in of.values()]
-        y[label] = _tuple(np.mean([rows.mean(axis=0) for rows in above], axis=0))
+        y[label] = floats(np.mean([rows.mean(axis=0) for rows in above], axis=0))
         if resamples:
             draws = np.mean([_resampled(rows, resamples, generator) for rows in above], axis=0)
             ends = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-            low[label], high[label] = _tuple(ends[0]), _tuple(ends[1])
-    return Profile(_tuple(x), y, low, high)
+            low[label], high[label] = floats(ends[0]), floats(ends[1])
+    return Profile(floats(x), y, low, high)
 
 
 def _resampled(rows: np.ndarray, resamples: int, generator: np.random.Generator) -> Array:
@@ -128,7 +124,3 @@ def _resampled(rows: np.ndarray, resamples: int, generator: np.random.Generator)
     counts = generator.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=resamples)
     shares: Array = counts @ rows / len(rows)
     return shares
-
-
-def _tuple(values: Array) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alig_deepobs.analysis.statistics import common_problems
 from alig_deepobs.errors import UsageError
 
 
@@ -62,9 +63,7 @@ def rank_optimizers(
         >>> rank_optimizers(table, {"p": True, "q": True}).average_ranks
         {'A': 1.25, 'B': 1.75}
     """
-    problems = sorted(next(iter(results.values()), {}))
-    if any(sorted(of) != problems for of in results.values()):
-        raise UsageError("average ranks need every optimizer on the same problems")
+    problems = common_problems(results, "a ranking") if results else []
     if len(results) < 2 or len(problems) < 2:
         raise UsageError("average ranks need two optimizers and two problems at least")
     signs = np.array([-1.0 if higher_is_better[problem] else 1.0 for problem in problems])

@@ -110,6 +110,23 @@ def paired_difference(
     return mean_interval([a[seed] - b[seed] for seed in common], confidence)
 
 
+def common_problems(by_label: Mapping[str, Mapping[str, object]], what: str) -> list[str]:
+    """The problems of a comparison over several, in which no optimizer may lack one.
+
+    Args:
+        by_label: label -> problem -> whatever is compared.
+        what: needs them, for the message.
+
+    Raises:
+        UsageError: the optimizers have different problems, or there is none.
+    """
+    problems = {label: sorted(of) for label, of in by_label.items()}
+    if len(set(map(tuple, problems.values()))) != 1 or not next(iter(problems.values())):
+        texts = "; ".join(f"{label}: {', '.join(of)}" for label, of in problems.items())
+        raise UsageError(f"{what} needs every optimizer on the same problems ({texts})")
+    return next(iter(problems.values()))
+
+
 def epochs_to_target(curve: Sequence[float], target: float, higher_is_better: bool) -> int | None:
     """The first epoch at which a curve is at least as good as the target.
 

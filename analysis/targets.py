@@ -19,7 +19,7 @@ import numpy as np
 
 from alig_deepobs.analysis.frames import headline_curve
 from alig_deepobs.analysis.intervals import RESAMPLES, Array
-from alig_deepobs.analysis.statistics import Interval, epochs_to_target
+from alig_deepobs.analysis.statistics import epochs_to_target
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import ProblemEntry
 from alig_deepobs.run import Outcome, RunResult
@@ -189,12 +189,6 @@ def median_interval(
         draws, [(1 - confidence) / 2, (1 + confidence) / 2], method="inverted_cdf"
     )
     return median, float(ends[0]), float(ends[1])
-
-
-def median_as_interval(times: Sequence[TimeToTarget], resamples: int = RESAMPLES) -> Interval:
-    """`median_interval` as an `Interval`; NaN for a median that is never reached."""
-    median, low, high = median_interval(times, resamples=resamples)
-    return Interval(math.nan if median is None else median, low, high, len(times))
 
 
 def _target(entry: ProblemEntry, target: float | None) -> float:

@@ -104,7 +104,7 @@ def import_results(source: str | Path, name: str | None = None) -> ImportReport:
         raise UsageError(
             f"the import {report.name} is from {other.source}; give this one another --name"
         )
-    report.results = list(_parsed(result_members(source), report))
+    report.results = list(parsed(result_members(source), report))
     folders = [of.folder for of in there]
     folder = imports_folder() / report.name
     for result in report.results:
@@ -160,7 +160,8 @@ def under_our_names(result: RunResult, folder: str) -> RunResult:
     return replace(result, optimizer=entry.name, optimizer_name=entry.label, hyperparams=params)
 
 
-def _parsed(members: Iterator[Member], report: ImportReport) -> Iterator[RunResult]:
+def parsed(members: Iterator[Member], report: ImportReport) -> Iterator[RunResult]:
+    """The results of files, without mini-batch losses; what is none goes into the report."""
     for member in members:
         if member.problem:
             report.problems[member.name] = member.problem

@@ -21,9 +21,9 @@ from alig_deepobs.baselines import known_setting
 from alig_deepobs.testproblems.datasets.sources import MNIST
 from alig_deepobs import AliG, StandardRunner
 assert known_setting("quadratic_deep", "sgd") is not None  # the tables came along
-from alig_deepobs.baselines import measured_problems, published_curves
+from alig_deepobs.baselines import measured_problems, published_runs
 assert "quadratic_deep" in measured_problems()
-assert published_curves("quadratic_deep", "sgd")["test_loss"].shape == (10, 101)
+assert len(published_runs("quadratic_deep", "sgd")[9].test_losses) == 101
 from alig_deepobs.testproblems.epoch_seconds import seconds_per_epoch
 assert seconds_per_epoch("digits_mlp", 32) > 0
 assert importlib.util.find_spec("runners") is None

@@ -55,8 +55,9 @@ def show(problems: tuple[str, ...], grid: bool, as_json: bool) -> None:
     width = console.width if console.is_terminal else 140
     out = Console(width=width, highlight=False)
     for name, table in tables.items():
-        for drawn in filter(None, (table, grids.get(name))):
-            out.print(to_rich(drawn, width))
+        out.print(to_rich(table, width))
+        if name in grids:
+            out.print(to_rich(grids[name], width))
     for note in known.notes(list(tables.values())):
         out.print(note, style="dim", highlight=False)
     for of in imports:

@@ -52,6 +52,9 @@ class Method(Optimizer):
     memory: ClassVar[dict[str, Any]] = {}
     """What the first group holds beside the options, with the values before the first step."""
 
+    shared: ClassVar[tuple[str, ...]] = ()
+    """Options that are one for all groups, because all have one step size in common."""
+
     def __init__(self, params: Params, defaults: dict[str, Any], foreach: bool | None) -> None:
         super().__init__(params, {**defaults, "foreach": foreach})
         for name, value in self.memory.items():
@@ -70,13 +73,19 @@ class Method(Optimizer):
         """Adds a group.
 
         Raises:
-            ValueError: it has an option that the method does not have, or a bad rate.
+            ValueError: it has an option that the method does not have, or that is one for all
+                groups, or a bad rate.
         """
         name = type(self).__name__
         if "lr" in param_group and "lr" not in self.defaults:
             ignore_rate(name, param_group.pop("lr"))
         check_group(name, param_group, self._known, self._no_decay)
-        check_rate(name, param_group.get("lr"), self.rate)
+        for option in self.shared:
+            value = self.defaults[option]
+            if param_group.get(option, value) != value:
+                raise ValueError(f"{option} is one for all groups: give it to {name} itself")
+        if "lr" in param_group:
+            check_rate(name, param_group["lr"], self.rate)
         super().add_param_group(param_group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -150,8 +159,14 @@ class Method(Optimizer):
         """The parameters that have a gradient, for each group that has some."""
         work = []
         name = type(self).__name__
+        if not self.param_groups or not self.memory.keys() <= self.param_groups[0].keys():
+            raise ValueError(
+                f"{name} keeps numbers in the first of its param_groups, which was removed: change "
+                "the group in place, or make a new optimizer"
+            )
         for group in self.param_groups:
-            check_rate(name, group.get("lr"), self.rate)
+            if "lr" in group:
+                check_rate(name, group["lr"], self.rate)
             owners, grads = [], []
             for p in group["params"]:
                 g = p.grad
@@ -175,7 +190,9 @@ class Method(Optimizer):
             # Parameters may ask for gradients of another type.
             grads = [g.to(p.dtype) for p, g in zip(owners, grads, strict=True)]
             params, grads = _real(owners), _real(grads)
-        vectors = Loop if group["foreach"] is False else Foreach
+        # Multi-tensor operations do not take sharded and ordinary tensors together.
+        is_loop = group["foreach"] is False or len(set(map(type, grads))) > 1
+        vectors = Loop if is_loop else Foreach
         return Work(group, owners, params, grads, vectors)
 
     def _buffers(

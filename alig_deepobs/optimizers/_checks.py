@@ -90,17 +90,22 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def refuse_shards(optimizer: Optimizer) -> None:
-    """Refuses to be the inner optimizer of one that gives each process a part of the parameters.
+    """Refuses parameters of which each process has a part without saying so.
 
-    Each would take the norm of its own part for the norm of the gradient. The outer optimizer does
-    not say what it does, so it is looked for among the callers.
+    Each would take the norm of its own part for the norm of the gradient. FSDP's first version
+    marks its parameters. An outer optimizer such as ZeroRedundancyOptimizer does not say what it
+    does, so it is looked for among the callers.
 
     Raises:
-        RuntimeError: this optimizer is being made by another one, for a part of its parameters.
+        RuntimeError: the parameters are those of FullyShardedDataParallel, or this optimizer is
+            being made by another one, for a part of its parameters.
     """
     if not (dist.is_available() and dist.is_initialized()):
         return
-    own = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    if dist.get_world_size() > 1 and any(getattr(p, "_fsdp_flattened", False) for p in params):
+        raise _a_part_only(optimizer, "FullyShardedDataParallel")
+    own = {id(p) for p in params}
     frame = sys._getframe(1)
     while frame is not None and frame.f_back is not None:
         outer = frame.f_locals.get("self")
@@ -109,13 +114,17 @@ def refuse_shards(optimizer: Optimizer) -> None:
                 id(p) for group in getattr(outer, "param_groups", []) for p in group["params"]
             }
             if not all_of_it <= own:
-                name, other = type(optimizer).__name__, type(outer).__name__
-                raise RuntimeError(
-                    f"{other} gives each process a part of the parameters, and {name} needs the "
-                    "norm of the whole gradient: shard the model with FSDP2 (fully_shard) instead, "
-                    f"or give {name} to DistributedDataParallel's parameters directly"
-                )
+                raise _a_part_only(optimizer, type(outer).__name__)
         frame = frame.f_back
+
+
+def _a_part_only(optimizer: Optimizer, divider: str) -> RuntimeError:
+    name = type(optimizer).__name__
+    return RuntimeError(
+        f"{divider} gives each process a part of the parameters, and {name} needs the norm of the "
+        f"whole gradient: shard the model with FSDP2 (fully_shard) instead, or give {name} the "
+        "parameters of DistributedDataParallel directly"
+    )
 
 
 def ignore_rate(name: str, lr: float | None) -> None:
@@ -133,18 +142,20 @@ def check_rate(name: str, rate: float | Tensor | None, argument: str) -> None:
 
     Args:
         name: of the optimizer.
-        rate: what ``group["lr"]`` has become; None if there is no rate.
+        rate: what ``group["lr"]`` has become.
         argument: what its argument is called.
 
     Raises:
-        ValueError: the rate is negative or nan.
+        ValueError: the rate is negative, nan or None.
     """
-    if rate is None or (isinstance(rate, Tensor) and rate.device.type != "cpu"):
+    if isinstance(rate, Tensor) and rate.device.type != "cpu":
         return
+    if rate is None:
+        raise ValueError(f"{name}: {argument} became None: give group['lr'] a number")
     if not rate >= 0:
         value = float(rate)
         why = (
-            "a scheduler multiplied 'no cap' (infinity) by 0"
+            f"a scheduler multiplied 'no cap' (infinity) by 0; give {argument} a value"
             if math.isnan(value)
             else "such a step would climb; let the scheduler end at 0"
         )

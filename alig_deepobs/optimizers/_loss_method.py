@@ -54,7 +54,7 @@ class LossMethod(Method):
     def step(self, closure: Callable[[], Any] | None = None, *, loss: Any = None) -> Any:
         """Takes one step.
 
-        Where there is no loss, and either no gradient or no rate above 0, only the state is made:
+        Where there is no loss, and no gradient but 0 or no rate above 0, only the state is made:
         that is what tools for checkpoints ask for, and what Lightning does with a skipped batch.
 
         Args:
@@ -121,8 +121,8 @@ class LossMethod(Method):
     def _may_rest(self, work: list[Work]) -> bool:
         """Whether a step without a loss is no mistake: nothing could move."""
         rates = [group["lr"] for group in self.param_groups if "lr" in group]
-        if work and rates:
-            return not any(rates)
+        if rates and not any(rates):
+            return True
         return not work or host_squared_norm(gradients(work)) == 0
 
     # --- What is seen from outside ---------------------------------------------------------------

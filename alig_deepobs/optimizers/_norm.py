@@ -49,13 +49,19 @@ def host_inner_product(xs: list[Tensor], ys: list[Tensor]) -> float:
 def _products(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
     """The inner product of each pair, as a vector."""
     dtype = torch.float64 if any(x.dtype == torch.float64 for x in xs) else torch.float32
-    products = [local((x * y).sum(dtype=dtype), full=True) for x, y in zip(xs, ys, strict=True)]
+    products = [
+        # Products of small numbers vanish in half precision, so they are formed in the wider type.
+        local(((x.to(dtype) if x.dtype in _HALF else x) * y).sum(dtype=dtype), full=True)
+        for x, y in zip(xs, ys, strict=True)
+    ]
     return torch.stack([product.to(products[0].device) for product in products])
 
 
 def _norms(tensors: list[Tensor]) -> Tensor:
     """The norm of each tensor, as a vector."""
     groups = by_type(tensors)
+    if len(groups) == 1 and type(tensors[0]) in _PLAIN:
+        return torch.stack(list(_foreach_norm(tensors)))
     norms = [local(norm, full=True) for group in groups for norm in _foreach_norm(group)]
     if len(groups) > 1:
         dtype = torch.float64 if any(n.dtype == torch.float64 for n in norms) else torch.float32
@@ -64,18 +70,23 @@ def _norms(tensors: list[Tensor]) -> Tensor:
 
 
 def _foreach_norm(tensors: list[Tensor]) -> Sequence[Tensor]:
-    dtype = torch.float32 if tensors[0].dtype in _HALF else None
-    return cast("Sequence[Tensor]", torch._foreach_norm(tensors, 2, dtype=dtype))
+    if tensors[0].dtype in _HALF:
+        return cast("Sequence[Tensor]", torch._foreach_norm(tensors, 2, dtype=torch.float32))
+    return cast("Sequence[Tensor]", torch._foreach_norm(tensors))
 
 
 def by_type(tensors: list[Tensor]) -> list[list[Tensor]]:
-    """Groups of equal device and data type: what one multi-tensor kernel handles."""
-    device, dtype = tensors[0].device, tensors[0].dtype
-    if all(t.dtype is dtype and t.device == device for t in tensors):
+    """Groups of equal device, data type and class: what one multi-tensor kernel handles."""
+    device, dtype, kind = tensors[0].device, tensors[0].dtype, type(tensors[0])
+    for t in tensors:
+        if t.dtype is not dtype or type(t) is not kind or t.device != device:
+            break
+    else:
         return [tensors]
-    groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
-    for tensor in tensors:
-        groups.setdefault((tensor.device, tensor.dtype), []).append(tensor)
+    groups: dict[tuple[torch.device, torch.dtype, type[Tensor]], list[Tensor]] = {}
+    for t in tensors:
+        kind = Tensor if type(t) is Parameter else type(t)
+        groups.setdefault((t.device, t.dtype, kind), []).append(t)
     return list(groups.values())
 
 

@@ -58,8 +58,12 @@ class Caps:
 
     def follow(self, groups: list[dict[str, Any]]) -> None:
         """Takes over what was changed since the last call."""
+        if len(groups) != len(self.seen):  # the list itself was changed
+            self.seen = [group["lr"] for group in groups]
         for index, group in enumerate(groups):
             rate, cap, seen = group["lr"], group.get("max_lr"), self.seen[index]
+            if rate is None:  # as in the constructor, no cap
+                group["lr"] = rate = math.inf
             if "min_lr" in group:
                 continue
             if not _same(_as_rate(cap), seen) and "max_lr" in group:

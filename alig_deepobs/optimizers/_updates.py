@@ -18,6 +18,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from alig_deepobs.optimizers._vectors import Foreach
+
 # The kernel computes 1 - (1 - gamma), with a relative error of up to 1e-16 / gamma.
 _SMALLEST_FUSED_GAMMA = 1e-6
 
@@ -67,11 +69,11 @@ def update_foreach(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -
     """All parameters at once, with torch's multi-tensor operations."""
     params, grads, buffers, mu = bucket.params, bucket.grads, bucket.buffers, bucket.momentum
     if isinstance(gamma, float):
-        torch._foreach_add_(params, grads, alpha=-gamma)
+        Foreach.add_(params, grads, -gamma)
         if buffers:
             torch._foreach_mul_(buffers, mu)
-            torch._foreach_add_(buffers, grads, alpha=1.0 if bucket.adjusted else gamma)
-            torch._foreach_add_(params, buffers, alpha=-gamma * mu if bucket.adjusted else -mu)
+            Foreach.add_(buffers, grads, 1.0 if bucket.adjusted else gamma)
+            Foreach.add_(params, buffers, -gamma * mu if bucket.adjusted else -mu)
         return
     assert isinstance(skip, Tensor)
     clean = [torch.where(skip, 0.0, g) for g in grads]
@@ -169,22 +171,27 @@ def _sgd_kernel(
     )
 
 
-def fused_supports(p: Tensor, g: Tensor) -> bool:
-    """Whether the fused kernels can update this parameter.
+def fused_supports(bucket: Bucket) -> bool:
+    """Whether the fused kernels can update these parameters.
 
     They walk through memory, so parameter and gradient must be dense and laid out alike. In half
     precision the CPU's kernel leaves most weights as they were (seen with torch 2.13, in its own
     SGD too), so there it is not used.
     """
-    if p.device.type == "cpu":
-        if p.dtype is not torch.float32 and p.dtype is not torch.float64:
+    first = bucket.params[0]
+    if first.device.type == "cpu":
+        if first.dtype is not torch.float32 and first.dtype is not torch.float64:
             return False
-    elif p.device.type != "cuda" or not p.is_floating_point():
+    elif first.device.type != "cuda" or not first.is_floating_point():
         return False
-    if g.dtype is not p.dtype:
-        return False
-    if p.is_contiguous() and g.is_contiguous():
-        return True
+    for p, g in zip(bucket.params, bucket.grads, strict=True):
+        if not (p.is_contiguous() and g.is_contiguous()) and not _alike(p, g):
+            return False
+    return True
+
+
+def _alike(p: Tensor, g: Tensor) -> bool:
+    """Whether both are in the same one of the orders that are dense beside the ordinary one."""
     if p.stride() != g.stride():
         return False
     return (p.dim() == 4 and p.is_contiguous(memory_format=torch.channels_last)) or (

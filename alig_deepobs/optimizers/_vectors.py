@@ -83,7 +83,8 @@ class Foreach(Loop):
     @staticmethod
     def add_(xs: Tensors, ys: Tensors, factor: Scalar = 1.0) -> None:
         """``x + factor * y``."""
-        if isinstance(factor, Tensor):
+        # As alpha, a factor must fit into the data type, and that of float16 ends at 65504.
+        if isinstance(factor, Tensor) or any(x.dtype is torch.float16 for x in xs):
             torch._foreach_add_(xs, torch._foreach_mul(ys, factor))
         else:
             torch._foreach_add_(xs, ys, alpha=factor)

@@ -104,6 +104,7 @@ class AliG(LossMethod):
     regularization = "ball"
     rate = "max_lr"
     memory: ClassVar[dict[str, Any]] = {"guard_counts": (0,) * len(GUARDS)}
+    shared = ("eps", "f_min", "capturable", "clip_norm")
 
     # Class attributes, as in the base class.
     projection_fn: Callable[[], object] | None = None
@@ -191,10 +192,6 @@ class AliG(LossMethod):
         momentum = param_group.get("momentum", self.defaults["momentum"])
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), not {momentum!r}")
-        for name in ("eps", "f_min", "capturable", "clip_norm"):
-            # There is one step size before the cap, so these are the same for all groups.
-            if param_group.get(name, self.defaults[name]) != self.defaults[name]:
-                raise ValueError(f"{name} is one for all groups: give it to AliG itself")
         super().add_param_group(param_group)
         self._caps = Caps(self.param_groups)
 
@@ -266,24 +263,24 @@ class AliG(LossMethod):
 
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         plan = [
-            (part.group, [(self._path(part.group, b), b) for b in self._buckets(part)])
+            (part.group, self._path(part.group, bucket), bucket)
             for part in work
+            for bucket in self._buckets(part)
         ]  # everything that can be refused has been; from here on weights change
         step = self._step_size(loss, gradients(work))
         gammas = {id(group): step.clipped(group["lr"]) for group in self.param_groups}
         self._clipped = tuple(gammas.values())
         self._sizes = self._clipped[0], step.unclipped
-        for group, updates in plan:
+        for group, update, bucket in plan:
             if step.skip is True:
                 break
             gamma, skip = gammas[id(group)], step.skip
-            for update, bucket in updates:
-                self._clip(bucket)
-                if isinstance(gamma, Tensor) and isinstance(skip, Tensor):
-                    device = bucket.params[0].device
-                    update(bucket, gamma.to(device), skip.to(device))
-                else:
-                    update(bucket, gamma, False)
+            self._clip(bucket)
+            if isinstance(gamma, Tensor) and isinstance(skip, Tensor):
+                device = bucket.params[0].device
+                update(bucket, gamma.to(device), skip.to(device))
+            else:
+                update(bucket, gamma, False)
         if self.projection_fn is not None:
             self.projection_fn()
 
@@ -303,7 +300,7 @@ class AliG(LossMethod):
 
     def _clip(self, bucket: Bucket) -> None:
         """Clips the gradients that the update is made of; ``p.grad`` stays as it is."""
-        clip_norm = self.defaults["clip_norm"]
+        clip_norm = self.param_groups[0]["clip_norm"]
         if clip_norm is None or self._squared is None:
             return
         factor = clip_factor(self._squared, clip_norm)
@@ -386,7 +383,7 @@ class AliG(LossMethod):
             return update_loop
         if fused is False or torch.compiler.is_compiling():  # the compiler fuses by itself
             return update_foreach
-        supported = all(map(fused_supports, bucket.params, bucket.grads))
+        supported = fused_supports(bucket)
         if self.param_groups[0]["capturable"] or bucket.params[0].device.type != "cpu":
             # The device's kernels take the step size in float32, too coarse for float64.
             supported = supported and bucket.params[0].dtype != torch.float64

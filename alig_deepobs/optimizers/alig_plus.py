@@ -64,6 +64,7 @@ class AligPlus(LossMethod):
     regularization = "own"
     run_arguments = {"data_size": "data_size", "epochs": "num_epochs"}  # noqa: RUF012 - read only
     memory: ClassVar[dict[str, Any]] = {"epoch": 0, "aliased": False}
+    shared = ("data_size", "epochs", "num_updates", "alias_losses")
 
     def __init__(
         self,

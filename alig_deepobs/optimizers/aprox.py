@@ -56,6 +56,7 @@ class Aprox(LossMethod):
 
     regularization = "none"
     memory: ClassVar[dict[str, Any]] = {"steps": 0}
+    shared = ("power", "f_min", "eps")
 
     def __init__(
         self,

@@ -55,6 +55,7 @@ class BPGrad(LossMethod):
 
     regularization = "l2"
     rate_is_cap = False
+    shared = ("eps", "official")
 
     def __init__(
         self,

@@ -50,6 +50,7 @@ class DFW(LossMethod):
     """
 
     regularization = "own"
+    shared = ("eps",)
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ class _L4(LossMethod):
     regularization = "l2"
     rate_is_cap = False
     memory: ClassVar[dict[str, Any]] = {"steps": 0, "min_loss": 0.0}
+    shared = ("fraction", "minloss_factor", "init_factor", "minloss_forget_time", "eps")
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any, Protocol
 
@@ -11,7 +11,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.utils.hooks import RemovableHandle
 
 
 class LossMeter:
@@ -36,18 +35,22 @@ class LossMeter:
         self._watched: Tensor | None = None
         self.reset()
 
-    def watch(self, parameter: Tensor) -> RemovableHandle:
+    def watch(self, parameters: Iterable[Tensor]) -> Removable:
         """Forgets losses whenever the gradient that they belong to was taken away.
 
+        The parameter that gets its gradient first, in the first backward pass, is watched: it is
+        nearest to the loss, so nearly every backward pass reaches it. (The last one may be unused.)
+
         Args:
-            parameter: one whose gradient every backward pass computes.
+            parameters: those that are trained.
 
         Returns:
             A handle; its ``remove()`` ends it.
         """
-        self._watched = parameter
-        handle: RemovableHandle = parameter.register_post_accumulate_grad_hook(self._accumulated)
-        return handle
+        self._watched = None
+        return _Attached(
+            [p.register_post_accumulate_grad_hook(self._accumulated) for p in parameters]
+        )
 
     def add(self, loss: float | Tensor, weight: float = 1.0) -> None:
         """Adds the mean loss of one micro-batch.
@@ -58,17 +61,25 @@ class LossMeter:
                 of examples.
 
         Raises:
-            ValueError: the weight is not positive.
+            TypeError: the loss is neither a number nor a tensor.
+            ValueError: the weight is not positive, or the loss has more than one element.
         """
         if not weight > 0:
             raise ValueError(f"weight must be positive, not {weight!r}")
         self._drop_if_cleared()
-        value = _exact(loss.detach()) if isinstance(loss, Tensor) else loss
+        value = loss_value(loss, "LossMeter.add")
+        if isinstance(value, Tensor):  # a copy, because losses are divided in place, too
+            value = _exact(value.clone())
         if self._unmatched:  # the gradient of this loss is there already
             self._unmatched -= 1
             self._in_gradient.append((value, weight))
         else:
             self._ahead.append((value, weight))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was added since the last reset."""
+        return not (self._in_gradient or self._ahead)
 
     def mean(self) -> float | Tensor:
         """The weighted mean since the last reset.
@@ -95,7 +106,11 @@ class LossMeter:
         self._gradient: Callable[[], Tensor | None] | None = None
 
     def _accumulated(self, parameter: Tensor) -> None:
-        """Called after each backward pass."""
+        """Called in each backward pass, when this parameter has its gradient."""
+        if self._watched is None:
+            self._watched = parameter
+        if self._watched is not parameter:
+            return
         self._drop_if_cleared()
         if self._ahead:
             self._in_gradient += self._ahead
@@ -129,7 +144,14 @@ def reduce_loss(loss: Tensor, group: dist.ProcessGroup | None = None) -> Tensor:
     Returns:
         A detached tensor, at least float32; the loss itself where torch.distributed is not
         initialised.
+
+    Raises:
+        TypeError: the loss is a number, which no process group can sum.
     """
+    if not isinstance(loss, Tensor):
+        raise TypeError(
+            f"reduce_loss needs the loss as a tensor, not as {type(loss).__name__}: drop .item()"
+        )
     loss = loss.detach()
     if not (dist.is_available() and dist.is_initialized()):
         return loss
@@ -182,6 +204,8 @@ def attach_loss(
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
         if closure is not None or kwargs.get("loss") is not None:
             return None
+        if isinstance(source, LossMeter) and source.is_empty:
+            return None  # there may be nothing to do; if there is, the optimizer asks for the loss
         loss = read()
         if isinstance(source, LossMeter):
             source.reset()  # the next step starts from nothing, and nobody else could say when
@@ -190,8 +214,7 @@ def attach_loss(
     attached = _Attached([optimizer.register_step_pre_hook(hook)])
     if isinstance(source, LossMeter):
         trained = [p for g in optimizer.param_groups for p in g["params"] if p.requires_grad]
-        if trained:  # the last one is near the loss, so nearly every backward pass reaches it
-            attached.handles.append(source.watch(trained[-1]))
+        attached.handles.append(source.watch(trained))
         attached.handles.append(_DropWithGradients(optimizer, source))
     return attached
 
@@ -231,31 +254,39 @@ class _DropWithGradients:
         vars(self.optimizer).pop("zero_grad", None)
 
 
-def loss_value(loss: Any, optimizer_name: str) -> float | Tensor:
+def loss_value(loss: Any, name: str) -> float | Tensor:
     """The loss that was given to ``step``: a number, or a detached 0-d tensor.
 
     Args:
         loss: what was given.
-        optimizer_name: for the messages.
+        name: of the optimizer, for the messages.
 
     Raises:
         TypeError: it is None, or neither a number nor a tensor.
         ValueError: it has more than one element.
     """
-    if loss is None:
-        raise TypeError(
-            f"{optimizer_name} computes its step size from the loss, and was given none. Write\n"
-            "    optimizer.step(loss=loss)          # after loss.backward()\n"
-            "or  optimizer.step(lambda: loss)       # a closure that returns the loss"
-        )
+    if not isinstance(loss, Tensor):
+        if isinstance(loss, Real):
+            return float(loss)
+        if hasattr(loss, "__array__"):  # as NumPy's arrays have
+            loss = torch.as_tensor(loss)
     if isinstance(loss, Tensor):
         if loss.numel() != 1:
             raise ValueError(
-                f"the loss must be one number, not a tensor of shape {tuple(loss.shape)}: "
+                f"{name}: the loss must be one number, not a tensor of shape {tuple(loss.shape)}: "
                 "reduce it as it was for backward(), for example loss.mean()"
             )
         value: Tensor = loss.detach()
         return value if value.dim() == 0 else value.reshape(())
-    if isinstance(loss, Real):
-        return float(loss)
-    raise TypeError(f"the loss must be a number or a tensor, not {type(loss).__name__}")
+    if loss is None:
+        raise TypeError(
+            f"{name} needs the value of the loss, and was given none. Write\n"
+            "    optimizer.step(loss=loss)          # after loss.backward()\n"
+            "or  optimizer.step(lambda: loss)       # a closure that returns the loss\n"
+            "or  attach_loss(optimizer, meter)      # and, in a loop that is not yours, meter.add()"
+        )
+    raise TypeError(
+        f"{name}: the loss must be a number or a tensor with one element, not "
+        f"{type(loss).__name__}: give the value that backward() was called on, for example "
+        "optimizer.step(loss=loss)"
+    )

@@ -21,6 +21,7 @@ class _Momo(LossMethod):
 
     regularization = "own"
     memory: ClassVar[dict[str, Any]] = {"steps": 0, "loss_average": 0.0, "bound": None}
+    shared: ClassVar[tuple[str, ...]] = ("lb", "use_fstar")
 
     def _make_state(self, part: Work) -> None:
         self._buffers(part, "gradient_average")
@@ -112,6 +113,8 @@ class Momo(_Momo):
         >>> round(optimizer.step_size, 3)
         5.0
     """
+
+    shared = (*_Momo.shared, "beta", "bias_correction")
 
     def __init__(
         self,

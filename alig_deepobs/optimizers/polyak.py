@@ -51,6 +51,7 @@ class Polyak(LossMethod):
     """
 
     regularization = "none"
+    shared = ("f_star",)
 
     def __init__(
         self,

@@ -74,6 +74,7 @@ class SLS(LossMethod):
     """
 
     needs_loss = "closure"
+    shared = ("n_batches_per_epoch", "c", "beta_b", "gamma", "eta_max")
     run_arguments = {"n_batches_per_epoch": "batches_per_epoch"}  # noqa: RUF012 - read only
 
     def __init__(

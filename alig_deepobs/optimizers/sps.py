@@ -68,6 +68,7 @@ class SPS(LossMethod):
 
     regularization = "none"
     rate = "eta_max"
+    shared = ("n_batches_per_epoch", "c", "gamma", "adapt_flag", "f_star", "eps")
     run_arguments = {"n_batches_per_epoch": "batches_per_epoch"}  # noqa: RUF012 - read only
 
     def __init__(

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from alig_deepobs.errors import UsageError
-from alig_deepobs.tensorflow._arguments import (
-    check_arguments,
-    one_cap,
-    refuse_attributes,
-    refuse_options,
-)
 from alig_deepobs.tensorflow._install import require
-from alig_deepobs.tensorflow._keras_common import (
-    Memory,
-    cap_or_none,
-    guarded_steps,
-    project_everywhere,
-    project_initial,
-    sum_over_replicas,
-)
-from alig_deepobs.tensorflow._step import GUARDS, dense, step_size, update
+from alig_deepobs.tensorflow._keras_common import KerasAliG, innermost, sum_over_replicas
 
 tf: Any = require("tensorflow")
 keras: Any = require("keras")
@@ -34,7 +19,7 @@ if keras.backend.backend() != "tensorflow":
 
 
 @keras.saving.register_keras_serializable(package="alig_deepobs")
-class AliG(keras.optimizers.Optimizer):  # type: ignore[misc]
+class AliG(KerasAliG, keras.optimizers.Optimizer):  # type: ignore[misc]
     """ALI-G, a Polyak step size with a cap, for Keras 3.
 
     The method, its guards and its momentum forms are those of `alig_deepobs.AliG`. It is used like
@@ -77,67 +62,18 @@ class AliG(keras.optimizers.Optimizer):  # type: ignore[misc]
         Berrada, Zisserman, Kumar: Training Neural Networks for and by Interpolation, ICML 2020.
     """
 
-    needs_loss = "value"
-    regularization = "ball"
+    _once = {"aggregation": "only_first_replica"}  # noqa: RUF012 - read only
 
-    def __init__(
-        self,
-        max_lr: Any = None,
-        momentum: float = 0.0,
-        eps: float = 1e-5,
-        adjusted_momentum: bool = False,
-        *,
-        f_min: float = 0.0,
-        max_norm: float | None = None,
-        name: str = "AliG",
-        learning_rate: Any = None,
-        **options: Any,
-    ) -> None:
-        refuse_options(options)
-        max_lr = one_cap(max_lr, learning_rate)
-        check_arguments(max_lr, momentum, eps, f_min, max_norm)
-        cap = math.inf if max_lr is None else max_lr
-        super().__init__(learning_rate=float(cap) if isinstance(cap, int) else cap, name=name)
-        self.momentum = momentum
-        self.eps = eps
-        self.adjusted_momentum = adjusted_momentum
-        self.f_min = f_min
-        self.max_norm = None if max_norm == math.inf else max_norm
-        self.step_size: Any = None
-        self.step_size_unclipped: Any = None
-        self._guard_counts: Any = None
-        self._momenta: list[Any] = []
-        self._memory = Memory()
+    def _start(self, cap: Any, name: str) -> None:
+        keras.optimizers.Optimizer.__init__(self, learning_rate=cap, name=name)
 
-    @property
-    def guarded_steps(self) -> dict[str, int]:
-        """How many steps had step size 0, and why: see `alig_deepobs.AliG`."""
-        return guarded_steps(self._guard_counts)
-
-    def build(self, variables: Sequence[Any]) -> None:
-        """Makes the optimizer's variables, and projects the initial weights."""
-        if self.built:
-            return
-        super().build(variables)
-        if self.momentum:
-            self._momenta = self.add_optimizer_variables(variables, "momentum")
-        once = {"aggregation": "only_first_replica"}
-        self.step_size = self.add_variable((), name="step_size", **once)
-        self.step_size_unclipped = self.add_variable((), name="step_size_unclipped", **once)
-        self._guard_counts = self.add_variable(
-            (len(GUARDS),), dtype="int64", name="guard_counts", **once
-        )
-        if self.max_norm is not None:
-            project_initial([variable.value for variable in variables], self.max_norm)
+    def _serialized_cap(self) -> Any:
+        return keras.optimizers.Optimizer.get_config(self)["learning_rate"]
 
     def scale_loss(self, loss: Any) -> Any:
         """Remembers the loss for the next step; Keras calls this before it takes the gradient."""
-        self._memory.loss = loss
+        self.remember_loss(loss)
         return super().scale_loss(loss)
-
-    def remember_loss(self, loss: Any) -> None:
-        """Hands over the loss of the next step, the objective whose gradient will be applied."""
-        self._memory.loss = loss
 
     def apply_gradients(
         self, grads_and_vars: Iterable[tuple[Any, Any]], *, loss: Any = None
@@ -162,66 +98,16 @@ class AliG(keras.optimizers.Optimizer):  # type: ignore[misc]
         Raises:
             ValueError: no loss is known, or an attribute is set that makes no sense for ALI-G.
         """
-        refuse_attributes(self)
-        loss = self._memory.take_loss(
-            loss, "as in apply(gradients, variables, loss=loss), or use LossMixin with model.fit"
-        )
         if trainable_variables is None:
             trainable_variables = self._trainable_variables
-        if not self.built:
-            with keras.name_scope(self.name, caller=self):
-                self.build(list(trainable_variables))
-        pairs = [
-            (dense(g), variable)
-            for g, variable in zip(grads, trainable_variables, strict=True)
-            if g is not None
-        ]
-        if not pairs:
-            raise ValueError("there is no gradient: every entry of grads is None")
-        *summed, loss = sum_over_replicas([*(g for g, _ in pairs), loss])
-        step = step_size(loss, summed, self.learning_rate, self.eps, self.f_min)
-        self._memory.step = step
-        self.assign(self.step_size, step.size)
-        self.assign(self.step_size_unclipped, step.unclipped)
-        self.assign_add(self._guard_counts, tf.cast(step.guards, tf.int64))
-        # Keras sums over replicas once more.
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        summed = [g / replicas for g in summed] if replicas > 1 else summed
-        super().apply(summed, [variable for _, variable in pairs])
-        self._memory.step = None
-        if self.max_norm is not None:
-            project_everywhere([v.value for v in self._trainable_variables], self.max_norm)
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Updates one variable with the step size that `apply` computed."""
-        step = self._memory.step
-        assert step is not None
-        buffer = None
-        if self.momentum:
-            buffer = self._momenta[self._get_variable_index(variable)].value
-        update(variable, gradient, buffer, step, self.momentum, self.adjusted_momentum)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, as plain data."""
-        return {
-            "name": self.name,
-            "max_lr": cap_or_none(super().get_config()["learning_rate"]),
-            "momentum": self.momentum,
-            "eps": self.eps,
-            "adjusted_momentum": self.adjusted_momentum,
-            "f_min": self.f_min,
-            "max_norm": self.max_norm,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> AliG:
-        """The optimizer of a configuration."""
-        config = dict(config)
-        if isinstance(config["max_lr"], dict):
-            config["max_lr"] = keras.saving.deserialize_keras_object(
-                config["max_lr"], custom_objects=custom_objects
-            )
-        return cls(**config)
+        pairs = zip(grads, trainable_variables, strict=True)
+        usable, loss = self._prepared(pairs, loss, "apply(gradients, variables, loss=loss)")
+        *summed, loss = sum_over_replicas([*(g for g, _ in usable), loss])
+        with self._step_of(summed, loss):
+            # Keras sums over replicas once more.
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            summed = [g / replicas for g in summed] if replicas > 1 else summed
+            super().apply(summed, [variable for _, variable in usable])
 
 
 class LossMixin:
@@ -245,18 +131,13 @@ class LossMixin:
 
     def train_step(self, data: Any) -> Any:
         """One step of training, with an optimizer that is built already."""
-        if isinstance(_innermost(self.optimizer), AliG) and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+        if optimizer := innermost(self.optimizer):
+            optimizer.build(self.trainable_variables)
         return super().train_step(data)  # type: ignore[misc]
 
     def compute_loss(self, *args: Any, training: bool = True, **kwargs: Any) -> Any:
         """The loss, as Keras computes it; in training, the optimizer hears of it."""
         loss = super().compute_loss(*args, training=training, **kwargs)  # type: ignore[misc]
-        optimizer = _innermost(self.optimizer)
-        if training and isinstance(optimizer, AliG):
+        if training and (optimizer := innermost(self.optimizer)):
             optimizer.remember_loss(loss)
         return loss
-
-
-def _innermost(optimizer: Any) -> Any:
-    return getattr(optimizer, "inner_optimizer", optimizer)

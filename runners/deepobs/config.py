@@ -5,73 +5,14 @@ DeepOBS's interface is module-wide settings with getters and setters, so here th
 
 from __future__ import annotations
 
-from typing import Any
-
 from alig_deepobs import registry
+from alig_deepobs.runners.deepobs.accessors import accessors, one_of
 
-_settings: dict[str, Any] = {
-    "data_dir": None,
-    "baseline_dir": "baselines_deepobs",
-    "framework": "pytorch",
-    "small_test_set": list(registry.PROBLEM_SETS["small"]),
-    "large_test_set": list(registry.PROBLEM_SETS["large"]),
-}
-
-
-def get_data_dir() -> str | None:
-    """The folder of the data files; None: the cache of the user."""
-    return _settings["data_dir"]  # type: ignore[no-any-return]
-
-
-def set_data_dir(data_dir: str | None) -> None:
-    """Sets the folder of the data files."""
-    _settings["data_dir"] = data_dir
-
-
-def get_baseline_dir() -> str:
-    """The folder of the baselines."""
-    return str(_settings["baseline_dir"])
-
-
-def set_baseline_dir(baseline_dir: str) -> None:
-    """Sets the folder of the baselines."""
-    _settings["baseline_dir"] = baseline_dir
-
-
-def get_framework() -> str:
-    """The framework in use."""
-    return str(_settings["framework"])
-
-
-def set_framework(framework: str) -> None:
-    """Sets the framework in use.
-
-    Raises:
-        ValueError: it is neither pytorch nor tensorflow.
-    """
-    if framework not in ("pytorch", "tensorflow"):
-        raise ValueError(f"framework must be 'pytorch' or 'tensorflow', not {framework!r}")
-    _settings["framework"] = framework
-
-
-def get_small_test_set() -> list[str]:
-    """Names of the problems P1 to P4."""
-    return list(_settings["small_test_set"])
-
-
-def set_small_test_set(testset: list[str]) -> None:
-    """Replaces the small test set."""
-    _settings["small_test_set"] = list(testset)
-
-
-def get_large_test_set() -> list[str]:
-    """Names of the problems P5 to P8."""
-    return list(_settings["large_test_set"])
-
-
-def set_large_test_set(testset: list[str]) -> None:
-    """Replaces the large test set."""
-    _settings["large_test_set"] = list(testset)
+get_data_dir, set_data_dir = accessors(None)  # None: the cache of the user
+get_baseline_dir, set_baseline_dir = accessors("baselines_deepobs", str)
+get_framework, set_framework = accessors("pytorch", one_of("framework", "pytorch", "tensorflow"))
+get_small_test_set, set_small_test_set = accessors(registry.PROBLEM_SETS["small"], list)
+get_large_test_set, set_large_test_set = accessors(registry.PROBLEM_SETS["large"], list)
 
 
 def get_testproblem_default_setting(testproblem: str) -> dict[str, int]:

@@ -221,21 +221,18 @@ class PTRunner(abc.ABC):
         else:
             given, chosen = complete(given, chosen, declared)
             defaults = {"data_dir": given["data_dir"], "device": None, "split": None}
+        own = ("testproblem", "batch_size", "num_epochs", "random_seed", "weight_decay",
+               "train_log_interval")  # fmt: skip
         spec = RunSpec(
-            testproblem=given["testproblem"],
             optimizer=entry_of_class(self._optimizer_class).name,
             hyperparams=chosen,
-            batch_size=given["batch_size"],
-            num_epochs=given["num_epochs"],
-            weight_decay=given["weight_decay"],
-            random_seed=given["random_seed"],
             split=defaults["split"] if split is None else split,
             synthetic=synthetic,
             data_dir=defaults["data_dir"],
             device=defaults["device"] if device is None else device,
-            train_log_interval=given["train_log_interval"],
             problem_options=dict(problem_options or {}),
             training_params={k: v for k, v in params.items() if v is not None},
+            **{name: given[name] for name in own},
         )
         store = None if given["no_logs"] else Store(Path(given["output_dir"]))
         return Asked(spec, store, given["print_train_iter"], given["tb_log"], given["tb_log_dir"])

@@ -28,8 +28,7 @@ from alig_deepobs.testproblems.checks import check_batch_fits
 from alig_deepobs.testproblems.datasets.base import DataSet
 from alig_deepobs.testproblems.datasets.deepobs_files import write_for_deepobs
 from alig_deepobs.testproblems.datasets.fetch import cache_dir
-from alig_deepobs.testproblems.datasets.identity import data_of
-from alig_deepobs.testproblems.datasets.sources import SOURCES
+from alig_deepobs.testproblems.datasets.identity import data_of, reads_records
 
 logger = logging.getLogger(__name__)
 
@@ -120,8 +119,7 @@ def _start(request: dict[str, Any], run: ResolvedRun, errors: Any) -> subprocess
 def _load_data(run: ResolvedRun) -> DataSet | None:
     """The data set that DeepOBS will read, decoded; None where the problem sees to it itself."""
     problem = run.problem
-    source = SOURCES.get(problem.data_set)
-    if problem.tensorflow_factory or (source is not None and source.own):
+    if problem.tensorflow_factory or reads_records(problem):
         return None
     problem_class = data_of(problem).load()
     data: DataSet = problem_class(

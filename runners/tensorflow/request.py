@@ -18,8 +18,7 @@ from alig_deepobs.runners.schedule import schedule_of
 from alig_deepobs.tensorflow._install import INSTALL
 from alig_deepobs.testproblems.checks import check_weight_decay
 from alig_deepobs.testproblems.datasets.fetch import cache_dir
-from alig_deepobs.testproblems.datasets.identity import data_of
-from alig_deepobs.testproblems.datasets.sources import SOURCES
+from alig_deepobs.testproblems.datasets.identity import reads_records
 
 
 def check_tensorflow(run: ResolvedRun, check_data: bool = True) -> None:
@@ -44,8 +43,7 @@ def check_tensorflow(run: ResolvedRun, check_data: bool = True) -> None:
     visible_gpu(run.device)
     _check_training_params(run)
     check_weight_decay(run.weight_decay, run.testproblem, problem.weight_decay is not None)
-    source = SOURCES.get(data_of(problem).data_set)
-    if check_data and source is not None and source.own and not problem.tensorflow_factory:
+    if check_data and reads_records(problem):
         _check_records(run)
 
 

@@ -67,6 +67,15 @@ def data_of(problem: ProblemEntry) -> ProblemEntry:
     return find_testproblem(_READS_DATA_OF.get(problem.name, problem.name))
 
 
+def reads_records(problem: ProblemEntry) -> bool:
+    """Whether DeepOBS 1.1.2 reads the problem's data from files in a form that it alone knows.
+
+    They are too large to be converted, and nothing is known of them before the run.
+    """
+    source = SOURCES.get(data_of(problem).data_set)
+    return source is not None and source.own and not problem.tensorflow_factory
+
+
 def data_identity(
     problem: ProblemEntry,
     *,
@@ -97,6 +106,10 @@ def data_identity(
     """
     if framework == "tensorflow":
         problem = data_of(problem)
+        if reads_records(problem):
+            source = SOURCES[problem.data_set]
+            # DeepOBS reads these files in a form of its own, which nothing here decodes.
+            return DataIdentity(source.name, source.label, "unverified", "")
     options = problem.changed_options(problem_options)
     asked = (problem.name, problem.factory, sorted(options.items()), split, synthetic)
     try:

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from alig_deepobs.analysis import budget_curve, good_range, relative_performance, widest_range
+from alig_deepobs.analysis.frames import final_headline
 from alig_deepobs.baselines import published_grid
 from alig_deepobs.errors import UsageError
+from alig_deepobs.registry import find_testproblem
 
 NAN = math.nan
 
@@ -25,7 +27,8 @@ PUBLISHED = [
     ("problem", "optimizer", "higher", "good", "low", "high", "decades"), PUBLISHED
 )
 def test_published_ranges(problem, optimizer, higher, good, low, high, decades):
-    grid = {point.learning_rate: point.final for point in published_grid(problem, optimizer)}
+    entry, runs = find_testproblem(problem), published_grid(problem, optimizer)
+    grid = {run.learning_rate: final_headline(run, entry) for run in runs}
     found = good_range(grid, higher)
     assert (found.tried, found.good) == (36, good)
     assert (found.low, found.high) == (low, high)

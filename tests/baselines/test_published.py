@@ -1,33 +1,29 @@
-"""The published figures: everything is computed from the table of runs and must give DeepOBS's."""
+"""The published figures: everything is computed from the committed runs and must give DeepOBS's."""
 
 import json
-import math
+import statistics
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from alig_deepobs.baselines import (
-    published_curves,
-    published_grid,
-    published_problems,
-    published_result,
-    published_runs,
-)
-from alig_deepobs.baselines.published import (
-    published_facts,
-    published_rows,
-    published_table,
-    tuned_rows,
-)
-from alig_deepobs.baselines.summary import summarize
-from alig_deepobs.baselines.tables import metric_facts, read_rows, write_rows
+from alig_deepobs.analysis import good_range
+from alig_deepobs.analysis.frames import final_headline, headline_curve
+from alig_deepobs.analysis.targets import epochs_until
+from alig_deepobs.baselines import published_grid, published_problems, published_runs
+from alig_deepobs.baselines.trivial import is_trivial
+from alig_deepobs.registry import find_testproblem
+from alig_deepobs.run import Outcome
 
 OPTIMIZERS = ("sgd", "momentum", "adam")
 PAIRS = [(problem, name) for problem in published_problems() for name in OPTIMIZERS]
 
 # The summary of the official 1.4 GB of JSON, made from it by other code; 12 significant digits.
 OFFICIAL = json.loads(Path(__file__).with_name("deepobs_summary.json").read_text())
+CURVES = {
+    "train_loss": "train_losses", "test_loss": "test_losses",
+    "train_accuracy": "train_accuracies", "test_accuracy": "test_accuracies",
+}  # fmt: skip
 
 # DeepOBS's overview table: problem -> mean final metric of SGD, Momentum and Adam (accuracies in
 # percent), and mean epochs to the convergence performance.
@@ -43,94 +39,111 @@ TABLE = {
 }
 
 
-def assert_same(mine, official, where):
-    if isinstance(official, dict):
-        for key, value in official.items():
-            assert_same(mine[key], value, f"{where}/{key}")
-    elif isinstance(official, float):
-        # The inputs have 12 digits, of which the difference of near numbers keeps fewer.
-        tolerance = 3e-9 if "std" in where.rpartition("/")[2] else 1e-11
-        assert mine == pytest.approx(official, rel=tolerance), where
-    else:
-        assert mine == official, where
+def finals(problem, optimizer):
+    entry = find_testproblem(problem)
+    return [final_headline(run, entry) for run in published_runs(problem, optimizer)]
+
+
+def epochs(problem, optimizer):
+    """Epoch of the target, None for never."""
+    entry = find_testproblem(problem)
+    found = [epochs_until(run, entry) for run in published_runs(problem, optimizer)]
+    return [int(time.time) if time.reached else None for time in found]
+
+
+def deepobs_speed(problem, optimizer):
+    """DeepOBS counts a seed that never meets the target as one epoch more than there are."""
+    never = find_testproblem(problem).num_epochs + 1
+    return statistics.fmean(never if e is None else e for e in epochs(problem, optimizer))
 
 
 @pytest.mark.parametrize(("problem", "optimizer"), PAIRS)
-def test_summary(problem, optimizer):
-    found = summarize(published_rows(problem, optimizer), published_facts(problem))
-    assert_same(found, OFFICIAL[problem][optimizer], f"{problem}/{optimizer}")
+def test_tuned_runs(problem, optimizer):
+    official = OFFICIAL[problem][optimizer]
+    runs, values = published_runs(problem, optimizer), finals(problem, optimizer)
+    assert [run.random_seed for run in runs] == list(range(42, 52))
+    assert {run.learning_rate for run in runs} == {official["best_learning_rate"]}
+    mine = {
+        "mean": statistics.fmean(values), "std": statistics.pstdev(values),
+        "std_sample": statistics.stdev(values), "median": statistics.median(values),
+        "min": min(values), "max": max(values),
+    }  # fmt: skip
+    for name, value in official["final_performance"].items():
+        # The inputs have 12 digits, of which the difference of near numbers keeps fewer.
+        tolerance = 3e-9 if "std" in name else 1e-11
+        assert mine[name] == pytest.approx(value, rel=tolerance), name
+    selection = official["selection"]
+    assert values[0] == pytest.approx(selection["final_at_seed42"], rel=1e-11)
+    others = selection["final_mean_over_the_nine_other_seeds"]
+    assert statistics.fmean(values[1:]) == pytest.approx(others, rel=1e-11)
+    for metric, facts in official["final_all_metrics"].items():
+        mean = statistics.fmean(getattr(run, CURVES[metric])[-1] for run in runs)
+        assert mean == pytest.approx(facts["mean"], rel=1e-11), metric
+    reached = [epoch for epoch in epochs(problem, optimizer) if epoch is not None]
+    assert len(reached) == official["speed"]["num_seeds_reached"]
+    assert statistics.fmean(reached) == official["speed"]["mean_over_seeds_that_reached"]
+    assert deepobs_speed(problem, optimizer) == pytest.approx(official["speed"]["deepobs_mean"])
+
+
+@pytest.mark.parametrize(("problem", "optimizer"), PAIRS)
+def test_grids(problem, optimizer):
+    official, entry = OFFICIAL[problem][optimizer], find_testproblem(problem)
+    grid = published_grid(problem, optimizer)
+    rates = [run.learning_rate for run in grid]
+    assert rates == pytest.approx([10 ** (-5 + 0.2 * k) for k in range(36)], rel=1e-9)
+    counts = official["outcome_counts_on_grid_seed42"]
+    diverged = [run for run in grid if run.outcome is Outcome.DIVERGED]
+    assert len(diverged) == counts["nonfinite"]
+    assert sum(map(is_trivial, grid)) == counts["trivial"] + counts["never_below_initial"]
+    results = {run.learning_rate: final_headline(run, entry) for run in grid}
+    # DeepOBS chose the rate with the best final metric of seed 42.
+    best = good_range(results, entry.higher_is_better).best
+    assert best == published_runs(problem, optimizer)[0].learning_rate
+    rules = official["selection"]["learning_rate_each_rule_would_pick"]
+    assert best == rules["final_metric_seed42"]
+    for part in ("train", "test"):
+        losses = {run.learning_rate: getattr(run, f"{part}_losses")[-1]
+                  for run in grid if run.outcome is Outcome.DONE}  # fmt: skip
+        assert min(losses, key=losses.get) == rules[f"final_{part}_loss_seed42"]
 
 
 @pytest.mark.parametrize("problem", TABLE)
 def test_the_table_of_deepobs(problem):
     means, speeds = TABLE[problem]
+    percent = 100 if find_testproblem(problem).metric == "accuracy" else 1
     for optimizer, mean, speed in zip(OPTIMIZERS, means, speeds, strict=True):
-        found = published_result(problem, optimizer)
-        percent = 100 if found.metric == "test_accuracy" else 1
-        assert f"{percent * found.mean:.2f}" == f"{mean:.2f}"
-        assert f"{found.deepobs_speed:.1f}" == f"{speed:.1f}"
-
-
-@pytest.mark.parametrize(("problem", "optimizer"), PAIRS)
-def test_curves_and_table_agree(problem, optimizer):
-    facts, found = published_facts(problem), published_result(problem, optimizer)
-    curves = published_curves(problem, optimizer)
-    headline = curves[facts["metric"]]
-    assert headline.shape == (10, facts["num_epochs"] + 1)
-    assert headline[:, -1] == pytest.approx(list(found.per_seed.values()), rel=1e-6)
-    good = (headline - facts["convergence_performance"]) * (
-        1 if facts["metric"] == "test_accuracy" else -1
-    ) >= 0
-    reached = [int(row.argmax()) if row.any() else None for row in good]
-    assert reached == list(found.epochs_to_target.values())
-    for row, *lines in zip(tuned_rows(problem, optimizer), *curves.values(), strict=True):
-        for metric, line in zip(curves, lines, strict=True):
-            assert line[-1] == pytest.approx(row.metrics[metric].final, rel=1.3e-4)
-            assert np.isfinite(line).all()
+        assert f"{percent * statistics.fmean(finals(problem, optimizer)):.2f}" == f"{mean:.2f}"
+        assert f"{deepobs_speed(problem, optimizer):.1f}" == f"{speed:.1f}"
 
 
 def test_all_runs_are_there():
-    table = published_table()
-    assert len(table) == 1080
-    counts = dict.fromkeys(("nonfinite", "never_below_initial", "trivial", "ok"), 0)
-    for row in table:
-        counts[row.outcome] += 1
-    assert counts == {"nonfinite": 223, "never_below_initial": 92, "trivial": 139, "ok": 626}
-    text = write_rows(table)
-    assert write_rows(read_rows(text)) == text
-
-
-@pytest.mark.parametrize(("problem", "optimizer"), PAIRS)
-def test_grids(problem, optimizer):
-    grid = published_grid(problem, optimizer)
-    rates = [point.learning_rate for point in grid]
-    assert rates == pytest.approx([10 ** (-5 + 0.2 * k) for k in range(36)], rel=1e-9)
-    # DeepOBS chose the rate with the best final metric of seed 42.
-    sign = 1 if published_facts(problem)["metric"] == "test_accuracy" else -1
-    best = max((p for p in grid if not math.isnan(p.final)), key=lambda p: sign * p.final)
-    assert best.learning_rate == published_result(problem, optimizer).params["lr"]
+    both = [(published_runs(*pair), published_grid(*pair)) for pair in PAIRS]
+    identities = {run.identity() for runs, grid in both for run in (*runs, *grid)}
+    assert len(identities) == 1080
+    for (problem, _), (runs, grid) in zip(PAIRS, both, strict=True):
+        for run in runs:
+            curve = headline_curve(run, find_testproblem(problem))
+            assert len(curve) == run.num_epochs + 1
+            assert np.isfinite(curve).all()
+            assert run.outcome is Outcome.DONE
+            assert not run.purpose
+        assert {run.purpose for run in grid} == {"", "tuning"}
+        assert [run.learning_rate for run in grid if not run.purpose] == [runs[0].learning_rate]
+        assert {(run.framework, run.numbers_version, run.schema_version) for run in grid} == {
+            ("tensorflow", 0, 0)
+        }
 
 
 def test_a_network_of_nans_has_no_result():
-    (point,) = (p for p in published_grid("cifar10_3c3d", "sgd") if p.learning_rate == 0.1)
-    assert point.outcome == "nonfinite"
-    assert math.isnan(point.final)  # recorded was the accuracy of one class, 9.99 %
-    assert point.best == pytest.approx(0.843048878205)
+    (run,) = (r for r in published_grid("cifar10_3c3d", "sgd") if r.learning_rate == 0.1)
+    # Recorded was the accuracy of one class, 9.99 %.
+    assert (run.outcome, len(run.test_accuracies)) == (Outcome.DIVERGED, 1)
 
 
 def test_runs_as_results():
     runs = published_runs("cifar10_3c3d")
     assert [run.optimizer for run in runs] == ["sgd"] * 10 + ["momentum"] * 10 + ["adam"] * 10
-    assert {run.random_seed for run in runs} == set(range(42, 52))
-    assert runs[0].effective_weight_decay == 0.002
+    assert runs[0].effective_weight_decay == runs[0].weight_decay == 0.002
     assert runs[0].regularization == "l2"
-    assert len(runs[0].test_accuracies) == 101
     assert published_runs("mnist_mlp") == []
-    assert published_curves("mnist_mlp", "sgd") == {}
     assert published_grid("quadratic_deep", "alig") == []
-
-
-def test_metric_facts():
-    facts = metric_facts([0.1, 0.5, 0.5, math.inf], higher_is_better=True)
-    assert (facts.best, facts.best_epoch, facts.final) == (0.5, 1, math.inf)
-    assert metric_facts([math.nan], False).best_epoch is None

@@ -6,9 +6,9 @@ from alig_deepobs.baselines import (
     grid_for,
     known_setting,
     published_problems,
-    published_result,
+    published_runs,
 )
-from alig_deepobs.baselines.settings import GRID_SHIFTS, GRIDS, SHIFTS_LIKE
+from alig_deepobs.baselines.settings import GRID_SHIFTS
 from alig_deepobs.registry import (
     HyperParameter,
     OptimizerEntry,
@@ -44,38 +44,18 @@ def test_other_hyperparameters():
     assert known_setting("quadratic_deep", "adam").params["eps"] == 1e-8
 
 
-def test_all_pairs_are_published():
-    pairs = [
-        published_result(problem, optimizer)
-        for problem in published_problems()
-        for optimizer in ("sgd", "momentum", "adam")
-    ]
-    assert len(pairs) == 24
-    for found in pairs:
-        assert len(found.per_seed) == len(found.epochs_to_target) == 10
-        assert found.mean == pytest.approx(sum(found.per_seed.values()) / 10)
-        never = found.num_epochs + 1
-        speeds = [never if e is None else e for e in found.epochs_to_target.values()]
-        assert found.deepobs_speed == pytest.approx(sum(speeds) / 10)
-
-
-def test_published_figures():
-    found = published_result("fmnist_2c2d", "momentum")
-    assert found.metric == "test_accuracy"
-    assert found.mean == pytest.approx(0.921444310897)
-    assert found.epochs_to_target[48] is None
-    assert found.convergence_performance == 0.919809327863
-    assert published_result("cifar10_3c3d", "sgd").weight_decay == 0.002
-    assert published_result("quadratic_deep", "alig") is None
+def test_about():
     assert "MIT" in about_published()["licence"]
     assert "3da285a" in about_published()["source"]
 
 
-def test_targets_agree_with_the_catalog():
-    for name in set(published_problems()) & set(registry.testproblems()):
-        found, entry = published_result(name, "sgd"), registry.testproblems()[name]
-        assert entry.target == found.convergence_performance
-        assert (entry.num_epochs, entry.batch_size) == (found.num_epochs, found.batch_size)
+def test_runs_agree_with_the_catalog():
+    assert len(published_problems()) == 8
+    for name in published_problems():
+        entry = registry.testproblems()[name]
+        for run in published_runs(name):
+            assert (entry.num_epochs, entry.batch_size) == (run.num_epochs, run.batch_size)
+            assert entry.weight_decay == run.weight_decay
 
 
 def test_sources_are_honest():
@@ -110,24 +90,20 @@ def test_settings_and_grids_are_usable(problem, optimizer):
         resolve_optimizer(Setting(optimizer, params))
 
 
-def test_every_optimizer_has_a_grid_of_the_same_size():
-    """Except those with nothing to tune."""
-    for name, entry in registry.optimizers().items():
-        grid = grid_for("digits_mlp", entry)
-        if name in ("alig_inf", "polyak"):
-            assert len(grid) == 1
-            continue
-        assert len(grid) == 5
-        main = entry.main_hyperparameter
-        for params in grid:
-            resolve_optimizer(Setting(name, params))
-        values = [params[main] for params in grid]
-        assert values == sorted(set(values))
-        assert values[0] <= entry.hyperparameters[main].default <= values[-1] or name in (
-            "sgd", "momentum",
-        )  # fmt: skip
-    assert set(GRIDS) | {"alig_inf", "polyak"} == set(registry.optimizers())
-    assert set(SHIFTS_LIKE) <= set(GRIDS)
+@pytest.mark.parametrize("entry", registry.optimizers().values(), ids=registry.optimizers())
+def test_every_optimizer_has_a_grid_of_the_same_size(entry):
+    """Except those with nothing to scale."""
+    grid, main = grid_for("digits_mlp", entry), entry.main_hyperparameter
+    if len(grid) == 1:
+        assert not entry.grid
+        assert entry.hyperparameters[main].default == 0.0
+        return
+    assert len(grid) == 5
+    for params in grid:
+        resolve_optimizer(Setting(entry.name, params))
+    values = [params[main] for params in grid]
+    assert values == sorted(set(values))
+    assert entry.rate_like in ("", *registry.optimizers())
 
 
 def test_grids_are_shifted_where_declared():

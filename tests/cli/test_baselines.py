@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import itertools
 import json
 import tarfile
 import threading
@@ -11,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from alig_deepobs.baselines.published import published_runs, tuned_rows
+from alig_deepobs.baselines import published_runs
 from alig_deepobs.results import float_text, write_result
 from alig_deepobs.run import RunResult
 
@@ -35,12 +34,8 @@ def server(tmp_path_factory):
 
 def official_archive(path, change=None):
     """Two official runs of quadratic_deep, whose test loss may be changed."""
-    pairs = zip(published_runs("quadratic_deep"), tuned_rows("quadratic_deep", "sgd"), strict=False)
     with tarfile.open(path, "w:gz") as archive:
-        for run, row in itertools.islice(pairs, 2):
-            # The curves in the package are rounded, the table is not.
-            run.train_losses[-1] = row.metrics["train_loss"].final
-            run.test_losses[-1] = row.metrics["test_loss"].final
+        for run in published_runs("quadratic_deep", "sgd")[:2]:
             rate = run.hyperparams["lr"]
             record = {
                 "train_losses": run.train_losses, "test_losses": run.test_losses,
@@ -60,24 +55,30 @@ def official_archive(path, change=None):
             archive.addfile(info, io.BytesIO(raw))
 
 
-def own_results(folder):
+def own_results(folder, random_seed=42, **changes):
     run = RunResult(
-        "quadratic_deep", "AliG", {"max_lr": 0.01}, 128, 2, 42, optimizer="alig",
+        "quadratic_deep", "AliG", {"max_lr": 0.01}, batch_size=128, num_epochs=2,
+        random_seed=random_seed, optimizer="alig",
         test_data_losses=[353.0, 90.0, 87.25], test_losses=[353.0, 90.0, 87.25],
+        **changes,
     )  # fmt: skip
     return write_result(run, folder)
+
+
+def rows(text, source):
+    return [line.split() for line in text.splitlines() if line.startswith(f" {source}")]
 
 
 def test_show(call):
     called = call("baselines", "show", "quadratic_deep")
     assert called.code == 0
-    lines = called.out.splitlines()
-    assert "Quadratic Deep (quadratic_deep): test_loss" in lines
-    published = [line.split() for line in lines if line.startswith(" published")]
-    assert [line[1] for line in published] == ["SGD", "Momentum", "Adam"]
-    assert "87.40 ± 0.16" in called.out
+    assert "Quadratic Deep (quadratic_deep)" in called.out.splitlines()
+    published = rows(called.out, "published")
+    assert [row[1] for row in published] == ["Momentum", "Adam", "SGD"]  # best first
+    assert "87.40 [87.28, 87.52]" in called.out
     assert "55 (10 of 10)" in called.out
-    assert any(line.startswith(" measured") and "AliG" in line for line in lines)
+    assert sum(row[1] == "AliG" for row in rows(called.out, "measured")) == 4
+    assert "max_lr=0.00251, momentum=0.9 " in called.out  # defaults are left out
     assert "MIT" in called.out
     assert "3da285a" in called.out
 
@@ -86,20 +87,36 @@ def test_show_all_and_grid(call):
     assert "tolstoi_char_rnn" in call("baselines", "show").out
     called = call("baselines", "show", "fmnist_2c2d", "--grid")
     assert "92.94 %" in called.out  # Adam's best rate, seed 42
+    assert "diverged" in call("baselines", "show", "quadratic_deep", "--grid").out
     assert called.out.count("\n") > 36
+    assert "no baselines" in call("baselines", "show", "imagenet_vgg16").out
 
 
 def test_collapsed_baselines_are_marked(call):
-    assert "10 of 10 collapsed" in " ".join(call("baselines", "show", "mnist_vae").out.split())
+    shown = " ".join(call("baselines", "show", "mnist_vae").out.split())
+    assert "10 of 10 no better than a constant prediction" in shown
 
 
 def test_show_json(call):
     document = json.loads(call("baselines", "show", "quadratic_deep", "--json", "--grid").out)
     found = document["problems"]["quadratic_deep"]
-    assert {line["source"] for line in found["results"]} == {"published", "measured"}
-    assert found["published"]["sgd"]["speed"]["deepobs_mean"] == 51.1
-    assert len(found["published"]["sgd"]["learning_rate_sensitivity"]) == 36
+    assert {row["source"] for row in found} == {"published", "measured"}
+    (sgd,) = (row for row in found if (row["source"], row["optimizer"]) == ("published", "SGD"))
+    assert sgd["headline_mean"] == pytest.approx(87.3974744524, rel=1e-11)
+    assert (sgd["median"], sgd["to_target"]) == (pytest.approx(87.4906387329), 55)
+    assert sgd["setting"] == "lr=0.015848931925"
+    grid = document["grids"]["quadratic_deep"]
+    assert len(grid) == 36
+    assert grid[-1]["sgd"] is None  # diverged
     assert document["about"]["licence"].startswith("MIT")
+
+
+def test_runs_of_other_settings_have_rows_of_their_own(call, tmp_path):
+    """Also where the hyper-parameters are the same."""
+    for seed, factor in ((42, None), (43, None), (42, 0.01)):
+        own_results(tmp_path / "mine", random_seed=seed, weight_decay=factor)
+    call("baselines", "import", "mine")
+    assert len(rows(call("baselines", "show", "quadratic_deep").out, "mine")) == 2
 
 
 def test_show_unknown(call):
@@ -139,7 +156,7 @@ def test_fetch(call, server):
     official_archive(folder / "official.tar.gz")
     called = call("baselines", "fetch", "--url", f"{address}/official.tar.gz")
     # Two of 1,080 runs: they agree, and the others are missed.
-    assert "2 runs agree with the tables" in called.out
+    assert "2 runs agree with those of this package" in called.out
     assert "2 runs imported" in called.out
     assert called.code == 1
     assert "1078 are missing" in called.err

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 
-import click
 import numpy as np
 import pytest
 import torch
 
 from alig_deepobs.analysis import group_runs, load_results
+from alig_deepobs.cli import progress
+from alig_deepobs.cli.main import cli
 from alig_deepobs.cli.run import run as run_verb
 from alig_deepobs.errors import ResultError, UsageError
 from alig_deepobs.registry import find_testproblem
@@ -135,27 +137,16 @@ def test_values_that_mean_the_same_are_the_same(result):
                 problem_options={"hidden_dim": 16}),
     ],
 )  # fmt: skip
-def test_the_command_repeats_the_run(spec, tmp_path):
-    import shlex
-
+def test_the_command_repeats_the_run(spec, monkeypatch):
     asked = resolve(spec)
-    words = shlex.split(asked.repeat_command())[2:]
-    with click.Context(run_verb) as context:
-        args = run_verb.make_parser(context).parse_args(args=list(words))[0]
-    assert args["optimizer"]
-    from alig_deepobs.cli import progress
-
+    words = shlex.split(asked.repeat_command())[1:]
     seen = []
 
     def look(cells, **options):
         seen.extend(run for run in Study(cells, None).runs)
 
-    patched = pytest.MonkeyPatch()
-    patched.setattr(progress, "carry_out", look)
-    try:
-        run_verb.main(words, standalone_mode=False)
-    finally:
-        patched.undo()
+    monkeypatch.setattr(progress, "carry_out", look)
+    cli.main(words, standalone_mode=False)
     assert [run.identity() for run in seen] == [asked.identity()]
 
 
@@ -222,7 +213,19 @@ def test_what_a_file_cannot_hold_is_refused_before_the_first_step(value, message
 
 
 @pytest.mark.parametrize(
-    "label", ["../../escaped", "SGD/fast", "<script>", "a" * 200, "", ".hidden", "a\\b", "a\nb"]
+    "label",
+    [
+        "../../escaped",
+        "SGD/fast",
+        "<script>",
+        "a" * 200,
+        "",
+        ".hidden",
+        "a\\b",
+        "a\nb",
+        "a" * 300,
+        "\u00e4" * 61,
+    ],
 )
 def test_unsafe_labels_are_refused_before_the_first_step(label, result, tmp_path):
     class Mine(torch.optim.SGD):
@@ -235,6 +238,21 @@ def test_unsafe_labels_are_refused_before_the_first_step(label, result, tmp_path
     with pytest.raises(ResultError, match="cannot be the name of a folder"):
         write_result(dataclasses.replace(result, optimizer_name=label), tmp_path / "results")
     assert list(tmp_path.rglob("*.json")) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["../../escaped", "SGD/fast", "<script>", "x" * 300, "\u00e4" * 300]
+)
+@pytest.mark.parametrize("as_name", [False, True])
+def test_hyperparameters_never_leave_their_folder(text, as_name, result, tmp_path):
+    hyperparams = {text: 1} if as_name else {"mode": text}
+    one = dataclasses.replace(result, hyperparams=hyperparams)
+    path = write_result(one, tmp_path)
+    assert path.parent.parent == tmp_path / "digits_mlp" / "SGD"
+    assert path.resolve().is_relative_to(tmp_path.resolve())
+    assert len(path.parent.name.encode()) <= 255  # a limit of file systems, in bytes
+    assert not set("/\\<>") & set(path.parent.name)
+    assert Store(tmp_path).find(one).hyperparams == hyperparams
 
 
 def test_a_plan_knows_all_its_runs_before_it_starts():

@@ -221,3 +221,26 @@ def test_defaults_of_what_is_asked():
         "lr_sched_epochs", "lr_sched_factors", "lr_decay_per_epoch", "lr_plateau_factor",
         "clip_norm",
     }  # fmt: skip
+
+
+def test_limits_and_defaults_of_the_fields():
+    limits = {name: facet.minimum for name, facet in facets(ResolvedRun).items()}
+    assert {name: limit for name, limit in limits.items() if limit is not None} == {
+        "batch_size": 1, "num_epochs": 0, "weight_decay": 0, "train_log_interval": 1, "threads": 1,
+    }  # fmt: skip
+    choices = {name: facet.choices for name, facet in facets(ResolvedRun).items() if facet.choices}
+    assert choices == {
+        "split": ("full", "validation"), "framework": ("pytorch", "tensorflow"),
+    }  # fmt: skip
+    result = RunResult("p", "o", {}, batch_size=1, num_epochs=1, random_seed=1)
+    empty = {name: value for name, value in dataclasses.asdict(result).items() if not value}
+    assert {name: value for name, value in empty.items() if value == ""} == dict.fromkeys(
+        ["optimizer", "data_set", "data_label", "data_source", "data_version", "purpose",
+         "setting_source", "outcome_reason", "best_weights", "optimizer_class", "started",
+         "command"], "",
+    )  # fmt: skip
+    assert {name for name, value in empty.items() if value is None} == {
+        "weight_decay", "best_valid_epoch", "best_valid_test_loss", "best_valid_test_accuracy",
+        "max_norm", "peak_memory_bytes",
+    }  # fmt: skip
+    assert (result.numbers_version, result.train_log_interval, result.split) == (1, 10, "full")

@@ -15,7 +15,7 @@ from alig_deepobs.errors import RunError, UsageError
 from alig_deepobs.results import read_result, write_result
 from alig_deepobs.run import Outcome, RunResult
 from alig_deepobs.runners import Callback
-from alig_deepobs.runners.deepobs import pytorch_config
+from alig_deepobs.runners.deepobs import config, pytorch_config
 from alig_deepobs.runners.deepobs.runners import (
     LearningRateScheduleRunner,
     PTRunner,
@@ -38,7 +38,7 @@ def script(monkeypatch, tmp_path):
     """A script without arguments, in an empty folder."""
     monkeypatch.setattr(sys, "argv", ["script.py"])
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(pytorch_config._settings, "default_device", "cpu")
+    monkeypatch.setattr(pytorch_config, "get_default_device", lambda: "cpu")
 
 
 def test_call_wins_over_command_line_and_that_over_defaults(monkeypatch):
@@ -355,3 +355,33 @@ def test_evaluate_wants_a_phase():
     assert 0 <= accuracy <= 1
     with pytest.raises(UsageError, match="TRAIN, VALID or TEST"):
         StandardRunner.evaluate(problem, "ALL")
+
+
+def test_module_wide_settings():
+    kept = config.get_small_test_set()
+    kept.append("mine")
+    assert config.get_small_test_set() == kept[:-1]  # what is handed out is a copy
+    before = pytorch_config.get_split()
+    with pytest.raises(ValueError, match="split must be 'validation' or 'full', not 'half'"):
+        pytorch_config.set_split("half")
+    assert pytorch_config.get_split() == before == "validation"
+    with pytest.raises(ValueError, match="framework must be"):
+        config.set_framework("jax")
+    try:
+        pytorch_config.set_num_workers("2")
+        config.set_data_dir("somewhere")
+        assert pytorch_config.get_num_workers() == 2
+        assert config.get_data_dir() == "somewhere"
+    finally:
+        pytorch_config.set_num_workers(0)
+        config.set_data_dir(None)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_settings_reach_the_problem(own, monkeypatch):
+    monkeypatch.setattr(pytorch_config, "get_split", lambda: "full")
+    output = StandardRunner(torch.optim.SGD, LR).run(
+        hyperparams={"lr": 0.1}, no_logs=True, **QUICK, **({"split": "validation"} if own else {})
+    )
+    assert output["split"] == ("validation" if own else "full")
+    assert len(output["valid_losses"]) == (2 if own else 0)

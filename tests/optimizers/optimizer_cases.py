@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,26 +39,12 @@ class Case:
         return entry.load()(parameters, **arguments)
 
 
-# Settings with which half a thousand steps solve the convex problem; others need none.
-SETTINGS: dict[str, dict[str, Any]] = {
-    "sgd": {"lr": 0.1},
-    "momentum": {"lr": 0.05},
-    "nesterov": {"lr": 0.05},
-    "adam": {"lr": 0.05},
-    "amsgrad": {"lr": 0.05},
-    "adamw": {"lr": 0.05, "weight_decay": 0.0},
-    "adagrad": {"lr": 0.5},
-    "rmsprop": {"lr": 0.01},
-    "rmsprop_tf1": {"lr": 0.01},
-    "yogi": {"lr": 0.05},
-    "alig": {"max_lr": 0.2},
-    "dfw": {"lr": 0.2},
-    "bpgrad": {"lr": 0.5, "momentum": 0.5},
-    "sps": {"c": 1.0},
-    "alig_plus": {"lr": 0.2, "momentum": 0.5},
-    "schedulefree_sgd": {"lr": 0.2},
-    "schedulefree_adamw": {"lr": 0.1},
-}
+FACTS_OF_OPTIMIZERS = tomllib.loads(
+    Path(__file__).with_name("vectors.toml").read_text(encoding="utf-8")
+)
+"""What the tests know of each optimizer: a new one adds its lines there, and nowhere else."""
+
+SETTINGS: dict[str, dict[str, Any]] = FACTS_OF_OPTIMIZERS["convex"]
 CASES = [Case(name, SETTINGS.get(name, {})) for name in INSTALLED]
 OWN = [case for case in CASES if issubclass(case.entry.load(), Method)]
 

@@ -17,7 +17,7 @@ from optimizer_cases import OWN, Case
 from torch import Tensor, nn
 from torch.distributed.checkpoint import state_dict as dcp
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from torch.distributed.optim import ZeroRedundancyOptimizer
 
 from alig_deepobs import reduce_loss
@@ -111,13 +111,31 @@ def zero(case: Case) -> str:
     return entry.name
 
 
+def first_version() -> nn.Module:
+    """A model that FSDP's first version shards; its parameters are ordinary ones to look at."""
+    return FullyShardedDataParallel(
+        make_model(), use_orig_params=True, device_id=torch.device("cpu")
+    )  # fmt: skip
+
+
+def fsdp1(case: Case, model: nn.Module) -> str:
+    """What an optimizer of its parameters says."""
+    try:
+        case.build(model.parameters())
+    except RuntimeError as error:
+        return str(error)
+    return case.name
+
+
 def main(rank: int, file: str, output: str) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=WORLD)
     mine = slice(rank * BATCH // WORLD, (rank + 1) * BATCH // WORLD)
     found: dict[str, Any] = {}
+    flat = first_version()
     for case in OWN:
+        found[f"{case.name} fsdp1"] = fsdp1(case, flat)
         for name, options in {
             "sharded": {},
             "flat": {"flatten_optimizer_state_dict": True},

@@ -503,8 +503,9 @@ def test_losses_of_ranks_are_summed_exactly(sharded):
 
 @pytest.mark.slow
 @named(OWN)
-def test_a_norm_of_a_part_is_refused(sharded, case):
-    said = sharded[0][0][f"{case.name} zero"]
+@pytest.mark.parametrize("way", ["zero", "fsdp1"])
+def test_a_norm_of_a_part_is_refused(sharded, case, way):
+    said = sharded[0][0][f"{case.name} {way}"]
     if case.entry.needs_loss is NeedsLoss.NOTHING:
         assert said == case.name
     else:

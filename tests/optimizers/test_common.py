@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from optimizer_cases import CASES, OWN, Convex, named, switch
+from optimizer_cases import CASES, FACTS_OF_OPTIMIZERS, OWN, Convex, named, switch
 from torch import Tensor
 from torch.optim import lr_scheduler
 
@@ -224,33 +224,19 @@ def test_closure_and_loss_are_the_same(case):
     assert torch.equal(other.weights, by_loss)
 
 
-BAD = {
-    "alig": {"max_lr": 0.0, "momentum": 1.0, "eps": -1.0, "f_min": float("inf")},
-    "alig_inf": {"momentum": 1.0, "eps": -1.0},
-    "dfw": {"lr": 0.0, "momentum": 1.0, "eps": -1.0},
-    "bpgrad": {"lr": -1.0, "momentum": -0.1, "eps": -1.0},
-    "l4adam": {"fraction": 0.0, "init_factor": -1.0, "minloss_forget_time": 0.0},
-    "l4mom": {"fraction": -0.1, "minloss_factor": 0.0},
-    "yogi": {"lr": 0.0, "betas": (0.9, 1.0), "eps": -1.0, "initial_accumulator": -1.0},
-    "rmsprop_tf1": {"lr": 0.0, "decay": 1.0, "momentum": 1.0, "eps": -1.0},
-    "polyak": {"f_star": float("inf")},
-    "aprox": {"lr": 0.0, "power": 2.0, "f_min": float("inf")},
-    "sps": {"c": 0.0, "gamma": 0.0, "init_step_size": 0.0, "adapt_flag": "fast", "eps": -1.0,
-            "eta_max": 1.0},
-    "momo": {"lr": 0.0, "beta": 1.0, "lb": float("inf")},
-    "momo_adam": {"lr": 0.0, "betas": (1.0, 0.9), "eps": -1.0, "lb": float("-inf")},
-    "alig_plus": {"lr": 0.0, "momentum": 1.0, "num_updates": 0},
-    "sls": {"c": 1.0, "beta_b": 0.0, "gamma": 0.5, "eta_max": 0.0, "init_step_size": 0.0},
-}  # fmt: skip
+REFUSED = {
+    name: {key: tuple(v) if isinstance(v, list) else v for key, v in bad.items()}
+    for name, bad in FACTS_OF_OPTIMIZERS["refused"].items()
+}
 
 
 def test_every_own_method_checks_its_arguments():
-    assert set(BAD) == {case.name for case in OWN}
+    assert set(REFUSED) == {case.name for case in OWN}
 
 
 @pytest.mark.parametrize(
     ("name", "argument", "value"),
-    [(name, key, value) for name, bad in BAD.items() for key, value in bad.items()],
+    [(name, key, value) for name, bad in REFUSED.items() for key, value in bad.items()],
 )
 def test_bad_arguments_are_named(name, argument, value):
     entry = registry.find_optimizer(name)

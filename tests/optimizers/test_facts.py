@@ -9,6 +9,14 @@ import torch
 import torch.distributed as dist
 
 from alig_deepobs import AliG, reduce_loss
+from alig_deepobs.optimizers._norm import (
+    by_type,
+    global_squared_norm,
+    host_inner_product,
+    host_squared_norm,
+    inner_product,
+)
+from alig_deepobs.optimizers._scalars import at_least, at_most, choose, quotient
 from alig_deepobs.optimizers._step_size import device_step
 from alig_deepobs.optimizers.sls import SLS
 
@@ -143,3 +151,96 @@ def test_clipping_a_gradient_of_zero(problem_p, capturable):
     problem.set_gradients([0.0, 0.0], [0.0])
     optimizer.step(loss=torch.tensor(1.0, dtype=torch.float64))
     assert problem.weights.tolist() == problem_p().weights.tolist()
+
+
+# --- Arithmetic on numbers and on 0-d tensors ----------------------------------------------------
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize("kinds", ["ff", "ft", "tf", "tt"])
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "expected"),
+    [
+        (3.0, 2.0, 1.5), (-3.0, 2.0, -1.5), (3.0, 0.0, 0.0), (0.0, 0.0, 0.0), (3.0, 1e-320, 0.0),
+        (-3.0, 1e-320, 0.0), (NAN, 2.0, NAN), (3.0, NAN, NAN), (INF, 2.0, INF), (NAN, 0.0, 0.0),
+    ],
+)  # fmt: skip
+def test_quotients(kinds, numerator, denominator, expected):
+    values = [
+        x if kind == "f" else torch.tensor(x, dtype=torch.float64)
+        for kind, x in zip(kinds, (numerator, denominator), strict=True)
+    ]
+    if kinds == "ff" and denominator == 0:
+        assert quotient(*values) == 0.0
+        return
+    assert float(quotient(*values)) == pytest.approx(expected, nan_ok=True)
+    assert isinstance(quotient(*values), torch.Tensor) == ("t" in kinds)
+
+
+@pytest.mark.parametrize("kinds", ["ff", "ft", "tf", "tt"])
+@pytest.mark.parametrize(("x", "bound"), [(1.0, 2.0), (2.0, 1.0), (-1.0, -1.0), (NAN, 1.0)])
+def test_bounds(kinds, x, bound):
+    """Of two types, that of the bound counts; nan goes through."""
+    values = [
+        v if kind == "f" else torch.tensor(v, dtype=dtype)
+        for kind, v, dtype in zip(kinds, (x, bound), (torch.float32, torch.float64), strict=True)
+    ]
+    for function, expected in ((at_most, min(x, bound)), (at_least, max(x, bound))):
+        found = function(*values)
+        assert float(found) == pytest.approx(NAN if math.isnan(x) else expected, nan_ok=True)
+        if kinds[1] == "t":
+            assert found.dtype == torch.float64
+
+
+def test_choice():
+    assert (choose(True, 1.0, 2.0), choose(False, 1.0, 2.0)) == (1.0, 2.0)
+    both = torch.tensor([True, False])
+    assert choose(both, torch.tensor(1.0), 2.0).tolist() == [1.0, 2.0]
+
+
+# --- Norms and products over tensors of several types -------------------------------------------
+
+F64, F32, F16, BF16 = torch.float64, torch.float32, torch.float16, torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    "types", [[F64], [F32, F32], [F32, F64], [F16, F32], [BF16, F16], [F16, F64, F32, F64]]
+)
+def test_norms_over_types(types):
+    """300^2 is more than float16 holds; the sum is of the widest type, float32 at least."""
+    tensors = [torch.tensor([300.0 + i, -4.0], dtype=dtype) for i, dtype in enumerate(types)]
+    exact = [tensor.double() for tensor in tensors]
+    expected = sum(float(t @ t) for t in exact)
+    on_device = global_squared_norm(tensors)
+    assert on_device.dtype == (F64 if F64 in types else F32)
+    assert on_device.shape == ()
+    assert float(on_device) == pytest.approx(expected, rel=1e-6)
+    assert host_squared_norm(tensors) == pytest.approx(expected, rel=1e-6)
+    groups = by_type(tensors)
+    assert [{t.dtype for t in group} for group in groups] == [{d} for d in dict.fromkeys(types)]
+    assert sum(map(len, groups)) == len(types)
+
+
+@pytest.mark.parametrize("types", [[F64], [F32, F32], [F32, F64], [F64, F32]])
+def test_products_over_types(types):
+    xs = [torch.tensor([1.5, -2.0, float(i)], dtype=dtype) for i, dtype in enumerate(types)]
+    ys = [torch.tensor([4.0, 0.5, 2.0], dtype=dtype) for dtype in types]
+    expected = sum(5.0 + 2.0 * i for i in range(len(types)))
+    assert float(inner_product(xs, ys)) == host_inner_product(xs, ys) == expected
+    assert inner_product(xs, ys).dtype == (F64 if F64 in types else F32)
+    assert float(inner_product([torch.full((2,), 300.0, dtype=F16)] * 2,
+                               [torch.full((2,), 300.0, dtype=F16)] * 2)) > 65504  # fmt: skip
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_weights_of_several_types_are_updated_together(problem_q, momentum):
+    exact, mixed = problem_q(), problem_q()
+    mixed.b = mixed.b.detach().float().requires_grad_()
+    ends = []
+    for problem in (exact, mixed):
+        optimizer = AliG(problem.parameters, max_lr=0.3, momentum=momentum)
+        for _ in range(5):
+            optimizer.step(loss=problem.backward())
+        ends.append(problem.weights.tolist())
+    assert ends[1] == pytest.approx(ends[0], rel=1e-5)

@@ -8,14 +8,18 @@ import re
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from optimizer_cases import CASES, OWN, Case, Convex, named
 from torch import Tensor, nn
 from torch.distributed.checkpoint import state_dict as dcp
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import Shard, distribute_tensor
 from torch.optim import lr_scheduler
 
-from alig_deepobs import AliG, HealthWarning, registry
+from alig_deepobs import AliG, HealthWarning, LossMeter, attach_loss, reduce_loss, registry
 from alig_deepobs.errors import UsageError
 from alig_deepobs.optimizers._sentences import no_weight_decay
 from alig_deepobs.registry import NeedsLoss
@@ -111,7 +115,123 @@ def test_distributed_checkpoints(case, flat):
     assert torch.equal(resumed.steps(other, case, 3), problem.steps(optimizer, case, 3))
 
 
+@named(BY_VALUE)
+def test_distributed_checkpoints_with_an_attached_meter(case):
+    problem, plain = Convex(), Convex()
+    model = Model(problem)
+    optimizer = case.build(model.parameters())
+    handle = attach_loss(optimizer, LossMeter())
+    dcp.get_optimizer_state_dict(model, optimizer)
+    handle.remove()
+    trained = problem.steps(optimizer, case, 3)
+    assert torch.equal(trained, plain.steps(case.build(plain.parameters), case, 3))
+
+
+@named(BY_VALUE)
+def test_an_empty_meter_leaves_the_question_to_the_optimizer(case):
+    problem = Convex()
+    optimizer = case.build(problem.parameters)
+    attach_loss(optimizer, LossMeter())
+    assert optimizer.step() is None  # without gradient there is nothing to do
+    problem.loss().backward()
+    with pytest.raises(TypeError, match=r"attach_loss\(optimizer, meter\)"):
+        optimizer.step()
+
+
+@named(OWN)
+def test_cleared_gradients_and_no_loss_are_no_step(case):
+    """``zero_grad(set_to_none=False)`` leaves gradients of 0."""
+    problem = Convex()
+    optimizer = case.build(problem.parameters)
+    problem.loss().backward()
+    optimizer.zero_grad(set_to_none=False)
+    before = problem.weights
+    optimizer.step()
+    assert torch.equal(problem.weights, before)
+
+
 # --- A step that happens differently than assumed ------------------------------------------------
+
+
+def test_an_unused_last_parameter_does_not_hide_a_skipped_step():
+    used, unused = (nn.Parameter(torch.tensor([2.0])) for _ in range(2))
+    optimizer, meter = AliG([used, unused]), LossMeter()
+    attach_loss(optimizer, meter)
+    for factor in (1000.0, 1.0):  # the first step is skipped, as by a GradScaler
+        optimizer.zero_grad()
+        loss = factor * used.square().sum()
+        loss.backward()
+        meter.add(loss)
+    assert meter.mean() == 4.0
+
+
+def test_a_loss_that_is_divided_in_place_was_added_whole():
+    meter = LossMeter()
+    loss = torch.tensor([8.0], requires_grad=True).sum()
+    meter.add(loss)
+    loss /= 4
+    assert meter.mean() == 8.0
+
+
+def test_the_meter_takes_what_step_takes():
+    meter = LossMeter()
+    for loss in (np.float16(60000.0), np.array([60000.0], np.float16), torch.tensor([6e4])):
+        meter.add(loss)
+    mean = meter.mean()
+    assert isinstance(mean, Tensor)
+    assert (mean.shape, mean.item()) == ((), 60000.0)
+    with pytest.raises(ValueError, match="one number, not a tensor of shape"):
+        meter.add(torch.ones(2))
+
+
+def test_a_number_cannot_be_reduced():
+    with pytest.raises(TypeError, match="reduce_loss needs the loss as a tensor, not as float"):
+        reduce_loss(1.0)
+
+
+def test_clip_norm_belongs_to_the_state(problem_q):
+    """It counts where it is written in the group, or loaded."""
+    problems = [problem_q() for _ in range(3)]
+    clipped = AliG(problems[0].parameters, clip_norm=0.1)
+    loaded, changed = (AliG(problem.parameters) for problem in problems[1:])
+    loaded.load_state_dict(clipped.state_dict())
+    changed.param_groups[0]["clip_norm"] = 0.1
+    ends = []
+    for problem, optimizer in zip(problems, (clipped, loaded, changed), strict=True):
+        problem.backward()
+        optimizer.step(loss=1.0)
+        ends.append(torch.cat([p.detach().flatten() for p in problem.parameters]))
+    assert torch.equal(ends[0], ends[1])
+    assert torch.equal(ends[0], ends[2])
+
+
+@named(OWN)
+def test_sharded_and_ordinary_parameters_together(case, tmp_path):
+    problem, plain = Convex(), Convex()
+    expected = plain.steps(case.build(plain.parameters), case, 3)
+    dist.init_process_group("gloo", init_method=f"file:{tmp_path}/ranks", rank=0, world_size=1)
+    try:
+        mesh = init_device_mesh("cpu", (1,))
+        whole = problem.a
+        problem.a = distribute_tensor(whole.detach(), mesh, [Shard(0)]).requires_grad_()
+        ordinary = problem.loss
+
+        def loss() -> Tensor:
+            shards = problem.a
+            problem.a = shards.full_tensor()
+            try:
+                return ordinary()
+            finally:
+                problem.a = shards
+
+        problem.loss = loss
+        optimizer = case.build(problem.parameters)
+        for _ in range(3):
+            problem.step(optimizer, case)
+        found = torch.cat([problem.a.full_tensor(), problem.b, problem.idle]).detach()
+    finally:
+        dist.destroy_process_group()
+    torch.testing.assert_close(found, expected)
 
 
 @named(BY_LOSS)
@@ -357,7 +477,99 @@ def test_runs_do_not_depend_on_the_default_data_type(problem):
     assert other.test_losses == plain.test_losses
 
 
+@pytest.mark.parametrize("options", [{}, {"foreach": False}, {"momentum": 0.9}])
+def test_long_steps_in_float16(options):
+    """A step size need not fit into the parameters' data type."""
+    ends = []
+    for dtype in (torch.float16, torch.float64):
+        w = nn.Parameter(torch.ones(4, dtype=dtype))
+        optimizer = AliG([w], **options)
+        w.grad = torch.full((4,), 1e-4, dtype=dtype)
+        optimizer.step(loss=2.3)
+        assert optimizer.step_size > 2e5
+        ends.append(w.detach().double())
+    torch.testing.assert_close(*ends, rtol=1e-2, atol=0.0)
+
+
+def test_small_gradients_in_float16():
+    """The square of the averaged gradient is less than float16 holds."""
+    sizes = []
+    for dtype in (torch.float16, torch.float32):
+        w = nn.Parameter(torch.ones(4, dtype=dtype))
+        w.grad = torch.full((4,), 6e-5, dtype=dtype)
+        optimizer = registry.find_optimizer("l4mom").load()([w])
+        optimizer.step(loss=1e-3)
+        sizes.append(optimizer.step_size)
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.02)
+
+
 # --- What people write by habit ------------------------------------------------------------------
+
+
+@named(OWN)
+def test_options_that_are_one_for_all_groups_are_not_ignored(case):
+    """Another value in the second group changes the steps, or is refused by name."""
+    options = case.build([torch.ones(1)]).defaults
+    for name in case.entry.load().shared:
+        value = {"adapt_flag": "another"}.get(name, not options[name])
+        w, v = torch.ones(2, requires_grad=True), torch.ones(1, requires_grad=True)
+        with pytest.raises(ValueError, match=f"{name} is one for all groups: give it to "):
+            case.build([{"params": [w]}, {"params": [v], name: value}])
+
+
+@named(WITH_RATE)
+def test_a_rate_of_none(case):
+    problem = Convex()
+    optimizer = case.build(problem.parameters)
+    optimizer.param_groups[0]["lr"] = None
+    if isinstance(optimizer, AliG):  # as in its constructor
+        problem.steps(optimizer, case, 1)
+        assert optimizer.param_groups[0]["lr"] == math.inf
+        return
+    with pytest.raises(ValueError, match=f"{optimizer.rate} became None"):
+        problem.steps(optimizer, case, 1)
+
+
+@named(OWN)
+def test_the_list_of_groups_may_be_changed(case):
+    problem = Convex()
+    optimizer = case.build(problem.parameters)
+    problem.steps(optimizer, case, 1)
+    optimizer.param_groups.append({**optimizer.param_groups[0], "params": [problem.idle]})
+    problem.steps(optimizer, case, 1)
+    del optimizer.param_groups[0]  # and with it what belongs to no group
+    optimizer.add_param_group({"params": problem.parameters})
+    optimizer.param_groups.reverse()
+    if case.entry.load().memory:
+        with pytest.raises(ValueError, match="keeps numbers in the first of its param_groups"):
+            problem.steps(optimizer, case, 1)
+
+
+@named(BY_VALUE)
+def test_losses_that_are_no_numbers_are_refused_by_name(case):
+    w = torch.ones(2, requires_grad=True)
+    optimizer = case.build([w])
+    w.grad = torch.ones(2)
+    name = type(optimizer).__name__
+    for wrong in ((torch.tensor(1.0), 2), {"loss": torch.tensor(1.0)}, "1.0"):
+        with pytest.raises(TypeError, match=f"{name}: the loss must be a number or a tensor"):
+            optimizer.step(loss=wrong)
+    with pytest.raises(ValueError, match=f"{name}: the loss must be one number"):
+        optimizer.step(loss=torch.ones(2))
+    assert w.tolist() == [1.0, 1.0]
+
+
+@named(BY_VALUE)
+@pytest.mark.parametrize("array", [np.array(2.0), np.array([2.0]), np.float32(2.0)])
+def test_the_loss_may_come_from_numpy(case, array):
+    ends = []
+    for loss in (2.0, array):
+        w = torch.ones(2, requires_grad=True)
+        optimizer = case.build([w])
+        w.grad = torch.tensor([0.5, -1.0])
+        optimizer.step(loss=loss)
+        ends.append(w.detach())
+    assert torch.equal(*ends)
 
 
 @named(WITHOUT_DECAY)

@@ -11,6 +11,8 @@ from torch import nn
 
 from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import Callback, execute
+from alig_deepobs.runners.evaluation import evaluate
+from alig_deepobs.seeds import derive_seed
 from alig_deepobs.testproblems import digits_mlp
 
 # --- Step sizes ------------------------------------------------------------------------------
@@ -164,6 +166,7 @@ def test_callbacks_hear_of_every_logged_step(spec):
 
         def started(self, result, steps_per_epoch):
             self.heard["started"].append(steps_per_epoch)
+            self.result = result
 
         def ticked(self, epoch, step):
             self.heard["ticked"].append((epoch, step))
@@ -176,10 +179,12 @@ def test_callbacks_hear_of_every_logged_step(spec):
 
         def finished(self, result):
             self.heard["finished"] += 1
+            assert result is self.result
 
     ears = Ears()
     result = execute(replace(spec, train_log_interval=7), ears)
     places = [(epoch, step) for epoch in (1, 2) for step in (0, 7, 14)]
+    assert ears.result is result
     assert ears.heard["started"] == [16]
     assert ears.heard["ticked"] == places
     assert [heard[:2] for heard in ears.heard["stepped"]] == places
@@ -226,3 +231,150 @@ def test_plateau_of_validation_lowers_the_rate(spec):
     # Weights that never move are never better than after the first epoch.
     expected = [0.1, 0.1 * 0.9, 0.1 * 0.81 * 0.5, 0.1 * 0.729 * 0.25]
     assert rates[::steps] == pytest.approx(expected)
+
+
+# --- The objective ---------------------------------------------------------------------------
+
+
+def test_a_ball_is_recorded_with_every_kind_of_regularization(spec):
+    """A projection does not take the place of an L2 term that the optimizer asks for."""
+
+    class Projected(torch.optim.SGD):
+        def __init__(self, params, lr, projection_fn=None, weight_decay=0.0):
+            super().__init__(params, lr)
+            self.project = projection_fn
+
+    recorded = {}
+    for kind in ("l2", "own", "ball", "none"):
+        Projected.regularization = kind
+        run = replace(
+            spec, num_epochs=0, weight_decay=0.1, hyperparams={"lr": 0.1, "max_norm": 2.0}
+        )
+        result = execute(run, optimizer_class=Projected)
+        recorded[kind] = (result.regularization, result.effective_weight_decay, result.max_norm)
+    assert recorded == {
+        "l2": ("l2", 0.1, 2.0), "own": ("weight_decay", 0.1, 2.0), "ball": ("ball", 0.0, 2.0),
+        "none": ("ball", 0.0, 2.0),
+    }  # fmt: skip
+
+
+def test_losses_of_the_examples_and_their_mean(spec):
+    """To an optimizer that does not ask for their numbers."""
+    seen = []
+
+    class Looks(torch.optim.SGD):
+        needs_loss = "per_example"
+
+        def step(self, closure=None, *, loss=None, losses=None):
+            seen.append((loss, losses))
+
+    result = execute(replace(spec, num_epochs=1, train_log_interval=1), optimizer_class=Looks)
+    assert [loss.item() for loss, _ in seen] == result.minibatch_train_losses
+    for loss, losses in seen:
+        assert losses.shape == (32,)
+        assert loss.item() == pytest.approx(losses.mean().item())
+        assert not losses.requires_grad
+
+
+# --- Incomplete mini-batches -----------------------------------------------------------------
+
+
+def test_every_example_counts_the_same_where_incomplete_mini_batches_are_kept(spec, monkeypatch):
+    """512 training and 256 test images in mini-batches of 100; the weights never change."""
+    monkeypatch.setattr(digits_mlp, "drops_incomplete", False)
+    run = replace(spec, batch_size=100, hyperparams={"lr": 0.0}, num_epochs=1, weight_decay=0.0)
+    result = execute(run)
+    assert result.steps == 6
+    problem = digits_mlp(1, synthetic=True, device="cpu", seed=42)
+    problem.set_up()
+    problem.net.eval()
+    for name in ("train", "test"):
+        images, labels = problem.data.parts[name]
+        with torch.no_grad():
+            logits = problem.net(images.float() / 16)
+        loss = float(nn.functional.cross_entropy(logits, labels))
+        accuracy = float((logits.argmax(1) == labels).float().mean())
+        if name == "train":
+            assert result.epoch_mean_losses == [pytest.approx(loss, rel=1e-5)]
+            assert result.train_losses[0] == pytest.approx(loss, rel=0.2)  # on a part of it
+        else:
+            assert result.test_losses == [pytest.approx(loss, rel=1e-5)] * 2
+            assert result.test_accuracies == [pytest.approx(accuracy, rel=1e-5)] * 2
+
+
+def test_problems_of_deepobs_have_complete_mini_batches_alone():
+    """They say nothing of the share of a mini-batch."""
+
+    class Theirs:
+        has_accuracy = True
+
+        def __init__(self):
+            self.losses = iter([(1.0, 0.5), (2.0, 1.0)])
+
+        def valid_init_op(self):
+            self.phase = "valid"
+
+        train_eval_init_op = test_init_op = None
+
+        def get_batch_loss_and_accuracy_func(self, add_regularization_if_available):
+            assert not add_regularization_if_available
+            pair = next(self.losses)
+            return lambda: pair
+
+        def get_regularization_loss(self):
+            return 0.25
+
+    found = evaluate(Theirs(), "valid", has_l2=True)
+    assert (found.loss, found.data_loss, found.accuracy) == (1.75, 1.5, 0.75)
+    assert evaluate(Theirs(), "valid", has_l2=False).loss == 1.5
+
+
+# --- Streams of noise ------------------------------------------------------------------------
+
+
+class Noisy(nn.Module):
+    """Draws its answers, and remembers what seeded the generator that it draws from."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.seeds = []
+
+    def forward(self, images):
+        self.seeds.append((self.training, torch.initial_seed()))
+        return torch.randn(len(images), 10) + self.weight
+
+
+def test_every_pass_over_a_set_is_seeded_by_the_seed_the_set_and_the_epoch(spec, monkeypatch):
+    nets = []
+
+    def build(self, generator):
+        nets.append(Noisy())
+        return nets[-1]
+
+    monkeypatch.setattr(digits_mlp, "build_net", build)
+    run = replace(spec, num_epochs=2, hyperparams={"lr": 0.0}, split="validation")
+    both = execute(run)
+    seeds = list(dict.fromkeys(seed for _, seed in nets[-1].seeds))
+    places = [("train", 0), ("valid", 0), ("test", 0)]
+    for epoch in (1, 2):
+        places += [("train", epoch), ("train", epoch), ("valid", epoch), ("test", epoch)]
+    expected = [derive_seed(42, "noise", phase, epoch) for phase, epoch in places]
+    assert seeds == list(dict.fromkeys(expected))
+    assert len(set(both.test_losses)) == 3
+    assert set(both.test_losses).isdisjoint(both.valid_losses)
+    # The test set is drawn alike whether another set is evaluated before it or not.
+    assert execute(replace(run, split="full")).test_losses == both.test_losses
+    assert execute(replace(run, random_seed=43)).test_losses != both.test_losses
+
+
+def test_the_network_is_drawn_from_a_stream_of_the_seed(spec, monkeypatch):
+    seen = []
+    load = digits_mlp.load_data
+    monkeypatch.setattr(
+        digits_mlp, "load_data", lambda self: (seen.append(torch.initial_seed()), load(self))[1]
+    )
+    before = torch.initial_seed()
+    execute(replace(spec, num_epochs=0))
+    assert seen[-1] == derive_seed(42, "noise")
+    assert torch.initial_seed() == before

@@ -97,7 +97,7 @@ class Ported(PTRunner):
 
 def test_a_ported_runner_that_diverges(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["script.py"])
-    monkeypatch.setitem(pytorch_config._settings, "default_device", "cpu")
+    monkeypatch.setattr(pytorch_config, "get_default_device", lambda: "cpu")
     runner = Ported(torch.optim.SGD, LR)
     runner.run("digits_mlp", {"lr": 0.1}, num_epochs=1, output_dir=str(tmp_path))
     (path,) = tmp_path.rglob("*.json")

@@ -15,12 +15,12 @@ from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import (
     HyperParameter,
     ProblemEntry,
-    find_testproblem,
     register_testproblem,
 )
 from alig_deepobs.results import read_result
 from alig_deepobs.run import RunSpec
-from alig_deepobs.runners.tensorflow.request import make_request, optimizer_of
+from alig_deepobs.runners.resolve import resolve
+from alig_deepobs.runners.tensorflow.request import make_request
 from alig_deepobs.runners.tensorflow.worker import carry_out
 from alig_deepobs.tensorflow import enable
 
@@ -40,8 +40,7 @@ def run(folder, testproblem, optimizer, hyperparams, **options):
     """The reports of a run, and how it ended."""
     options = {"num_epochs": 2, "batch_size": BATCH, "train_log_interval": 2, **options}
     spec = RunSpec(testproblem, optimizer, hyperparams, framework="tensorflow", **options)
-    spec = spec.complete()
-    request = make_request(spec, find_testproblem(testproblem), optimizer_of(spec), str(folder))
+    request = make_request(resolve(spec, check_data=False), str(folder))
     reports = []
     try:
         ending = carry_out(json.loads(json.dumps(request)), reports.append)

@@ -11,6 +11,7 @@ from alig_deepobs.results import read_result
 from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import Callback, execute
 from alig_deepobs.runners.checks import check
+from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.tensorflow.reports import Reports
 
 HERE = Path(__file__).parent
@@ -148,7 +149,6 @@ class TestProcess:
         assert "seed 42 in tensorflow: test accuracy" in printed.out
         [path] = Path("results").rglob("*.json")
         assert path.parts[1:3] == ("mnist_mlp", "AliG")
-        assert "__framework__tensorflow__" in path.parts[3]
         result = read_result(path)
         assert result.framework == "tensorflow"
         assert (result.outcome, result.steps, result.num_epochs) == (Outcome.DONE, 8, 1)
@@ -221,7 +221,7 @@ class TestBadInput:
     def test_is_found_before_anything_starts(self, options, message):
         given = {"testproblem": "quadratic_deep", "optimizer": "alig", "framework": "tensorflow"}
         with pytest.raises(UsageError, match=message):
-            check(RunSpec(**(given | options)))
+            check(resolve(RunSpec(**(given | options))))
 
     def test_optimizer_that_is_in_pytorch_only(self):
         from alig_deepobs.registry import OptimizerEntry, find_optimizer, optimizers
@@ -248,7 +248,7 @@ class TestBadInput:
             "imagenet_vgg16": "no files train-",
         }.items():
             with pytest.raises(DataError, match=missing):
-                check(RunSpec(problem, "sgd", framework="tensorflow", offline=True))
+                check(resolve(RunSpec(problem, "sgd", framework="tensorflow", offline=True)))
 
 
 @pytest.mark.parametrize("name", ["tensorflow", "tf_keras", "deepobs"])
@@ -263,24 +263,23 @@ def test_package_missing(name, monkeypatch):
             raise metadata.PackageNotFoundError
         return "1.1.2"
 
+    run = resolve(RunSpec("quadratic_deep", "sgd", framework="tensorflow"))
     monkeypatch.setattr(util, "find_spec", find_spec)
     monkeypatch.setattr(metadata, "version", version)
     with pytest.raises(UsageError) as raised:
-        check(RunSpec("quadratic_deep", "sgd", framework="tensorflow"))
+        check(run)
     assert str(raised.value) == f'{name} is not installed: pip install "alig-deepobs[tensorflow]"'
 
 
 def test_hyper_parameters_have_their_names_in_tensorflow():
     from alig_deepobs.runners.tensorflow.request import (
         learning_rate,
-        optimizer_of,
         translated_hyperparams,
     )
 
     def translated(optimizer, **given):
-        spec = RunSpec("quadratic_deep", optimizer, given, framework="tensorflow").complete()
-        entry = optimizer_of(spec)
-        return learning_rate(spec, entry), translated_hyperparams(spec, entry)
+        run = resolve(RunSpec("quadratic_deep", optimizer, given, framework="tensorflow"))
+        return learning_rate(run), translated_hyperparams(run)
 
     betas = {"beta1": 0.5, "beta2": 0.99, "epsilon": 1e-8}
     assert translated("adam", lr=0.1, betas=(0.5, 0.99)) == (0.1, betas)
@@ -295,9 +294,8 @@ def test_hyper_parameters_have_their_names_in_tensorflow():
 
 
 def test_reports_that_are_not_finite():
-    from alig_deepobs.run import RunResult
-
-    result = RunResult("quadratic_deep", "SGD", {}, 128, 5, 42, train_log_interval=3)
+    run = resolve(RunSpec("quadratic_deep", "sgd", framework="tensorflow", train_log_interval=3))
+    result = run.result()
     reports = Reports(result, Callback(), 7, 0.0)
     trained = {
         "event": "trained", "epoch": 1, "steps": 7, "seconds": 1.0, "mean_loss": math.nan,
@@ -317,5 +315,6 @@ def test_reports_that_are_not_finite():
 
 def test_default_split_is_deepobs_own():
     """snli_bilstm has a validation set, which DeepOBS's runner does not know."""
-    assert RunSpec("snli_bilstm", "alig").complete().split == "validation"
-    assert RunSpec("snli_bilstm", "alig", framework="tensorflow").complete().split == "full"
+    for framework, split in (("pytorch", "validation"), ("tensorflow", "full")):
+        spec = RunSpec("snli_bilstm", "alig", framework=framework)
+        assert resolve(spec, check_data=False).split == split
