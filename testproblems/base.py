@@ -19,6 +19,7 @@ from alig_deepobs.testproblems.checks import (
     find_device,
 )
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet
+from alig_deepobs.testproblems.describe import describe
 from alig_deepobs.testproblems.losses import reduce_losses
 
 Phase = Literal["train", "train_eval", "valid", "test"]
@@ -34,6 +35,7 @@ class TestProblem:
     Subclasses supply `load_data`, `build_net` and, unless they classify, `losses_of` and
     `correct_of`. A mini-batch's loss is made of three functions without side effects (`forward`,
     `losses_of`, `correct_of`), so that many runs can be computed at once with `torch.func`.
+    Sections that a docstring leaves out are those of the problem's family (`describe`).
 
     Args:
         batch_size: examples in a mini-batch; incomplete mini-batches are dropped, unless the
@@ -135,6 +137,15 @@ class TestProblem:
         self._batches: Iterator[Batch] | None = None
         self._batches_drawn = 0
         self._rows: tuple[Tensor, ...] | None = None
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        describe(cls)
+
+    @property
+    def data_options(self) -> dict[str, Any]:
+        """Where the data come from, for the function that loads them."""
+        return {"synthetic": self.synthetic, "data_dir": self.data_dir, "offline": self.offline}
 
     # What a subclass supplies.
 

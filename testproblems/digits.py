@@ -8,11 +8,19 @@ from torch import nn
 from alig_deepobs.testproblems.datasets.base import DataSet
 from alig_deepobs.testproblems.datasets.digits import digits
 from alig_deepobs.testproblems.families import Classification
-from alig_deepobs.testproblems.models.logreg import logreg
 from alig_deepobs.testproblems.models.mlp import digits_mlp as small_mlp
+from alig_deepobs.testproblems.models.mlp import logreg
 
 
 class _Digits(Classification):
+    """Problems on digits.
+
+    Regularizer: L2 on kernels with factor ``weight_decay``, by default 0.
+    Data: 1,797 images of 8 x 8 pixels, 1,445 for training and 352 for testing.
+    Defaults: batch size 32, 30 epochs.
+    Source: this package; scikit-learn's `load_digits`, from the UCI data set "optdigits".
+    """
+
     default_weight_decay = 0.0
     reshuffles = True
 
@@ -26,11 +34,7 @@ class digits_logreg(_Digits):
 
     Network: one dense layer, 64-10, started at zero (650 parameters).
     Loss: cross entropy; at the start ln 10 = 2.302585.
-    Regularizer: L2 on the kernel with factor ``weight_decay``, by default 0.
-    Data: 1,797 images of 8 x 8 pixels, 1,445 for training and 352 for testing.
-    Defaults: batch size 32, 30 epochs.
     Interpolation: no.
-    Source: this package; scikit-learn's `load_digits`, from the UCI data set "optdigits".
     """
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
@@ -43,12 +47,7 @@ class digits_mlp(_Digits):
 
     Network: dense layers 64-100-50-10 with ReLU, He's initial kernels, zero biases (12,060
         parameters).
-    Loss: cross entropy.
-    Regularizer: L2 on the kernels with factor ``weight_decay``, by default 0.
-    Data: 1,797 images of 8 x 8 pixels, 1,445 for training and 352 for testing.
-    Defaults: batch size 32, 30 epochs.
     Interpolation: yes.
-    Source: this package; scikit-learn's `load_digits`, from the UCI data set "optdigits".
     """
 
     def build_net(self, generator: torch.Generator) -> nn.Module:

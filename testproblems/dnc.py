@@ -12,7 +12,7 @@ from alig_deepobs.testproblems.base import Phase, TestProblem
 from alig_deepobs.testproblems.checks import check_sizes
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet
 from alig_deepobs.testproblems.datasets.copy_task import INPUTS, OUTPUTS, STEPS_PER_EPOCH, draw
-from alig_deepobs.testproblems.datasets.repeat_copy import repeat_copy
+from alig_deepobs.testproblems.datasets.generated import repeat_copy
 from alig_deepobs.testproblems.losses import MaskedBitsLoss
 from alig_deepobs.testproblems.models.dnc import DNC, fill_dnc
 

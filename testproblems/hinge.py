@@ -11,9 +11,9 @@ It is not `torch.nn.MultiMarginLoss`, which sums over all classes that violate t
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from alig_deepobs.testproblems.losses import reduce_losses
+from alig_deepobs.testproblems.losses import Loss, reduce_losses
 
 
 def hard_hinge(scores: Tensor, labels: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def smoothed_hinge(scores: Tensor, labels: Tensor) -> Tensor:
     return torch.where(smooth >= 0, smooth, _pick(margins, margins.argmax(dim=1)))
 
 
-class MultiClassHinge(nn.Module):
+class MultiClassHinge(Loss):
     """The multi-class hinge loss in PyTorch's form.
 
     Args:
@@ -76,8 +76,7 @@ class MultiClassHinge(nn.Module):
     """
 
     def __init__(self, reduction: str = "mean", smooth: bool = False) -> None:
-        super().__init__()
-        self.reduction = reduction
+        super().__init__(reduction)
         self.smooth = smooth
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from alig_deepobs.testproblems.base import TestProblem
 from alig_deepobs.testproblems.datasets.augment import Augmentation, centre_crop, standardize
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet
 from alig_deepobs.testproblems.datasets.imagenet import imagenet
-from alig_deepobs.testproblems.image_families import (
+from alig_deepobs.testproblems.families import (
     HUGE_TWIN,
     VGG,
     ColourImages,
@@ -22,18 +22,21 @@ from alig_deepobs.testproblems.models.inception import inception_v3
 
 
 class _ImageNet(ColourImages):
+    """Problems on ImageNet.
+
+    Data: photographs in 1,001 classes, 1,281,167 for training and 50,000 for testing, the shorter
+        side 256 pixels; the middle 224 x 224, or a random crop and flip for training (in
+        evaluations too unless ``augmented_train_eval`` is False), standardized.
+    Interpolation: not known; L2 term and dropout work against it.
+    """
+
     classes = 1001  # with the class "background", which has no images
     augmentation = Augmentation(side=224, pad=0, spare=32, colours=False)
     twin_sizes = HUGE_TWIN
 
     def load_data(self) -> DataSet:
         """Finds the images."""
-        return imagenet(
-            synthetic=self.synthetic,
-            data_dir=self.data_dir,
-            offline=self.offline,
-            twin_sizes=self.twin_sizes,
-        )
+        return imagenet(**self.data_options)
 
     def prepare(self, batch: Batch) -> Batch:
         """A mini-batch as it is evaluated."""
@@ -43,18 +46,7 @@ class _ImageNet(ColourImages):
 class imagenet_vgg16(_ImageNet, VGG):
     """VGG 16 on ImageNet.
 
-    Network: 13 convolutions 3 x 3 (64 to 512 filters) with
-        ReLU in five blocks, each with max pooling, dense layers 4096-4096 with dropout 0.5, and the
-        output; Glorot's normal start for convolutions, his uniform one for dense layers, zero
-        biases (138,361,641 parameters).
-    Loss: cross entropy.
-    Regularizer: L2 on the convolutions' kernels with factor ``weight_decay``, by default 5e-4.
-    Data: photographs in 1,001 classes, 1,281,167 for training and 50,000 for testing, the shorter
-        side 256 pixels; the middle 224 x 224, or a random crop and flip for training (in
-        evaluations too unless ``augmented_train_eval`` is False), standardized.
-    Defaults: batch size 128, 100 epochs (ours; DeepOBS has none).
-    Interpolation: not known; L2 term and dropout work against it.
-    Source: DeepOBS 1.1.2.
+    Parameters: 138,361,641.
     """
 
     variant = 16
@@ -63,18 +55,7 @@ class imagenet_vgg16(_ImageNet, VGG):
 class imagenet_vgg19(_ImageNet, VGG):
     """VGG 19 on ImageNet.
 
-    Network: 16 convolutions 3 x 3 (64 to 512 filters) with
-        ReLU in five blocks, each with max pooling, dense layers 4096-4096 with dropout 0.5, and the
-        output; Glorot's normal start for convolutions, his uniform one for dense layers, zero
-        biases (143,671,337 parameters).
-    Loss: cross entropy.
-    Regularizer: L2 on the convolutions' kernels with factor ``weight_decay``, by default 5e-4.
-    Data: photographs in 1,001 classes, 1,281,167 for training and 50,000 for testing, the shorter
-        side 256 pixels; the middle 224 x 224, or a random crop and flip for training (in
-        evaluations too unless ``augmented_train_eval`` is False), standardized.
-    Defaults: batch size 128, 100 epochs (ours; DeepOBS has none).
-    Interpolation: not known; L2 term and dropout work against it.
-    Source: DeepOBS 1.1.2.
+    Parameters: 143,671,337.
     """
 
     variant = 19
@@ -85,16 +66,12 @@ class imagenet_inception_v3(_ImageNet, OnlyConvolutionsRegularized):
 
     Network: images resized to 299 x 299 pixels, Inception v3 with an auxiliary head, batch
         normalization (0.9997 of the running values is kept), dropout 0.8 before the output;
-        Glorot's uniform start, zero biases (27,164,082 parameters).
+        Glorot's uniform start, zero biases.
+    Parameters: 27,164,082.
     Loss: cross entropy with labels smoothed by 0.1; in training 0.4 times that of the auxiliary
         head is added.
-    Regularizer: L2 on the convolutions' kernels with factor ``weight_decay``, by default 5e-4.
-    Data: photographs in 1,001 classes, 1,281,167 for training and 50,000 for testing, the shorter
-        side 256 pixels; the middle 224 x 224, or a random crop and flip for training (in
-        evaluations too unless ``augmented_train_eval`` is False), standardized.
     Defaults: batch size 32, 100 epochs (the architecture's paper; DeepOBS has none).
     Interpolation: no; with smoothed labels the loss has a positive minimum.
-    Source: DeepOBS 1.1.2.
     """
 
     loss_function: ClassVar[type[nn.Module]] = InceptionLoss

@@ -13,7 +13,19 @@ def reduce_losses(losses: Tensor, reduction: str) -> Tensor:
     return losses.sum() if reduction == "sum" else losses
 
 
-class VAELoss(nn.Module):
+class Loss(nn.Module):
+    """A loss in PyTorch's form, made of the losses of examples.
+
+    Args:
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+    """
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__()
+        self.reduction = reduction
+
+
+class VAELoss(Loss):
     """The loss of DeepOBS's variational auto-encoders.
 
     For an image ``x``, its reconstruction ``y``, the mean ``m`` and the logarithm ``s`` of the
@@ -21,10 +33,6 @@ class VAELoss(nn.Module):
     pixels and over latent dimensions. The second term is the Kullback-Leibler divergence of the
     code from a standard normal distribution.
     """
-
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__()
-        self.reduction = reduction
 
     def forward(self, outputs: tuple[Tensor, Tensor, Tensor], images: Tensor) -> Tensor:
         """The loss of what the net returned, ``(y, m, s)``, for the images."""
@@ -34,27 +42,19 @@ class VAELoss(nn.Module):
         return reduce_losses(squared_error - 0.5 * inner.sum(dim=1), self.reduction)
 
 
-class GivenLosses(nn.Module):
+class GivenLosses(Loss):
     """The loss of problems whose "network" returns the per-example losses itself."""
-
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__()
-        self.reduction = reduction
 
     def forward(self, losses: Tensor, target: Tensor | None = None) -> Tensor:
         """Reduces the losses; a target is accepted and plays no part."""
         return reduce_losses(losses, self.reduction)
 
 
-class InceptionLoss(nn.Module):
+class InceptionLoss(Loss):
     """The loss of Inception v3: cross entropy with labels that are smoothed by 0.1.
 
     In training mode the cross entropy of the auxiliary logits is added with factor 0.4.
     """
-
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__()
-        self.reduction = reduction
 
     def forward(self, outputs: tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
         """The loss of what the net returned, main and auxiliary logits, for the labels."""
@@ -67,12 +67,8 @@ class InceptionLoss(nn.Module):
         return nn.functional.cross_entropy(logits, labels, reduction="none", label_smoothing=0.1)
 
 
-class SequenceLoss(nn.Module):
+class SequenceLoss(Loss):
     """Cross entropy of sequences: for each one the mean over its elements."""
-
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__()
-        self.reduction = reduction
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The loss of logits ``(batch, time, classes)`` for targets ``(batch, time)``."""
@@ -82,17 +78,13 @@ class SequenceLoss(nn.Module):
         return reduce_losses(flat.view(targets.shape).mean(dim=1), self.reduction)
 
 
-class MaskedBitsLoss(nn.Module):
+class MaskedBitsLoss(Loss):
     """Cross entropy of bits, for each sequence the sum over the bits of its masked steps.
 
     For a bit with logit ``x`` that is ``log(1 + exp(-x))`` if it should be 1 and
     ``log(1 + exp(x))`` if it should be 0. PyTorch's own cross entropy of bits loses losses below
     1e-7 to rounding if the bit should be 0; here 2e-9, that of a logit of -20, is 2e-9.
     """
-
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__()
-        self.reduction = reduction
 
     def forward(self, logits: Tensor, bits: Tensor, mask: Tensor) -> Tensor:
         """The loss of logits for bits, both ``(batch, time, bits)``; mask ``(batch, time)``."""

@@ -12,8 +12,8 @@ from alig_deepobs.errors import UsageError
 from alig_deepobs.testproblems.base import Phase, TestProblem
 from alig_deepobs.testproblems.datasets.augment import Normalization
 from alig_deepobs.testproblems.datasets.base import Batch
+from alig_deepobs.testproblems.families import ColourImages
 from alig_deepobs.testproblems.hinge import MultiClassHinge
-from alig_deepobs.testproblems.image_families import ColourImages
 
 CIFAR_NORMALIZATION = Normalization(
     (125.3 / 255, 123.0 / 255, 113.9 / 255), (63.0 / 255, 62.1 / 255, 66.7 / 255)
@@ -36,6 +36,10 @@ class PaperImages(ColourImages):
     in every epoch, keep the last, smaller mini-batch, and have an L2 term on *all* weights (which
     is what an optimizer's weight decay is). All of it can be changed. Images of the training set
     are not augmented when they are evaluated.
+
+    Loss: cross entropy; ``loss`` may be ``"smooth_hinge"`` (what the paper trains DFW on) or
+        ``"hinge"``.
+    Regularizer: L2 on all weights with factor ``weight_decay``, by default 5e-4.
 
     Args:
         batch_size: examples in a mini-batch.

@@ -17,10 +17,10 @@ from alig_deepobs.testproblems.datasets.augment import Augmentation
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet
 from alig_deepobs.testproblems.datasets.cifar import TRAIN_SIZE as CIFAR_TRAIN_SIZE
 from alig_deepobs.testproblems.datasets.cifar import cifar10, cifar100
-from alig_deepobs.testproblems.datasets.imagenet_paper import imagenet_paper
+from alig_deepobs.testproblems.datasets.imagenet import imagenet_paper
 from alig_deepobs.testproblems.datasets.paper_split import paper_held_out
 from alig_deepobs.testproblems.datasets.svhn import svhn_extra
-from alig_deepobs.testproblems.image_families import HUGE_TWIN, LARGE_TWIN
+from alig_deepobs.testproblems.families import HUGE_TWIN, LARGE_TWIN
 from alig_deepobs.testproblems.models.densenet import densenet
 from alig_deepobs.testproblems.models.resnet import resnet18
 from alig_deepobs.testproblems.models.wrn_alig import wide_resnet_alig
@@ -46,7 +46,6 @@ class svhn_wrn164_alig(PlainPaperImages):
         kernels of convolutions start normal with variance 2 / fan_out (2,748,890 parameters).
     Loss: cross entropy; ``loss`` may be ``"hinge"`` (what the paper trains DFW on) or
         ``"smooth_hinge"``.
-    Regularizer: L2 on all weights with factor ``weight_decay``, by default 5e-4.
     Data: photographs of digits of 32 x 32 pixels with values from 0 to 1: 598,388 for training
         (67,257 of SVHN's training set and 531,131 extra ones), 6,000 for validation, 26,032 for
         testing. No augmentation, no normalization.
@@ -61,12 +60,7 @@ class svhn_wrn164_alig(PlainPaperImages):
 
     def load_data(self) -> DataSet:
         """Loads the images."""
-        return svhn_extra(
-            synthetic=self.synthetic,
-            data_dir=self.data_dir,
-            offline=self.offline,
-            twin_sizes=self.twin_sizes,
-        )
+        return svhn_extra(**self.data_options)
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network."""
@@ -74,6 +68,15 @@ class svhn_wrn164_alig(PlainPaperImages):
 
 
 class _Cifar(PaperImages):
+    """Problems on CIFAR-10 and CIFAR-100.
+
+    Data: photographs of 32 x 32 pixels in 10 or 100 classes, 45,000 for training, 5,000 for
+        validation and 10,000 for testing, normalized by channel (by the same constants);
+        training images (pad 4, random crop, flip) are augmented.
+    Interpolation: yes, to all but the noise of the augmentation, without the L2 term.
+    Source: the ALI-G paper, section on CIFAR.
+    """
+
     augmentation = Augmentation(
         side=32, pad=4, spare=8, colours=False, finish=CIFAR_NORMALIZATION
     )  # fmt: skip
@@ -81,17 +84,19 @@ class _Cifar(PaperImages):
 
     def load_data(self) -> DataSet:
         """Loads the images, with the paper's validation set."""
-        data = (cifar10 if self.classes == 10 else cifar100)(
-            synthetic=self.synthetic,
-            data_dir=self.data_dir,
-            offline=self.offline,
-            twin_sizes=self.twin_sizes,
-        )
+        data = (cifar10 if self.classes == 10 else cifar100)(**self.data_options)
         held_out = paper_held_out(data.size("train"), CIFAR_VALID_SIZE, CIFAR_TRAIN_SIZE)
         return replace(data, scale=255.0, held_out=held_out)
 
 
 class _CifarWideResNet(_Cifar):
+    """Wide residual networks.
+
+    Network: a 3 x 3 convolution with 16 filters, three groups of 6 residual blocks with 64, 128
+        and 256 filters, the mean over all pixels, a dense layer; kernels of convolutions start
+        normal with variance 2 / fan_out.
+    """
+
     default_weight_decay = 5e-4
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
@@ -100,6 +105,14 @@ class _CifarWideResNet(_Cifar):
 
 
 class _CifarDenseNet(_Cifar):
+    """Densely connected networks.
+
+    Network: a 3 x 3 convolution with 80 filters, three blocks of 6 bottleneck layers, each of
+        which adds 40 channels, halved between the blocks, the mean over all pixels, a dense layer
+        without bias; kernels of convolutions start normal with variance 2 / fan_out.
+    Regularizer: L2 on all weights with factor ``weight_decay``, by default 1e-4.
+    """
+
     default_weight_decay = 1e-4
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
@@ -110,17 +123,8 @@ class _CifarDenseNet(_Cifar):
 class cifar10_wrn404_alig(_CifarWideResNet):
     """The wide residual network WRN-40-4 on CIFAR-10.
 
-    Network: a 3 x 3 convolution with 16 filters, three groups of 6 residual blocks with 64, 128
-        and 256 filters, the mean over all pixels, a dense layer; kernels of convolutions start
-        normal with variance 2 / fan_out (8,949,210 parameters).
-    Loss: cross entropy; ``loss`` may be ``"smooth_hinge"`` (what the paper trains DFW on) or
-        ``"hinge"``.
-    Regularizer: L2 on all weights with factor ``weight_decay``, by default 5e-4.
-    Data: photographs of 32 x 32 pixels, 45,000 for training, 5,000 for validation and 10,000 for
-        testing, normalized by channel; training images (pad 4, random crop, flip) are augmented.
+    Parameters: 8,949,210.
     Defaults: batch size 256, 200 epochs.
-    Interpolation: yes, to all but the noise of the augmentation, without the L2 term.
-    Source: the ALI-G paper, section on CIFAR.
     """
 
     classes = 10
@@ -129,14 +133,8 @@ class cifar10_wrn404_alig(_CifarWideResNet):
 class cifar100_wrn404_alig(_CifarWideResNet):
     """The wide residual network WRN-40-4 on CIFAR-100.
 
-    Network: that of `cifar10_wrn404_alig` with 100 classes (8,972,340 parameters).
-    Loss: cross entropy; ``loss`` may be ``"smooth_hinge"`` (what the paper trains DFW on) or
-        ``"hinge"``.
-    Regularizer: L2 on all weights with factor ``weight_decay``, by default 5e-4.
-    Data: as in `cifar10_wrn404_alig`, in 100 classes, normalized by the same constants.
+    Parameters: 8,972,340.
     Defaults: batch size 128, 200 epochs.
-    Interpolation: yes, to all but the noise of the augmentation, without the L2 term.
-    Source: the ALI-G paper, section on CIFAR.
     """
 
     classes = 100
@@ -145,17 +143,8 @@ class cifar100_wrn404_alig(_CifarWideResNet):
 class cifar10_densenet4040_alig(_CifarDenseNet):
     """A densely connected network with bottlenecks, depth 40 and growth 40, on CIFAR-10.
 
-    Network: a 3 x 3 convolution with 80 filters, three blocks of 6 bottleneck layers, each of
-        which adds 40 channels, halved between the blocks, the mean over all pixels, a dense layer
-        without bias; kernels of convolutions start normal with variance 2 / fan_out
-        (1,901,920 parameters).
-    Loss: cross entropy; ``loss`` may be ``"smooth_hinge"`` (what the paper trains DFW on) or
-        ``"hinge"``.
-    Regularizer: L2 on all weights with factor ``weight_decay``, by default 1e-4.
-    Data: that of `cifar10_wrn404_alig`.
+    Parameters: 1,901,920.
     Defaults: batch size 64, 300 epochs.
-    Interpolation: yes, to all but the noise of the augmentation, without the L2 term.
-    Source: the ALI-G paper, section on CIFAR.
     """
 
     classes = 10
@@ -164,14 +153,8 @@ class cifar10_densenet4040_alig(_CifarDenseNet):
 class cifar100_densenet4040_alig(_CifarDenseNet):
     """A densely connected network with bottlenecks, depth 40 and growth 40, on CIFAR-100.
 
-    Network: that of `cifar10_densenet4040_alig` with 100 classes (1,941,520 parameters).
-    Loss: cross entropy; ``loss`` may be ``"smooth_hinge"`` (what the paper trains DFW on) or
-        ``"hinge"``.
-    Regularizer: L2 on all weights with factor ``weight_decay``, by default 1e-4.
-    Data: that of `cifar100_wrn404_alig`.
+    Parameters: 1,941,520.
     Defaults: batch size 256, 300 epochs.
-    Interpolation: yes, to all but the noise of the augmentation, without the L2 term.
-    Source: the ALI-G paper, section on CIFAR.
     """
 
     classes = 100
@@ -230,12 +213,7 @@ class imagenet_resnet18_alig(PlainPaperImages):
 
     def load_data(self) -> DataSet:
         """Finds the images."""
-        return imagenet_paper(
-            synthetic=self.synthetic,
-            data_dir=self.data_dir,
-            offline=self.offline,
-            twin_sizes=self.twin_sizes,
-        )
+        return imagenet_paper(**self.data_options)
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network."""

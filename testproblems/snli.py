@@ -87,10 +87,7 @@ class snli_bilstm(TestProblem):
 
     def load_data(self) -> DataSet:
         """Loads the pairs and the word vectors."""
-        data = snli(
-            self.corpus, self.embeddings, self.embedding_dim,
-            synthetic=self.synthetic, data_dir=self.data_dir, offline=self.offline,
-        )  # fmt: skip
+        data = snli(self.corpus, self.embeddings, self.embedding_dim, **self.data_options)
         self._input_dim = data.vectors.shape[1]
         return data
 
@@ -127,9 +124,9 @@ class snli_bilstm(TestProblem):
 
 
 class snli_bilstm_svm(snli_bilstm):
-    """`snli_bilstm` with the multi-class hinge loss of Crammer and Singer; at the start about 1.
+    """`snli_bilstm` with a hinge loss; everything else is the same.
 
-    Everything else is the same.
+    Loss: the multi-class hinge loss of Crammer and Singer; at the start about 1.
     """
 
     loss_function: ClassVar[type[nn.Module]] = MultiClassHinge

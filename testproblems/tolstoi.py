@@ -44,7 +44,7 @@ class tolstoi_char_rnn(TestProblem):
 
     def load_data(self) -> DataSet:
         """Loads the text."""
-        return tolstoi(synthetic=self.synthetic, data_dir=self.data_dir, offline=self.offline)
+        return tolstoi(**self.data_options)
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network."""

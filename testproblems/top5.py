@@ -8,9 +8,9 @@ the k highest scores costs little. Which classes are left out is where they diff
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from alig_deepobs.testproblems.losses import reduce_losses
+from alig_deepobs.testproblems.losses import Loss, reduce_losses
 
 K = 5
 """The k of ImageNet."""
@@ -78,24 +78,16 @@ def top_k_correct(scores: Tensor, labels: Tensor, k: int = K) -> Tensor:
     return (highest == labels.unsqueeze(1)).any(dim=1)
 
 
-class TruncatedTop5(nn.Module):
+class TruncatedTop5(Loss):
     """`truncated_top_k` with k = 5, in PyTorch's form."""
-
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__()
-        self.reduction = reduction
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
         """The loss of scores ``(batch, classes)`` for labels ``(batch,)``."""
         return reduce_losses(truncated_top_k(scores, labels), self.reduction)
 
 
-class ExactTop5(nn.Module):
+class ExactTop5(Loss):
     """`exact_top_k` with k = 5, in PyTorch's form."""
-
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__()
-        self.reduction = reduction
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
         """The loss of scores ``(batch, classes)`` for labels ``(batch,)``."""

@@ -26,13 +26,7 @@ import torch
 
 from alig_deepobs.registry import find_testproblem, testproblems
 from alig_deepobs.runners.environment import environment
-from alig_deepobs.testproblems.datasets import (
-    cifar,
-    imagenet,
-    imagenet_paper,
-    images,
-    svhn,
-)
+from alig_deepobs.testproblems.datasets import cifar, imagenet, images, svhn
 
 PLACE = Path(__file__).parents[1] / "testproblems" / "epoch_seconds.json"
 SMALLEST = 2  # batch normalization needs two examples
@@ -48,8 +42,8 @@ _CIFAR = (cifar.TRAIN_SIZE, (cifar.TRAIN_EVAL_SIZE, 10_000))
 _CIFAR_PAPER = (45_000, (cifar.TRAIN_EVAL_SIZE, 5_000, 10_000))
 _SVHN_PAPER = (598_388, (svhn.TRAIN_EVAL_SIZE, svhn.PAPER_VALID_SIZE, 26_032))
 _IMAGENET_PAPER = (
-    imagenet_paper.TRAIN_SIZE - imagenet_paper.VALID_SIZE,
-    (imagenet.TRAIN_EVAL_SIZE, imagenet_paper.VALID_SIZE, 50_000),
+    imagenet.TRAIN_SIZE - imagenet.PAPER_VALID_SIZE,
+    (imagenet.TRAIN_EVAL_SIZE, imagenet.PAPER_VALID_SIZE, 50_000),
 )
 OFFICIAL_SIZES = {
     ("mnist", "full"): _MNIST,
@@ -58,7 +52,7 @@ OFFICIAL_SIZES = {
     ("cifar100", "full"): _CIFAR,
     ("svhn", "full"): (svhn.TRAIN_SIZE, (svhn.TRAIN_EVAL_SIZE, 26_032)),
     ("tolstoi", "full"): (52_258, (52_258, 13_064)),
-    ("imagenet", "full"): (imagenet_paper.TRAIN_SIZE, (imagenet.TRAIN_EVAL_SIZE, 50_000)),
+    ("imagenet", "full"): (imagenet.TRAIN_SIZE, (imagenet.TRAIN_EVAL_SIZE, 50_000)),
     ("cifar10", "validation"): _CIFAR_PAPER,
     ("cifar100", "validation"): _CIFAR_PAPER,
     ("svhn_extra", "validation"): _SVHN_PAPER,

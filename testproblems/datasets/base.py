@@ -65,9 +65,9 @@ class DataSet:
         self, part: str, batch_size: int, drops_incomplete: bool = True
     ) -> Iterator[Batch]:  # fmt: skip
         """The mini-batches of a part in its fixed order; only the full ones, unless asked."""
-        tensors = self.parts[part]
-        for start in self._starts(part, batch_size, drops_incomplete):
-            yield tuple(self._decode(x[start : start + batch_size]) for x in tensors)
+        size = self.size(part)
+        for start in range(0, size - (batch_size - 1 if drops_incomplete else 0), batch_size):
+            yield self._between(part, start, min(start + batch_size, size))
 
     def to(self, device: torch.device) -> DataSet:
         """The same data on a device."""
@@ -119,14 +119,18 @@ class DataSet:
             sizes["train"] -= sizes["valid"]
         return sizes
 
-    def _starts(self, part: str, batch_size: int, drops_incomplete: bool) -> range:
-        end = self.size(part) - (batch_size - 1 if drops_incomplete else 0)
-        return range(0, end, batch_size)
+    def _between(self, part: str, start: int, stop: int) -> Batch:
+        return tuple(self._decode(x[start:stop]) for x in self.parts[part])
 
     def _decode(self, x: Tensor) -> Tensor:
         if x.dtype != torch.uint8:
             return x
         return x.float() if self.scale == 1.0 else x.float() / self.scale
+
+
+def content_of(parts: Mapping[str, Batch]) -> str:
+    """The `content_digest` of all tensors of a data set."""
+    return content_digest(x.numpy() for part in parts.values() for x in part)
 
 
 def held_out(size: int, valid_size: int, official_size: int) -> Tensor:

@@ -19,7 +19,7 @@ from alig_deepobs.testproblems.datasets.sources import (
     Source,
     label_of,
 )
-from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, colour_twin
+from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, image_twin
 from alig_deepobs.testproblems.datasets.verify import warn_unofficial
 
 TRAIN_SIZE = 50_000
@@ -46,7 +46,7 @@ def cifar10(
         DataError: a file is missing or broken.
     """
     if synthetic:
-        return colour_twin(CIFAR10, classes=10, sizes=twin_sizes)
+        return image_twin(CIFAR10, classes=10, sizes=twin_sizes)
     return _load(CIFAR10, data_dir, offline)
 
 
@@ -59,7 +59,7 @@ def cifar100(
 ) -> DataSet:
     """CIFAR-100: the same as `cifar10`, with 100 classes (the "fine" labels)."""
     if synthetic:
-        return colour_twin(CIFAR100, classes=100, sizes=twin_sizes)
+        return image_twin(CIFAR100, classes=100, sizes=twin_sizes)
     return _load(CIFAR100, data_dir, offline)
 
 

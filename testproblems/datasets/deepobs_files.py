@@ -27,7 +27,7 @@ def write_for_deepobs(data: DataSet, folder: Path) -> None:
 
     Example:
         >>> import tempfile
-        >>> from alig_deepobs.testproblems.datasets.mnist import mnist
+        >>> from alig_deepobs.testproblems.datasets.images import mnist
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_for_deepobs(mnist(synthetic=True), Path(folder))
         ...     print(len(list(Path(folder, "mnist").iterdir())))

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from alig_deepobs.errors import DataError
-from alig_deepobs.testproblems.datasets.base import DataSet, content_digest
+from alig_deepobs.testproblems.datasets.base import DataSet, content_of
 from alig_deepobs.testproblems.datasets.sources import DataSource, label_of
 
 TEST_SIZE = 352  # 11 mini-batches of 32
@@ -41,7 +41,7 @@ def digits(*, synthetic: bool = False) -> DataSet:
     return DataSet(
         name="digits",
         label=label_of("Digits" if synthetic else "Digits (scikit-learn)", source),
-        version=content_digest(x.numpy() for part in parts.values() for x in part),
+        version=content_of(parts),
         source=source,
         parts=parts,
         scale=16.0,

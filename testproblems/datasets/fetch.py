@@ -16,24 +16,6 @@ from alig_deepobs.testproblems.datasets.verify import FileState, verify
 
 logger = logging.getLogger(__name__)
 
-__all__ = [
-    "CACHE_VARIABLE",
-    "FileState",
-    "Stamp",
-    "Stamps",
-    "cache_dir",
-    "check_file",
-    "download",
-    "fetch",
-    "find_file",
-    "folder_of",
-    "how_to_get",
-    "require",
-    "short_reason",
-    "stamp_of",
-    "stamps_of",
-]
-
 CACHE_VARIABLE = "ALIG_DEEPOBS_CACHE"
 
 Stamp = tuple[str, int, int]

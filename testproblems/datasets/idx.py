@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alig_deepobs.errors import DataError
+from alig_deepobs.testproblems.datasets.records import read_file
 
 # 0x08 for bytes, then the number of dimensions.
 LABELS_MAGIC = 0x0801
@@ -82,12 +83,7 @@ def decompress(path: Path, hint: str) -> tuple[bytes, str]:
     Raises:
         DataError: the file is missing, unreadable, truncated or corrupt.
     """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise _bad(path, "no such file", hint) from None
-    except OSError as error:
-        raise _bad(path, f"cannot be read ({error.strerror})", hint) from error
+    raw = read_file(path, hint)
     try:
         content = gzip.decompress(raw)
     except EOFError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,8 +18,9 @@ from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems.datasets.augment import centre_crop
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet
 from alig_deepobs.testproblems.datasets.fetch import how_to_get, require
+from alig_deepobs.testproblems.datasets.paper_split import paper_held_out
 from alig_deepobs.testproblems.datasets.sources import IMAGENET
-from alig_deepobs.testproblems.datasets.twins import colour_twin
+from alig_deepobs.testproblems.datasets.twins import image_twin
 from alig_deepobs.testproblems.models.resize import resize_bilinear
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 CLASSES = 1000
 SIDE = 256
 """Rows and columns of the decoded images; the networks see 224 of them."""
+PAPER_SIDE = 224
+"""The same of the ALI-G paper."""
+TRAIN_SIZE = 1_281_167
+PAPER_VALID_SIZE = 50_000
 TRAIN_EVAL_SIZE = 50_000
 TWIN_SIZES = (16, 8)
 SUFFIXES = (".jpeg", ".jpg", ".png")
@@ -57,14 +62,6 @@ class StreamedImages(DataSet):
         """Decodes the images with these indices."""
         return self._decoded(part, index.tolist())
 
-    def slices(
-        self, part: str, batch_size: int, drops_incomplete: bool = True
-    ) -> Iterator[Batch]:  # fmt: skip
-        """The mini-batches of a part in its fixed order; only the full ones, unless asked."""
-        size = self.size(part)
-        for start in self._starts(part, batch_size, drops_incomplete):
-            yield self._decoded(part, list(range(start, min(start + batch_size, size))))
-
     def for_split(self, split: str) -> StreamedImages:
         """The data with a validation set (``"validation"``) or without one (``"full"``)."""
         data = cast("StreamedImages", super().for_split(split))
@@ -82,6 +79,9 @@ class StreamedImages(DataSet):
     def to(self, device: torch.device) -> StreamedImages:
         """The same data; mini-batches are put on the device."""
         return replace(self, device=device)
+
+    def _between(self, part: str, start: int, stop: int) -> Batch:
+        return self._decoded(part, list(range(start, stop)))
 
     def _decoded(self, part: str, numbers: list[int]) -> Batch:
         # Threads, since Pillow lets go of Python's lock while it decodes.
@@ -120,7 +120,7 @@ def imagenet(
         DataError: a folder is missing or empty, or Pillow is not installed.
     """
     if synthetic:
-        return colour_twin(
+        return image_twin(
             IMAGENET, classes=classes, side=SIDE, scale=255.0, sizes=twin_sizes, first_label=1,
             can_hold_out=False,
         )  # fmt: skip
@@ -153,6 +153,32 @@ def imagenet(
     )
 
 
+def imagenet_paper(
+    *,
+    synthetic: bool = False,
+    data_dir: str | None = None,
+    offline: bool = False,
+    twin_sizes: tuple[int, int] = TWIN_SIZES,
+    classes: int = CLASSES,
+) -> DataSet:
+    """ImageNet in 1,000 classes with the labels 0 to 999, images of 224 x 224 pixels.
+
+    50,000 of the 1,281,167 training images can be held out, drawn as in the code of the paper. The
+    files, the arguments and the errors are those of `imagenet`.
+    """
+    if synthetic:
+        data = image_twin(
+            IMAGENET, classes=classes, side=PAPER_SIDE, scale=255.0, sizes=twin_sizes
+        )  # fmt: skip
+    else:
+        found = imagenet(data_dir=data_dir, offline=offline, classes=classes)
+        # DeepOBS's label 0 is the class "background", which has no images.
+        parts = {part: (labels - 1,) for part, (labels,) in found.parts.items()}
+        data = replace(cast("StreamedImages", found), parts=parts, read=read_image_paper)
+    valid = paper_held_out(data.size("train"), PAPER_VALID_SIZE, TRAIN_SIZE)
+    return replace(data, held_out=valid)
+
+
 def read_image(path: Path, hint: str) -> Tensor:
     """Decodes an image: floats from 0 to 1 of shape ``(3, 256, 256)``.
 
@@ -161,15 +187,36 @@ def read_image(path: Path, hint: str) -> Tensor:
     Raises:
         DataError: the file is missing, truncated or no image.
     """
-    with open_image(path, hint) as image:
-        scaled = to_tensor(image)
+    with _open_image(path, hint) as image:
+        scaled = _to_tensor(image)
     rows, columns = scaled.shape[1:]
     factor = SIDE / min(rows, columns)
     resized = resize_bilinear(scaled, round(factor * rows), round(factor * columns))
     return centre_crop(resized, SIDE).contiguous()
 
 
-def open_image(path: Path, hint: str) -> Image.Image:
+def read_image_paper(path: Path, hint: str) -> Tensor:
+    """Decodes an image: floats from 0 to 1 of shape ``(3, 224, 224)``.
+
+    The shorter side is resized to 224 pixels by Pillow's bilinear filter, which smooths where it
+    shrinks, and the middle of the longer one is taken: what torchvision's ``Resize`` and
+    ``CenterCrop`` do.
+
+    Raises:
+        DataError: the file is missing, truncated or no image.
+    """
+    from PIL import Image
+
+    with _open_image(path, hint) as image:
+        shorter = min(image.size)
+        # Rounded down, as in torchvision.
+        columns, rows = (PAPER_SIDE * pixels // shorter for pixels in image.size)
+        resized = image.resize((columns, rows), Image.Resampling.BILINEAR)
+    left, top = round((columns - PAPER_SIDE) / 2), round((rows - PAPER_SIDE) / 2)
+    return _to_tensor(resized.crop((left, top, left + PAPER_SIDE, top + PAPER_SIDE))).contiguous()
+
+
+def _open_image(path: Path, hint: str) -> Image.Image:
     """The decoded image in red, green and blue.
 
     Raises:
@@ -184,7 +231,7 @@ def open_image(path: Path, hint: str) -> Image.Image:
         raise DataError(f"{path}: unreadable image ({error}); {hint}") from error
 
 
-def to_tensor(image: Image.Image) -> Tensor:
+def _to_tensor(image: Image.Image) -> Tensor:
     """The pixels as floats from 0 to 1, ``(3, rows, columns)``."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255.0
 

@@ -1,4 +1,4 @@
-"""Data sets in MNIST's format, and their synthetic twins."""
+"""Data sets in MNIST's format."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from alig_deepobs.errors import DataError
-from alig_deepobs.seeds import derive_seed
-from alig_deepobs.testproblems.datasets.base import Batch, DataSet, content_digest, held_out
+from alig_deepobs.testproblems.datasets.base import DataSet, held_out
 from alig_deepobs.testproblems.datasets.fetch import Stamps, how_to_get, require, stamps_of
 from alig_deepobs.testproblems.datasets.idx import (
     IdxFile,
@@ -19,7 +17,15 @@ from alig_deepobs.testproblems.datasets.idx import (
     read_images,
     read_labels,
 )
-from alig_deepobs.testproblems.datasets.sources import SOURCES, DataSource, Source, label_of
+from alig_deepobs.testproblems.datasets.sources import (
+    FMNIST,
+    MNIST,
+    SOURCES,
+    DataSource,
+    Source,
+    label_of,
+)
+from alig_deepobs.testproblems.datasets.twins import image_twin
 from alig_deepobs.testproblems.datasets.verify import warn_unofficial
 
 TRAIN_SIZE = 60_000
@@ -27,11 +33,12 @@ TRAIN_EVAL_SIZE = 10_000
 VALID_SIZE = 10_000
 
 
-def load_images(source: Source, *, synthetic: bool, data_dir: str | None, offline: bool) -> DataSet:
-    """Loads a data set of 28 x 28 images in ten classes.
+def mnist(
+    *, synthetic: bool = False, data_dir: str | None = None, offline: bool = False
+) -> DataSet:
+    """MNIST: handwritten digits, 28 x 28 pixels, 60,000 for training and 10,000 for testing.
 
     Args:
-        source: the data set.
         synthetic: make up the small synthetic twin instead; reads and writes nothing.
         data_dir: folder with the official files; None for the cache.
         offline: never touch the network.
@@ -39,8 +46,22 @@ def load_images(source: Source, *, synthetic: bool, data_dir: str | None, offlin
     Raises:
         DataError: a file is missing or broken.
     """
+    return load_images(MNIST, synthetic=synthetic, data_dir=data_dir, offline=offline)
+
+
+def fmnist(
+    *, synthetic: bool = False, data_dir: str | None = None, offline: bool = False
+) -> DataSet:
+    """Fashion-MNIST: pictures of clothing, all else as in `mnist`."""
+    return load_images(FMNIST, synthetic=synthetic, data_dir=data_dir, offline=offline)
+
+
+def load_images(
+    source: Source, *, synthetic: bool = False, data_dir: str | None = None, offline: bool = False
+) -> DataSet:
+    """A data set of 28 x 28 images in ten classes; arguments and errors as in `mnist`."""
     if synthetic:
-        return synthetic_images(source)
+        return image_twin(source, classes=10, channels=1, side=28, cells=7, scale=255.0)
     paths = require(source, data_dir, offline)
     # The stamps are part of the key, so a replaced file is read.
     hint = how_to_get(source, data_dir)
@@ -95,27 +116,3 @@ def _check_not_another(source: Source, path: Path, file: IdxFile, hint: str) -> 
                     f"{path}: holds {official.name} of {other.label}; expected {path.name} of "
                     f"{source.label}; {hint}"
                 )
-
-
-def synthetic_images(source: Source) -> DataSet:
-    """512 training and 256 test images: one random pattern per class, under noise."""
-    rng = np.random.default_rng(derive_seed("synthetic twin", source.name))
-    patterns = np.kron(rng.random((10, 7, 7)), np.ones((4, 4)))
-
-    def draw(size: int) -> Batch:
-        labels = rng.permutation(np.arange(size) % 10)
-        noise = rng.random((size, 28, 28))
-        images = (255 * (0.6 * patterns[labels] + 0.4 * noise)).astype(np.uint8)
-        return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels)
-
-    parts = {"train": draw(512), "test": draw(256)}
-    return DataSet(
-        name=source.name,
-        label=label_of(source.label, "synthetic"),
-        version=content_digest(x.numpy() for part in parts.values() for x in part),
-        source="synthetic",
-        parts=parts,
-        scale=255.0,
-        train_eval_size=TRAIN_EVAL_SIZE,
-        held_out=held_out(512, VALID_SIZE, TRAIN_SIZE),
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -62,17 +62,12 @@ class SentencePairs(DataSet):
         """The pairs with these indices, as a `PairBatch`."""
         return self._batch(part, index.cpu().numpy())
 
-    def slices(
-        self, part: str, batch_size: int, drops_incomplete: bool = True
-    ) -> Iterator[Batch]:  # fmt: skip
-        """The mini-batches of a part in its fixed order; only the full ones, unless asked."""
-        end = self.size(part) - (batch_size - 1 if drops_incomplete else 0)
-        for start in range(0, end, batch_size):
-            yield self._batch(part, np.arange(start, min(start + batch_size, self.size(part))))
-
     def to(self, device: torch.device) -> SentencePairs:
         """The same data, with the vectors on the device."""
         return replace(self, device=device, vectors=self.vectors.to(device))
+
+    def _between(self, part: str, start: int, stop: int) -> Batch:
+        return self._batch(part, np.arange(start, stop))
 
     def _batch(self, part: str, index: NDArray[np.int64]) -> PairBatch:
         pairs = self.pairs[part]

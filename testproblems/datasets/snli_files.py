@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from alig_deepobs.errors import DataError
-from alig_deepobs.testproblems.datasets.archive import read_zip_members
+from alig_deepobs.testproblems.datasets.archive import read_members
 from alig_deepobs.testproblems.datasets.records import read_file
 from alig_deepobs.testproblems.datasets.sources import Source
 from alig_deepobs.testproblems.datasets.treebank import tokenize
@@ -56,7 +56,7 @@ def read_contents(source: Source, paths: list[Path], hint: str) -> dict[str, tup
     names = {part: next(f.name for f in files if f.name.endswith(f"_{kind}.jsonl"))
              for part, kind in FILES.items()}  # fmt: skip
     if paths[0].suffix == ".zip":
-        members = read_zip_members(paths[0], list(names.values()), hint)
+        members = read_members(paths[0], list(names.values()), hint)
         return {part: (f"{paths[0]}, {name}", members[name]) for part, name in names.items()}
     if paths[0].is_dir():
         found = {name: paths[0] / name for name in names.values()}

@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -27,9 +26,10 @@ from alig_deepobs.testproblems.datasets.sources import (
     SVHN_EXTRA,
     DataSource,
     RemoteFile,
+    Source,
     label_of,
 )
-from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, colour_twin
+from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, image_twin
 from alig_deepobs.testproblems.datasets.verify import warn_unofficial
 
 # DeepOBS's converter stops after five files of 12,800 of the 73,257 training images.
@@ -64,32 +64,8 @@ def svhn(
         DataError: a file is missing or broken.
     """
     if synthetic:
-        return colour_twin(SVHN, classes=10, sizes=twin_sizes)
-    paths = require(SVHN, data_dir, offline)
-    hint = how_to_get(SVHN, data_dir)
-    data = _read(tuple(paths), stamps_of(SVHN, paths), hint, train_size)
-    if data.source == "unverified":
-        warn_unofficial(paths[0].parent, SVHN.label)
-    return data
-
-
-@lru_cache(maxsize=2)
-def _read(paths: tuple[Path, ...], stamps: Stamps, hint: str, train_size: int | None) -> DataSet:
-    (train, train_good), (test, test_good) = (
-        _read_file(file, path, hint) for file, path in zip(SVHN.files, paths, strict=True)
-    )
-    origin: DataSource = "official" if train_good and test_good else "unverified"
-    arrays = [x[:train_size] for x in train] + list(test)
-    tensors = [torch.from_numpy(np.ascontiguousarray(x)) for x in arrays]
-    return DataSet(
-        name=SVHN.name,
-        label=label_of(SVHN.label, origin),
-        version=content_digest(arrays),
-        source=origin,
-        parts={"train": (tensors[0], tensors[1]), "test": (tensors[2], tensors[3])},
-        train_eval_size=TRAIN_EVAL_SIZE,
-        held_out=held_out(len(tensors[0]), VALID_SIZE, TRAIN_SIZE),
-    )
+        return image_twin(SVHN, classes=10, sizes=twin_sizes)
+    return _load(SVHN, data_dir, offline, train_size)
 
 
 def svhn_extra(
@@ -105,49 +81,49 @@ def svhn_extra(
     the former can be held out, drawn as in the code of the ALI-G paper. Decoded, the images take
     1.9 GB of the device's memory (and while they are read, about 4 GB of the computer's).
 
-    Args:
-        synthetic: make up the small synthetic twin instead.
-        data_dir: folder with the three official ``.mat`` files; None for the cache.
-        offline: never touch the network.
-        twin_sizes: training and test images of the twin.
-
-    Raises:
-        DataError: a file is missing or broken.
+    Arguments and errors are those of `svhn`; there must be the three official ``.mat`` files.
     """
     if synthetic:
-        data = colour_twin(SVHN_EXTRA, classes=10, scale=255.0, sizes=twin_sizes)
-        return replace(data, held_out=_paper_held_out(data.size("train")))
-    paths = require(SVHN_EXTRA, data_dir, offline)
-    hint = how_to_get(SVHN_EXTRA, data_dir)
-    data = _read_with_extra(tuple(paths), stamps_of(SVHN_EXTRA, paths), hint)
+        data = image_twin(SVHN_EXTRA, classes=10, scale=255.0, sizes=twin_sizes)
+        valid = paper_held_out(data.size("train"), PAPER_VALID_SIZE, OFFICIAL_TRAIN_SIZE)
+        return replace(data, held_out=valid)
+    return _load(SVHN_EXTRA, data_dir, offline)
+
+
+def _load(
+    source: Source, data_dir: str | None, offline: bool, train_size: int | None = None
+) -> DataSet:
+    paths = tuple(require(source, data_dir, offline))
+    hint = how_to_get(source, data_dir)
+    data = _read(source, paths, stamps_of(source, paths), hint, train_size)
     if data.source == "unverified":
-        warn_unofficial(paths[-1].parent, SVHN_EXTRA.label)
+        warn_unofficial(paths[-1].parent, source.label)
     return data
 
 
 @lru_cache(maxsize=1)
-def _read_with_extra(paths: tuple[Path, ...], stamps: Stamps, hint: str) -> DataSet:
-    parts = [
-        _read_file(file, path, hint) for file, path in zip(SVHN_EXTRA.files, paths, strict=True)
-    ]
-    origin: DataSource = "official" if all(good for _, good in parts) else "unverified"
-    train, test, extra = (records for records, _ in parts)
-    arrays: list[NDArray[Any]] = [*join([train, extra]), *test]
+def _read(
+    source: Source, paths: tuple[Path, ...], stamps: Stamps, hint: str, train_size: int | None
+) -> DataSet:
+    found = [_read_file(file, path, hint) for file, path in zip(source.files, paths, strict=True)]
+    train, test, *extra = (records for records, _ in found)
+    origin: DataSource = "official" if all(good for _, good in found) else "unverified"
+    arrays: list[NDArray[Any]] = [*(x[:train_size] for x in join([train, *extra])), *test]
     tensors = [torch.from_numpy(x) for x in arrays]
+    if extra:  # the paper holds out none of the extra images
+        valid = paper_held_out(len(train[1]), PAPER_VALID_SIZE, OFFICIAL_TRAIN_SIZE)
+    else:
+        valid = held_out(len(arrays[0]), VALID_SIZE, TRAIN_SIZE)
     return DataSet(
-        name=SVHN_EXTRA.name,
-        label=label_of(SVHN_EXTRA.label, origin),
+        name=source.name,
+        label=label_of(source.label, origin),
         version=content_digest(arrays),
         source=origin,
         parts={"train": (tensors[0], tensors[1]), "test": (tensors[2], tensors[3])},
-        scale=255.0,
+        scale=255.0 if extra else 1.0,
         train_eval_size=TRAIN_EVAL_SIZE,
-        held_out=_paper_held_out(len(train[1])),  # none of the extra images
+        held_out=valid,
     )
-
-
-def _paper_held_out(size: int) -> torch.Tensor:
-    return paper_held_out(size, PAPER_VALID_SIZE, OFFICIAL_TRAIN_SIZE)
 
 
 def _read_file(file: RemoteFile, path: Path, hint: str) -> tuple[Records, bool]:

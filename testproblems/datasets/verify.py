@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from alig_deepobs.errors import DataError
-from alig_deepobs.testproblems.datasets.archive import read_members, read_zip_members
+from alig_deepobs.testproblems.datasets.archive import read_members
 from alig_deepobs.testproblems.datasets.idx import decompress
 from alig_deepobs.testproblems.datasets.records import read_file, read_mat
 from alig_deepobs.testproblems.datasets.sources import RemoteFile
@@ -54,8 +54,8 @@ def verify(file: RemoteFile, path: Path) -> FileState:
     if file.name.endswith((".tar.gz", ".zip")):
         if hashlib.sha256(_read(path)).hexdigest() == file.sha256:
             return FileState.OK
-        read = read_zip_members if file.name.endswith(".zip") else read_members
-        return _verify_members(file, read(path, [member.name for member in file.members], ""))
+        names = [member.name for member in file.members]
+        return _verify_members(file, read_members(path, names, hint=""))
     if file.name.endswith(".gz"):
         content, sha256 = decompress(path, hint="")
         if sha256 == file.sha256:

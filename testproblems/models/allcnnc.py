@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from alig_deepobs.testproblems.models.init import build_empty, fill, glorot_normal
+from alig_deepobs.testproblems.models.init import build_filled, glorot_normal
 from alig_deepobs.testproblems.models.same import SameConv2d
 
 
@@ -23,9 +23,7 @@ def allcnnc(classes: int, generator: torch.Generator) -> nn.Module:
     Springenberg et al.: Striving for simplicity, arXiv:1412.6806. Images of 3 x 32 x 32 pixels.
     Kernels start with Glorot's normal distribution (cut at two deviations), biases are 0.1.
     """
-    net = build_empty(lambda: layers(classes))
-    fill(net, glorot_normal(generator), bias=0.1)
-    return net
+    return build_filled(lambda: layers(classes), glorot_normal(generator), bias=0.1)
 
 
 def layers(classes: int) -> nn.Module:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -118,7 +117,7 @@ def nli_net(build: Callable[[], NLINet], generator: torch.Generator) -> NLINet:
         build: builds the network.
         generator: the only source of randomness.
     """
-    net = cast("NLINet", build_empty(build))
+    net = build_empty(build)
 
     def draw(module: nn.Module, n: int) -> None:
         for parameter in module.parameters():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -105,7 +103,7 @@ def char_rnn(vocabulary: int, generator: torch.Generator) -> CharRNN:
     an LSTM layer count as one. Its bias is zero; that of the dense layer has no initial value
     in DeepOBS, so TensorFlow draws it, too, with both fans equal to its length.
     """
-    net = cast("CharRNN", build_empty(lambda: CharRNN(vocabulary)))
+    net = build_empty(lambda: CharRNN(vocabulary))
 
     def draw(weight: Tensor, fans: int) -> None:
         limit = (6.0 / fans) ** 0.5

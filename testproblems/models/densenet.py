@@ -6,13 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from alig_deepobs.testproblems.models.allcnnc import GlobalMean
-from alig_deepobs.testproblems.models.init import (
-    build_empty,
-    convolutions_and_dense,
-    fan_out_normal,
-    fill,
-    torch_uniform,
-)
+from alig_deepobs.testproblems.models.init import build_filled, fan_out_normal_and_uniform
 
 BOTTLENECK = 4
 """A bottleneck has so many times the channels that a layer adds."""
@@ -67,11 +61,9 @@ def densenet(depth: int, growth: int, classes: int, generator: torch.Generator) 
         >>> sum(parameter.numel() for parameter in net.parameters())
         1901920
     """
-    net = build_empty(lambda: layers(depth, growth, classes))
-    *_, output = net.children()
-    dense = torch_uniform(output.in_features, generator)  # type: ignore[arg-type]
-    fill(net, convolutions_and_dense(fan_out_normal(generator), dense))
-    return net
+    return build_filled(
+        lambda: layers(depth, growth, classes), fan_out_normal_and_uniform(generator)
+    )
 
 
 def layers(depth: int, growth: int, classes: int) -> nn.Module:

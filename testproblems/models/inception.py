@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
-from alig_deepobs.testproblems.models.init import build_empty, fill, glorot_uniform
+from alig_deepobs.testproblems.models.init import build_filled, glorot_uniform
 from alig_deepobs.testproblems.models.resize import Resize
 
 SIZE = 299
@@ -79,9 +77,7 @@ def inception_v3(classes: int, generator: torch.Generator) -> InceptionV3:
 
     Szegedy et al.: Rethinking the Inception architecture for computer vision, arXiv:1512.00567.
     """
-    net = build_empty(lambda: InceptionV3(classes))
-    fill(net, glorot_uniform(generator))
-    return cast("InceptionV3", net)
+    return build_filled(lambda: InceptionV3(classes), glorot_uniform(generator))
 
 
 def _conv(

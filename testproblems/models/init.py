@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +12,14 @@ from torch import Tensor, nn
 TRUNCATED_STD = 0.87962566103423978
 """Standard deviation of a standard normal distribution that is cut at -2 and 2."""
 
+Net = TypeVar("Net", bound=nn.Module)
+Kernel = Callable[[Tensor], Tensor]
+"""Fills a kernel in place."""
+
 _LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
-def build_empty(build: Callable[[], nn.Module]) -> nn.Module:
+def build_empty(build: Callable[[], Net]) -> Net:
     """Builds a network on the CPU whose weights still have to be filled.
 
     PyTorch's layers draw their weights from the global generator as they are built. On the meta
@@ -26,16 +31,17 @@ def build_empty(build: Callable[[], nn.Module]) -> nn.Module:
 
 
 @torch.no_grad()
-def fill(net: nn.Module, kernel: Callable[[Tensor], object], bias: float = 0.0) -> None:
-    """Fills kernels and biases of all dense and convolution layers, in their order.
+def build_filled(build: Callable[[], Net], kernel: Kernel, bias: float = 0.0) -> Net:
+    """Builds a network and fills its dense and convolution layers, in their order.
 
     Batch normalization starts as the identity: scales and running variances 1, the rest 0.
 
     Args:
-        net: the network.
+        build: builds the network.
         kernel: fills a kernel in place.
         bias: the value of all biases.
     """
+    net = build_empty(build)
     for layer in net.modules():
         if isinstance(layer, _LAYERS):
             kernel(layer.weight)
@@ -43,9 +49,10 @@ def fill(net: nn.Module, kernel: Callable[[Tensor], object], bias: float = 0.0) 
                 layer.bias.fill_(bias)
         elif isinstance(layer, nn.BatchNorm2d):
             layer.reset_parameters()  # constants, so nothing is drawn
+    return net
 
 
-def truncated_normal(std: float, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+def truncated_normal(std: float, generator: torch.Generator) -> Kernel:
     """A normal distribution cut at two standard deviations, as TensorFlow's is."""
 
     def fill_kernel(kernel: Tensor) -> Tensor:
@@ -56,17 +63,17 @@ def truncated_normal(std: float, generator: torch.Generator) -> Callable[[Tensor
     return fill_kernel
 
 
-def glorot_uniform(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+def glorot_uniform(generator: torch.Generator) -> Kernel:
     """Glorot's and Bengio's uniform distribution, the default of TensorFlow's layers."""
     return lambda kernel: nn.init.xavier_uniform_(kernel, generator=generator)
 
 
-def he_normal(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+def he_normal(generator: torch.Generator) -> Kernel:
     """He's normal distribution for ReLU networks, variance ``2 / fan_in``."""
     return lambda kernel: nn.init.kaiming_normal_(kernel, nonlinearity="relu", generator=generator)
 
 
-def fan_out_normal(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+def fan_out_normal(generator: torch.Generator) -> Kernel:
     """He's normal distribution by the outputs of a kernel, variance ``2 / fan_out``.
 
     For a convolution ``fan_out`` is rows x columns x output channels.
@@ -76,18 +83,22 @@ def fan_out_normal(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
     )
 
 
-def torch_uniform(fan_in: int, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
-    """What PyTorch's own layers start with: uniform within ``1 / sqrt(fan_in)`` of 0.
+def torch_uniform(generator: torch.Generator, fan_in: int | None = None) -> Kernel:
+    """What PyTorch's dense layers start with: uniform within ``1 / sqrt(fan_in)`` of 0.
 
     Args:
-        fan_in: inputs of the layer, which its bias does not show.
         generator: source of the draws.
+        fan_in: inputs of the layer, which a bias does not show; None for those of a kernel.
     """
-    limit = 1.0 / math.sqrt(fan_in)
-    return lambda x: nn.init.uniform_(x, -limit, limit, generator=generator)
+
+    def fill_kernel(x: Tensor) -> Tensor:
+        limit = 1.0 / math.sqrt(fan_in or x.shape[1])
+        return nn.init.uniform_(x, -limit, limit, generator=generator)
+
+    return fill_kernel
 
 
-def glorot_normal(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+def glorot_normal(generator: torch.Generator) -> Kernel:
     """Glorot's and Bengio's normal distribution, cut at two standard deviations.
 
     As in TensorFlow, the deviation before the cut is enlarged, so that after it the variance is
@@ -103,8 +114,15 @@ def glorot_normal(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
     return fill_kernel
 
 
-def convolutions_and_dense(
-    convolution: Callable[[Tensor], Tensor], dense: Callable[[Tensor], Tensor]
-) -> Callable[[Tensor], Tensor]:
-    """Fills the kernels of convolutions, which have four dimensions, and of dense layers."""
+def glorot_normal_and_uniform(generator: torch.Generator) -> Kernel:
+    """`glorot_normal` for convolutions, `glorot_uniform` for dense layers."""
+    return _by_layer(glorot_normal(generator), glorot_uniform(generator))
+
+
+def fan_out_normal_and_uniform(generator: torch.Generator) -> Kernel:
+    """`fan_out_normal` for convolutions, `torch_uniform` for dense layers."""
+    return _by_layer(fan_out_normal(generator), torch_uniform(generator))
+
+
+def _by_layer(convolution: Kernel, dense: Kernel) -> Kernel:
     return lambda kernel: convolution(kernel) if kernel.ndim == 4 else dense(kernel)

@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons."""
+"""Logistic regression and multi-layer perceptrons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from alig_deepobs.testproblems.models.init import build_empty, fill, he_normal, truncated_normal
+from alig_deepobs.testproblems.models.init import build_filled, he_normal, truncated_normal
+
+
+def logreg(inputs: int, classes: int) -> nn.Module:
+    """One dense layer, all weights zero at the start, as in DeepOBS.
+
+    Example:
+        >>> sum(p.numel() for p in logreg(784, 10).parameters())
+        7850
+    """
+    return build_filled(lambda: _perceptron((inputs, classes)), nn.init.zeros_)
 
 
 def deepobs_mlp(generator: torch.Generator) -> nn.Module:
@@ -17,16 +27,13 @@ def deepobs_mlp(generator: torch.Generator) -> nn.Module:
     Kernels come from a normal distribution with standard deviation 0.03 that is cut at two
     standard deviations; biases are zero.
     """
-    net = build_empty(lambda: _perceptron((784, 1000, 500, 100, 10)))
-    fill(net, truncated_normal(3e-2, generator))
-    return net
+    sizes = (784, 1000, 500, 100, 10)
+    return build_filled(lambda: _perceptron(sizes), truncated_normal(3e-2, generator))
 
 
 def digits_mlp(generator: torch.Generator) -> nn.Module:
     """A small perceptron, 64-100-50-10, with He's initial kernels and zero biases."""
-    net = build_empty(lambda: _perceptron((64, 100, 50, 10)))
-    fill(net, he_normal(generator))
-    return net
+    return build_filled(lambda: _perceptron((64, 100, 50, 10)), he_normal(generator))
 
 
 def _perceptron(sizes: Sequence[int]) -> nn.Module:

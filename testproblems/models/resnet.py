@@ -7,10 +7,8 @@ from torch import Tensor, nn
 
 from alig_deepobs.testproblems.models.allcnnc import GlobalMean
 from alig_deepobs.testproblems.models.init import (
-    build_empty,
-    convolutions_and_dense,
-    fan_out_normal,
-    fill,
+    build_filled,
+    fan_out_normal_and_uniform,
     torch_uniform,
 )
 
@@ -65,11 +63,9 @@ def resnet18(classes: int, generator: torch.Generator) -> nn.Module:
         >>> sum(parameter.numel() for parameter in net.parameters())
         11689512
     """
-    net = build_empty(lambda: layers(classes))
-    dense = torch_uniform(GROUPS[-1][0], generator)
-    fill(net, convolutions_and_dense(fan_out_normal(generator), dense))
+    net = build_filled(lambda: layers(classes), fan_out_normal_and_uniform(generator))
     *_, bias = net.parameters()
-    dense(bias)
+    torch_uniform(generator, fan_in=GROUPS[-1][0])(bias)
     return net
 
 

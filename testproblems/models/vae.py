@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
-from alig_deepobs.testproblems.models.init import build_empty, fill, glorot_uniform
+from alig_deepobs.testproblems.models.init import build_filled, glorot_uniform
 from alig_deepobs.testproblems.models.same import SameConv2d, SameConvTranspose2d
 
 DROPOUT = 0.2
@@ -79,9 +77,7 @@ def vae(generator: torch.Generator) -> VAE:
 
     Kernels have TensorFlow's default start, Glorot's uniform distribution; biases are zero.
     """
-    net = build_empty(VAE)
-    fill(net, glorot_uniform(generator))
-    return cast("VAE", net)
+    return build_filled(VAE, glorot_uniform(generator))
 
 
 def _encoding(channels: int, size: int, stride: int) -> tuple[nn.Module, ...]:

@@ -5,13 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from alig_deepobs.testproblems.models.init import (
-    build_empty,
-    convolutions_and_dense,
-    fill,
-    glorot_normal,
-    glorot_uniform,
-)
+from alig_deepobs.testproblems.models.init import build_filled, glorot_normal_and_uniform
 from alig_deepobs.testproblems.models.resize import Resize
 
 # Convolutions in each of the five blocks, by the number of layers with weights.
@@ -32,9 +26,7 @@ def vgg(variant: int, classes: int, generator: torch.Generator) -> nn.Module:
         classes: units of the output.
         generator: source of the initial weights.
     """
-    net = build_empty(lambda: layers(variant, classes))
-    fill(net, convolutions_and_dense(glorot_normal(generator), glorot_uniform(generator)))
-    return net
+    return build_filled(lambda: layers(variant, classes), glorot_normal_and_uniform(generator))
 
 
 def layers(variant: int, classes: int) -> nn.Module:

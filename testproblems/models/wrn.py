@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from alig_deepobs.testproblems.models.allcnnc import GlobalMean
-from alig_deepobs.testproblems.models.init import build_empty, fill, glorot_uniform
+from alig_deepobs.testproblems.models.init import build_filled, glorot_uniform
 from alig_deepobs.testproblems.models.same import SameConv2d
 
 # PyTorch's momentum is the weight of the new value, TensorFlow's (0.9) that of the old one.
@@ -67,9 +67,7 @@ def wide_resnet(units: int, widening: int, classes: int, generator: torch.Genera
         classes: units of the output.
         generator: source of the initial weights.
     """
-    net = build_empty(lambda: layers(units, widening, classes))
-    fill(net, glorot_uniform(generator))
-    return net
+    return build_filled(lambda: layers(units, widening, classes), glorot_uniform(generator))
 
 
 def layers(units: int, widening: int, classes: int) -> nn.Module:

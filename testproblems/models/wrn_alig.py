@@ -10,13 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from alig_deepobs.testproblems.models.allcnnc import GlobalMean
-from alig_deepobs.testproblems.models.init import (
-    build_empty,
-    convolutions_and_dense,
-    fan_out_normal,
-    fill,
-    torch_uniform,
-)
+from alig_deepobs.testproblems.models.init import build_filled, fan_out_normal_and_uniform
 
 
 class Block(nn.Module):
@@ -78,10 +72,9 @@ def wide_resnet_alig(
         >>> sum(parameter.numel() for parameter in net.parameters())
         2748890
     """
-    net = build_empty(lambda: layers(depth, widening, classes, dropout))
-    dense = torch_uniform(64 * widening, generator)
-    fill(net, convolutions_and_dense(fan_out_normal(generator), dense))
-    return net
+    return build_filled(
+        lambda: layers(depth, widening, classes, dropout), fan_out_normal_and_uniform(generator)
+    )
 
 
 def layers(depth: int, widening: int, classes: int, dropout: float) -> nn.Module:

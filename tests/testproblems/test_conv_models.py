@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import alig_deepobs.testproblems as testproblems
 from alig_deepobs.testproblems.losses import InceptionLoss
-from alig_deepobs.testproblems.models import allcnnc, char_rnn, inception, net_3c3d, vgg, wrn
+from alig_deepobs.testproblems.models import allcnnc, char_rnn, conv_nets, inception, vgg, wrn
 from alig_deepobs.testproblems.models.resize import Resize, resize_bilinear
 
 # Parameters, and the L2 term at the start (where there is one), as DeepOBS 1.1.2 has them.
@@ -44,7 +44,7 @@ def on_meta(name):
     problem = getattr(testproblems, name)
     with torch.device("meta"):
         if "3c3d" in name:
-            return net_3c3d.layers(problem.classes)
+            return conv_nets.layers_3c3d(problem.classes)
         if "vgg" in name:
             return vgg.layers(problem.variant, problem.classes)
         if "wrn" in name:
@@ -121,12 +121,12 @@ def disturbed(net, seed=1):
 @pytest.mark.parametrize("size", [28, 12, 6])
 def test_pooling_of_3c3d(size):
     x = torch.randn(2, 3, size, size, generator=generator())
-    found = net_3c3d._same_pool()(x)
+    found = conv_nets._same_pool()(x)
     assert np.array_equal(found, tf_max_pool_same(x.numpy(), 3, 2).astype(np.float32))
 
 
 def test_3c3d_against_numpy():
-    net = disturbed(net_3c3d.net_3c3d(10, generator()))
+    net = disturbed(conv_nets.net_3c3d(10, generator()))
     x = torch.randn(2, 3, 32, 32, generator=generator(2))
     w = weights_of(net)
     hidden = x.double().numpy()
@@ -301,7 +301,7 @@ def test_inception_loss_against_numpy():
 
 
 def test_initial_weights():
-    net = net_3c3d.net_3c3d(10, generator())
+    net = conv_nets.net_3c3d(10, generator())
     for layer in net:
         if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
             fans = (layer.weight.shape[0] + layer.weight.shape[1]) * layer.weight[0, 0].numel()

@@ -11,11 +11,9 @@ from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems import mnist_logreg
 from alig_deepobs.testproblems.datasets import images
 from alig_deepobs.testproblems.datasets.digits import digits
-from alig_deepobs.testproblems.datasets.fmnist import fmnist
-from alig_deepobs.testproblems.datasets.mnist import mnist
-from alig_deepobs.testproblems.datasets.quadratic import quadratic
+from alig_deepobs.testproblems.datasets.generated import quadratic, two_d
+from alig_deepobs.testproblems.datasets.images import fmnist, mnist
 from alig_deepobs.testproblems.datasets.sources import FMNIST, SOURCES
-from alig_deepobs.testproblems.datasets.two_d import two_d
 
 
 def load(source, folder):

@@ -6,9 +6,8 @@ import torch
 
 from alig_deepobs.testproblems.datasets.cifar import cifar10, cifar100
 from alig_deepobs.testproblems.datasets.deepobs_files import write_for_deepobs
-from alig_deepobs.testproblems.datasets.fmnist import fmnist
-from alig_deepobs.testproblems.datasets.mnist import mnist
-from alig_deepobs.testproblems.datasets.quadratic import quadratic
+from alig_deepobs.testproblems.datasets.generated import quadratic
+from alig_deepobs.testproblems.datasets.images import fmnist, mnist
 from alig_deepobs.testproblems.datasets.svhn import svhn
 from alig_deepobs.testproblems.datasets.tolstoi import tolstoi
 

@@ -11,8 +11,8 @@ import pytest
 from alig_deepobs.errors import DataError, UsageError
 from alig_deepobs.testproblems import mnist_logreg
 from alig_deepobs.testproblems.datasets import fetch
-from alig_deepobs.testproblems.datasets.fetch import FileState
 from alig_deepobs.testproblems.datasets.sources import MNIST, find_source
+from alig_deepobs.testproblems.datasets.verify import FileState
 
 IMAGES = "train-images-idx3-ubyte.gz"
 

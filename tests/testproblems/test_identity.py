@@ -150,9 +150,9 @@ def test_an_edited_file_is_another_version(mnist_folder, write_idx, mnist_arrays
 
 
 def test_official_files(official, mnist_folder, monkeypatch):
-    from alig_deepobs.testproblems.datasets import mnist as mnist_module
+    from alig_deepobs.testproblems.datasets import images
 
-    monkeypatch.setattr(mnist_module, "MNIST", official)
+    monkeypatch.setattr(images, "MNIST", official)
     monkeypatch.setitem(SOURCES, "mnist", official)
     found = identify("mnist_logreg", data_dir=str(mnist_folder))
     assert (found.source, found.label) == ("official", "MNIST")

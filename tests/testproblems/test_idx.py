@@ -9,7 +9,7 @@ import pytest
 from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems import mnist_logreg
 from alig_deepobs.testproblems.datasets.idx import read_images, read_labels
-from alig_deepobs.testproblems.datasets.mnist import mnist
+from alig_deepobs.testproblems.datasets.images import mnist
 
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
 

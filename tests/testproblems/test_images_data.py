@@ -23,11 +23,11 @@ from alig_deepobs.testproblems import imagenet as imagenet_problems
 from alig_deepobs.testproblems import imagenet_vgg16 as imagenet_problem
 from alig_deepobs.testproblems.datasets import fetch
 from alig_deepobs.testproblems.datasets.cifar import cifar10, cifar100
-from alig_deepobs.testproblems.datasets.fetch import FileState
 from alig_deepobs.testproblems.datasets.identity import data_identity
 from alig_deepobs.testproblems.datasets.imagenet import imagenet, read_image
 from alig_deepobs.testproblems.datasets.sources import CIFAR10, CIFAR100, IMAGENET, SVHN
 from alig_deepobs.testproblems.datasets.svhn import svhn
+from alig_deepobs.testproblems.datasets.verify import FileState
 from alig_deepobs.testproblems.models.resize import resize_bilinear
 
 NAMES = [member.name for member in CIFAR10.files[0].members]

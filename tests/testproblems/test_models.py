@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from alig_deepobs.testproblems.losses import VAELoss
+from alig_deepobs.testproblems.models.conv_nets import net_2c2d
 from alig_deepobs.testproblems.models.mlp import deepobs_mlp, digits_mlp
-from alig_deepobs.testproblems.models.net_2c2d import net_2c2d
 from alig_deepobs.testproblems.models.same import SameConv2d, SameConvTranspose2d
 from alig_deepobs.testproblems.models.vae import vae
 

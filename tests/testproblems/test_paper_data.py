@@ -8,11 +8,12 @@ from scipy.io import savemat
 from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems import imagenet_resnet18_alig
 from alig_deepobs.testproblems.datasets import fetch
-from alig_deepobs.testproblems.datasets.fetch import FileState
-from alig_deepobs.testproblems.datasets.imagenet_paper import imagenet_paper, read_image
+from alig_deepobs.testproblems.datasets.imagenet import imagenet_paper
+from alig_deepobs.testproblems.datasets.imagenet import read_image_paper as read_image
 from alig_deepobs.testproblems.datasets.paper_split import paper_split
 from alig_deepobs.testproblems.datasets.sources import SVHN, SVHN_EXTRA
 from alig_deepobs.testproblems.datasets.svhn import svhn, svhn_extra
+from alig_deepobs.testproblems.datasets.verify import FileState
 
 COUNTS = {"train_32x32.mat": 40, "test_32x32.mat": 12, "extra_32x32.mat": 30}
 

@@ -8,7 +8,7 @@ import torch
 
 import alig_deepobs.testproblems as testproblems
 from alig_deepobs import registry
-from alig_deepobs.testproblems.models.quadratic import deep_learning_hessian
+from alig_deepobs.testproblems.models.closed_form import deep_learning_hessian
 
 SMALL = ("quadratic", "two_d", "digits", "mnist", "fmnist")  # the others: test_more_problems.py
 NAMES = [

@@ -12,13 +12,13 @@ from alig_deepobs.errors import DataError, UsageError
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.testproblems.datasets import fetch, snli_corpus
 from alig_deepobs.testproblems.datasets.embeddings import HINT
-from alig_deepobs.testproblems.datasets.fetch import FileState
 from alig_deepobs.testproblems.datasets.identity import data_identity
 from alig_deepobs.testproblems.datasets.sentences import Sentences, renumber
 from alig_deepobs.testproblems.datasets.snli import snli
 from alig_deepobs.testproblems.datasets.snli_corpus import load_corpus
 from alig_deepobs.testproblems.datasets.snli_files import read_pairs
 from alig_deepobs.testproblems.datasets.sources import SNLI, SNLI_MINI
+from alig_deepobs.testproblems.datasets.verify import FileState
 
 GLOVE = "<s> 1 0\n</s> 0 1\nA 1 1\ndog 2 1\nruns 3 1\n. 4 1\na 5 1\n"
 PAIRS = [

@@ -10,10 +10,10 @@ import torch
 from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems import tolstoi_char_rnn
 from alig_deepobs.testproblems.datasets import fetch
-from alig_deepobs.testproblems.datasets.fetch import FileState
 from alig_deepobs.testproblems.datasets.sources import TOLSTOI
 from alig_deepobs.testproblems.datasets.tolstoi import tolstoi
 from alig_deepobs.testproblems.datasets.tolstoi_files import tokenize
+from alig_deepobs.testproblems.datasets.verify import FileState
 from alig_deepobs.testproblems.models.char_rnn import CharRNN, char_rnn
 
 LINES = 29 + 771 + 358 + 63_000
