@@ -56,7 +56,8 @@ def read_contents(source: Source, paths: list[Path], hint: str) -> dict[str, tup
     names = {part: next(f.name for f in files if f.name.endswith(f"_{kind}.jsonl"))
              for part, kind in FILES.items()}  # fmt: skip
     if paths[0].suffix == ".zip":
-        members = read_members(paths[0], list(names.values()), hint)
+        sizes = {file.name: file.size for file in files if file.name in names.values()}
+        members = read_members(paths[0], sizes, hint)
         return {part: (f"{paths[0]}, {name}", members[name]) for part, name in names.items()}
     if paths[0].is_dir():
         found = {name: paths[0] / name for name in names.values()}

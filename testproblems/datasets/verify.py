@@ -54,8 +54,8 @@ def verify(file: RemoteFile, path: Path) -> FileState:
     if file.name.endswith((".tar.gz", ".zip")):
         if hashlib.sha256(_read(path)).hexdigest() == file.sha256:
             return FileState.OK
-        names = [member.name for member in file.members]
-        return _verify_members(file, read_members(path, names, hint=""))
+        sizes = {member.name: member.size for member in file.members}
+        return _verify_members(file, read_members(path, sizes, hint=""))
     if file.name.endswith(".gz"):
         content, sha256 = decompress(path, hint="")
         if sha256 == file.sha256:
