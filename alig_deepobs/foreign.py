@@ -12,8 +12,9 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 LARGEST_RECORD = 32 * 1024 * 1024
 """Bytes of the largest JSON file that is read; a result of a long run has a tenth of it."""
@@ -49,6 +50,14 @@ def shown(text: object, lines: bool = False) -> str:
     )
 
 
+def brief(value: Any) -> str:
+    """A value of whatever kind and size, for a message."""
+    if isinstance(value, (list, dict)):
+        return "a list" if isinstance(value, list) else "an object"
+    text = repr(value[:40] if isinstance(value, str) else value)
+    return text if len(text) <= 42 else f"{text[:41]}…"
+
+
 def read_regular(path: Path, most: int = LARGEST_RECORD) -> bytes:
     """The content of an ordinary file of a bounded size; pipes and devices are refused.
 
@@ -63,7 +72,7 @@ def read_regular(path: Path, most: int = LARGEST_RECORD) -> bytes:
     return content
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def open_regular(path: Path) -> BufferedReader:
     """Opens an ordinary file for reading; a pipe, which would wait for a writer, is refused.
 
     Raises:

@@ -9,6 +9,7 @@ import dataclasses
 import math
 from typing import Any
 
+from alig_deepobs.foreign import brief
 from alig_deepobs.run import FRAMEWORKS, SPLITS, Outcome, RunResult
 
 LARGEST = 1e100
@@ -170,11 +171,3 @@ def _check_lengths(result: RunResult) -> None:
 
 def _wrong(name: str, value: Any, wanted: str) -> ValueError:
     return ValueError(f"{name} is {brief(value)}; expected {wanted}")
-
-
-def brief(value: Any) -> str:
-    """A value of whatever kind and size, for a message."""
-    if isinstance(value, (list, dict)):
-        return "a list" if isinstance(value, list) else "an object"
-    text = repr(value[:40] if isinstance(value, str) else value)
-    return text if len(text) <= 42 else f"{text[:41]}…"

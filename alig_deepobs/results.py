@@ -21,8 +21,8 @@ from typing import Any
 
 from alig_deepobs.errors import ResultError
 from alig_deepobs.files import write_text_atomically
-from alig_deepobs.foreign import parse_json, read_regular
-from alig_deepobs.record_checks import CURVES, brief, check_record, finite_length
+from alig_deepobs.foreign import brief, parse_json, read_regular
+from alig_deepobs.record_checks import CURVES, check_record, finite_length
 from alig_deepobs.registry import testproblems
 from alig_deepobs.run import Outcome, Run, RunResult, facets
 

@@ -46,7 +46,7 @@ def test_json_with_bounds():
     assert parse_json(b'{"a": [1, 2.5, null, "x"]}') == {"a": [1, 2.5, None, "x"]}
     assert parse_json(b"[" * MOST_NESTED + b"]" * MOST_NESTED)
     assert parse_json(f"[{2**63 - 1}]".encode()) == [2**63 - 1]
-    assert parse_json('["\\ud83d\\ude00"]'.encode()) == ["\U0001f600"]
+    assert parse_json(b'["\\ud83d\\ude00"]') == ["\U0001f600"]
 
 
 @pytest.mark.parametrize(
