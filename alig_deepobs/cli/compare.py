@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alig_deepobs.cli.options import option, run_options, study_options
+from alig_deepobs.cli.output import say
 
 if TYPE_CHECKING:
     from alig_deepobs.comparison import Comparison
@@ -86,7 +87,7 @@ def _report(found: Comparison, testproblem: str, folder: Path) -> None:
     if console.is_terminal:
         console.print(to_rich(board.table, console.width))
     else:
-        click.echo(to_text(board.table))
+        say(to_text(board.table))
     picture = folder / f"curves_{testproblem}.png"
     written = [
         write_table(board.table, folder, "csv"),
@@ -94,7 +95,7 @@ def _report(found: Comparison, testproblem: str, folder: Path) -> None:
         picture if _is_current(picture, folder / testproblem)
         else found.plot(picture, testproblem),
     ]  # fmt: skip
-    click.echo(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")
+    say(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")
 
 
 def _is_current(picture: Path, results: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alig_deepobs.cli.options import option, run_options, study_options
+from alig_deepobs.cli.output import say
 
 if TYPE_CHECKING:
     from alig_deepobs.runners.study import CellOutcome
@@ -50,7 +51,7 @@ def tune(
     if done is None:
         return 0
     for outcome in done[0]:
-        click.echo(f"\n{_text(outcome)}")
+        say(f"\n{_text(outcome)}")
     done[1].check_failures()
     return 0
 

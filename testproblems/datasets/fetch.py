@@ -27,7 +27,7 @@ def cache_dir() -> Path:
     """The folder of downloaded files: ``$ALIG_DEEPOBS_CACHE``, or the system's cache folder."""
     override = os.environ.get(CACHE_VARIABLE)
     if override:
-        return Path(override).expanduser()
+        return Path(override).expanduser().absolute()
     return platformdirs.user_cache_path("alig-deepobs")
 
 

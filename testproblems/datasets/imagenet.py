@@ -130,7 +130,8 @@ def imagenet(
             can_hold_out=False,
         )  # fmt: skip
     hint = how_to_get(IMAGENET, data_dir)
-    folders = dict(zip(("train", "test"), require(IMAGENET, data_dir, offline), strict=True))
+    found_folders = [folder.absolute() for folder in require(IMAGENET, data_dir, offline)]
+    folders = dict(zip(("train", "test"), found_folders, strict=True))
     _require_pillow()
     names = {part: _class_names(folder) for part, folder in folders.items()}
     _check_classes(folders, names, classes, hint)
