@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
@@ -60,7 +61,9 @@ SGD = """
 """
 
 
-@pytest.mark.parametrize("words", [["-m", "alig_deepobs"], ["-c", "from alig_deepobs.cli.main import main; main()"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "words", [["-m", "alig_deepobs"], ["-c", "import alig_deepobs.cli.main as m; m.main()"]]
+)
 @pytest.mark.parametrize(
     "verb", [["list"], ["report", "."], ["run", "digits_logreg", *map(str, QUICK)]]
 )
@@ -122,7 +125,7 @@ def test_a_constructor_that_ends(call, write, ending):
     name = write(SGD.format(method="__init__", code=f"raise {ending}"))
     called = call("run", "digits_logreg", "--optimizer", f"{name}:Mine[lr=0.1]", *QUICK)
     assert called.code == 2
-    assert f"Error: making {name}:Mine failed: {ending[:9]}" in called.err
+    assert f"Error: {name}:Mine: its constructor failed: {ending[:9]}" in called.err
     assert f"{name}.py, line 6)" in called.err
     assert "bug" not in called.err
 
@@ -133,7 +136,8 @@ def test_a_step_that_ends(call, write, tmp_path, ending, jobs):
     if jobs > 1 and ending != "SystemExit(0)":
         pytest.skip("one will do, since processes take a while")
     name = write(SGD.format(method="step", code=f"raise {ending}"))
-    called = call("run", "digits_logreg", "--optimizer", f"{name}:Mine[lr=0.1]", "--jobs", jobs, *QUICK)  # fmt: skip
+    words = ("run", "digits_logreg", "--optimizer", f"{name}:Mine[lr=0.1]", *QUICK)
+    called = call(*words, "--jobs", jobs)
     assert called.code == 1
     assert f"{name}.py, line 6)" in called.err
     assert "bug" not in called.err
@@ -169,7 +173,7 @@ def test_results_do_not_move_with_the_process(call, write, tmp_path, method):
     assert len(list((tmp_path / "results" / "digits_logreg").rglob("*.json"))) == 2
     assert (tmp_path / "results" / "leaderboard_digits_logreg.csv").is_file()
     assert not list((tmp_path / "elsewhere").iterdir())
-    assert os.getcwd() == str(tmp_path)
+    assert Path.cwd() == tmp_path
 
 
 def test_an_interrupt_is_told_from_an_error_of_that_name():
@@ -196,9 +200,9 @@ def test_an_interrupt_is_told_from_an_error_of_that_name():
     assert is_interrupt(caught(stop_by_signal))
     assert not is_interrupt(caught(stop))
     assert not is_interrupt(ValueError())
-    with pytest.raises(UsageError, match=r"it failed: KeyboardInterrupt \(.*test_plugins.py, line"):
-        with calling("it"):
-            stop()
+    words = r"it failed: KeyboardInterrupt \(.*test_plugins.py, line"
+    with pytest.raises(UsageError, match=words), calling("it"):
+        stop()
 
 
 @pytest.mark.parametrize(
