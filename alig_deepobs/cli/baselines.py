@@ -14,6 +14,7 @@ from alig_deepobs.cli.output import say
 if TYPE_CHECKING:
     from alig_deepobs.analysis.table import Table
     from alig_deepobs.baselines import ImportReport
+    from alig_deepobs.run import RunResult
 
 SHOWN_PROBLEMS = 20
 
@@ -60,9 +61,9 @@ def show(problems: tuple[str, ...], grid: bool, as_json: bool) -> None:
         if name in grids:
             out.print(to_rich(grids[name], width))
     for note in known.notes(list(tables.values())):
-        out.print(note, style="dim", highlight=False)
+        out.print(note, style="dim", markup=False, highlight=False)
     for of in imports:
-        out.print(f"Imported: {of.name}, {of.runs} runs, from {of.source}", markup=False)
+        say(f"Imported: {of.name}, {of.runs} runs, from {of.source}")
 
 
 @baselines.command("import")
@@ -94,22 +95,23 @@ def fetch(url: str | None) -> int:
     address = url or fetching.URL
     say(f"Downloading {address}")
     archive = fetching.download(address)
+
+    def check(results: list[RunResult]) -> None:
+        found = fetching.verify(results)
+        say(f"{found.agreeing} runs agree with those of this package; {archive}")
+        for key in found.differing[:SHOWN_PROBLEMS]:
+            say(f"differs: {key}", err=True)
+        if found.differing or found.missing:
+            raise DataError(
+                f"{address} is not the official archive: {len(found.differing)} runs differ from "
+                f"those of this package and {found.missing} are missing; nothing of it was kept"
+            )
+
     try:
-        report = import_results(archive, "DeepOBS_Baselines")
+        return _report(import_results(archive, "DeepOBS_Baselines", check))
     except DataError:
         archive.unlink(missing_ok=True)  # the next call starts afresh
         raise
-    found = fetching.verify(report.results)
-    say(f"{found.agreeing} runs agree with those of this package; {archive}")
-    for key in found.differing[:SHOWN_PROBLEMS]:
-        say(f"differs: {key}", err=True)
-    code = _report(report)
-    if found.differing or found.missing:
-        raise DataError(
-            f"{archive} is not the official archive: {len(found.differing)} runs differ from "
-            f"those of this package and {found.missing} are missing"
-        )
-    return code
 
 
 @baselines.command()

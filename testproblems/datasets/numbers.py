@@ -28,7 +28,7 @@ def read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
     }[version]
     try:
         shape, in_columns, dtype = read_header(stream)
-    except (SyntaxError, TypeError, RecursionError, MemoryError) as error:
+    except Exception as error:  # NumPy reads it as Python's code, which may break in many ways
         raise ValueError(f"unreadable header ({type(error).__name__})") from error
     if dtype.hasobject or dtype.kind not in "uifbU" or not dtype.itemsize:
         raise ValueError(f"an array of type {dtype}")
