@@ -214,7 +214,8 @@ def _is_number(field: bytes) -> bool:
 
 def _numbers(text: bytes, where: str) -> NDArray[np.float32]:
     try:
-        vector = np.array([float(field) for field in text.split(b" ")], np.float32)
+        with np.errstate(over="ignore"):  # what overflows is found below
+            vector = np.array([float(field) for field in text.split(b" ")], np.float32)
     except ValueError as error:
         raise DataError(f"{where}: {error}; {HINT}") from error
     if not np.isfinite(vector).all():
