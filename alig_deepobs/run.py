@@ -140,6 +140,9 @@ class Run:
         train_log_interval: steps between two logged mini-batch losses.
         purpose: ``tuning`` for a run that only serves to choose a setting, else empty.
         setting_source: who chose the hyper-parameters and how, one line.
+        tuning: the same for programs: ``protocol`` (`alig_deepobs.protocols`), and where a search
+            chose ``trials``, ``seeds``, ``criterion``, ``range`` and, where the value is the last
+            of those that were tried, ``at_end``; empty if nothing is known.
     """
 
     testproblem: str = _field(
@@ -228,6 +231,7 @@ class Run:
     )  # fmt: skip
     purpose: str = _field(Facet(label="purpose"), "")
     setting_source: str = _field(Facet(label="source of the setting"), "")
+    tuning: dict[str, Any] = _field(Facet(label="tuning"), dict)
 
     def identity(self) -> str:
         """The same for two runs if and only if they are the same run, tried twice."""
@@ -396,6 +400,7 @@ class RunSpec:
     keep_best: str | None = None
     purpose: str = ""
     setting_source: str = ""
+    tuning: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

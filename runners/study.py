@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
@@ -23,9 +23,25 @@ from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.selection import Rule
 from alig_deepobs.runners.store import Store
+from alig_deepobs.spaces import Axis
 
 if TYPE_CHECKING:
     from alig_deepobs.runners.executors import Executor
+
+
+class Search(Protocol):
+    """Says which settings to try next, from what the ones so far have shown."""
+
+    def more(self, candidates: Sequence[RunSpec], ranked: Sequence[int]) -> Sequence[RunSpec]:
+        """Further settings; empty if the best one is to be chosen now.
+
+        The same candidates and ranks always give the same settings, so that a study goes on where
+        it stopped.
+
+        Args:
+            candidates: the settings so far.
+            ranked: their numbers, the best one first.
+        """
 
 
 @dataclass(frozen=True)
@@ -33,28 +49,53 @@ class Cell:
     """One optimizer on one problem in a study.
 
     Attributes:
-        candidates: the settings, as they would be reported, without their seed.
+        candidates: the settings to start with, as they would be reported, without their seed.
         seeds: the seeds to report the chosen one with.
         rule: how one of several candidates is chosen; a single one is taken as it is.
+        search: what may be tried after these; None: nothing.
+        protocol: name of the way in which the settings came about; empty if it has none.
+        axes: what the settings differ in.
     """
 
     candidates: tuple[RunSpec, ...]
     seeds: tuple[int, ...]
     rule: Rule = field(default_factory=Rule)
+    search: Search | None = None
+    protocol: str = ""
+    axes: tuple[Axis, ...] = ()
 
-    @property
-    def tuning(self) -> list[RunSpec]:
+    def tuning(self, candidates: Sequence[RunSpec]) -> list[RunSpec]:
         """The runs that only serve to choose, candidate by candidate."""
-        if len(self.candidates) < 2:
-            return []
-        return [spec for candidate in self.candidates for spec in self.rule.runs(candidate)]
+        return [spec for candidate in candidates for spec in self.rule.runs(candidate)]
 
-    def reported(self, chosen: int) -> list[RunSpec]:
+    def reported(self, candidates: Sequence[RunSpec], chosen: int) -> list[RunSpec]:
         """The runs that are reported, where the candidate of this number was chosen."""
-        spec = self.candidates[chosen]
-        if len(self.candidates) > 1:
-            spec = replace(spec, setting_source=self.rule.source(self.candidates))
-        return [replace(spec, random_seed=seed) for seed in self.seeds]
+        spec = candidates[chosen]
+        tuning: dict[str, Any] = {"protocol": self.protocol} if self.protocol else {}
+        if len(candidates) > 1:
+            end = self.end(candidates, chosen)
+            tuning |= self.rule.facts(candidates)
+            tuning |= {"range": ", ".join(map(str, self.axes))} if self.axes else {}
+            tuning |= {"at_end": end} if end else {}
+            source = self.rule.source(candidates)
+            source = f"{self.protocol}: {source}" if self.protocol else source
+            source = f"{source}; {end}" if end else source
+            spec = replace(spec, setting_source=source)
+        return [replace(spec, tuning=tuning, random_seed=seed) for seed in self.seeds]
+
+    def end(self, candidates: Sequence[RunSpec], chosen: int) -> str:
+        """Says so where the chosen value of a single axis is the last one that was tried."""
+        if len(self.axes) != 1 or len(candidates) < 3:
+            return ""
+        name = self.axes[0].name
+        values = [spec.hyperparams[name] for spec in candidates]
+        best = values[chosen]
+        if not all(isinstance(value, (int, float)) for value in values):
+            return ""
+        if best not in (min(values), max(values)):
+            return ""
+        side = "smallest" if best == min(values) else "largest"
+        return f"the {side} {name} that was tried: another may be better"
 
 
 @dataclass
@@ -63,15 +104,22 @@ class CellOutcome:
 
     Attributes:
         cell: the cell.
+        candidates: the settings that were tried.
         tuning: for each candidate, the runs that served to choose; empty where nothing was chosen.
         chosen: number of the chosen candidate.
         runs: the reported runs, by seed in the order of the cell.
     """
 
     cell: Cell
+    candidates: list[RunSpec] = field(default_factory=list)
     tuning: list[list[RunResult]] = field(default_factory=list)
     chosen: int = 0
     runs: list[RunResult] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.candidates = self.candidates or list(self.cell.candidates)
+        if len(self.candidates) > 1 or self.cell.search is not None:
+            self.tuning = self.tuning or [[] for _ in self.candidates]
 
 
 class Progress(Protocol):
@@ -79,6 +127,9 @@ class Progress(Protocol):
 
     def planned(self, total: int, found: int) -> None:
         """So many runs make up the study; so many of them are in the store already."""
+
+    def grown(self, runs: int) -> None:
+        """A search asks for so many more runs."""
 
     def callback(self, run: ResolvedRun) -> Callback:
         """What hears of a run that is about to start."""
@@ -92,6 +143,9 @@ class Silent:
 
     def planned(self, total: int, found: int) -> None:
         """See `Progress.planned`."""
+
+    def grown(self, runs: int) -> None:
+        """See `Progress.grown`."""
 
     def callback(self, run: ResolvedRun) -> Callback:
         """See `Progress.callback`."""
@@ -151,8 +205,10 @@ class Study:
         self.first: list[_Task] = []  # what can start at once
         self.later: list[list[_Task]] = [[] for _ in self.cells]  # reported, if the first is chosen
         for number, cell in enumerate(self.cells):
-            tuning = self._tasks(number, 0, cell.tuning, check_data)
-            reported = self._tasks(number, 1, cell.reported(0), check_data)
+            several = len(cell.candidates) > 1 or cell.search is not None
+            trials = cell.tuning(cell.candidates) if several else []
+            tuning = self._tasks(number, 0, trials, check_data)
+            reported = self._tasks(number, 1, cell.reported(cell.candidates, 0), check_data)
             self.first += tuning or reported
             self.later[number] = reported if tuning else []
         self.found, self.missing = self._survey()
@@ -177,11 +233,12 @@ class Study:
                 missing.append(task.run)
                 continue
             found.append(task.run)
-            reported = self._take(task, result)
-            if reported:
+            further = self._take(task, result)
+            if any(each.stage == 1 for each in further):
                 undecided.discard(task.cell)
-                tasks += reported
+            tasks += further
         missing += [task.run for cell in sorted(undecided) for task in self.later[cell]]
+        self.surveyed = [len(outcome.candidates) for outcome in self.outcomes]
         return found, missing
 
     def _check(self, check_data: bool, own_process: bool) -> None:
@@ -233,7 +290,7 @@ class Study:
                         result = self._in_store(task.run)
                     if result is not None:
                         claim.close()
-                        self._push(waiting, self._take(task, result))
+                        self._push(waiting, self._further(task, result, progress))
                         continue
                     executor = executor or (start or local())()
                     future = executor.submit(task.run, progress.callback(task.run))
@@ -244,7 +301,7 @@ class Study:
                         task, claim = under_way.pop(future)
                         with claim:
                             result = self._write(task.run, future.result(), progress)
-                        self._push(waiting, self._take(task, result))
+                        self._push(waiting, self._further(task, result, progress))
                 elif elsewhere:
                     time.sleep(0.5)
                 self._push(waiting, elsewhere)
@@ -262,9 +319,13 @@ class Study:
         return self.outcomes
 
     def _tasks(
-        self, cell: int, stage: int, specs: Sequence[RunSpec], check_data: bool = True
-    ) -> list[_Task]:
-        """Resolved runs; those that differ in the seed alone are resolved once."""
+        self, cell: int, stage: int, specs: Sequence[RunSpec], check_data: bool = True,
+        first: int = 0,
+    ) -> list[_Task]:  # fmt: skip
+        """Resolved runs; those that differ in the seed alone are resolved once.
+
+        ``first`` is the number of the candidate of the first run.
+        """
         per_candidate = len(self.cells[cell].rule.seeds) if stage == 0 else len(specs)
         tasks = []
         for number, spec in enumerate(specs):
@@ -273,7 +334,7 @@ class Study:
                 resolved = resolve(spec, check_data=check_data)
             run = replace(resolved, random_seed=spec.random_seed)
             problem = self.problems[spec.testproblem]
-            tasks.append(_Task(problem, stage, repetition, cell, candidate, run))
+            tasks.append(_Task(problem, stage, repetition, cell, first + candidate, run))
         return tasks
 
     def _in_store(self, run: ResolvedRun) -> RunResult | None:
@@ -293,6 +354,14 @@ class Study:
             raise KeyboardInterrupt
         return result
 
+    def _further(self, task: _Task, result: RunResult, progress: Progress) -> list[_Task]:
+        """Takes a result; returns the tasks that are possible now, and says if they are new."""
+        further = self._take(task, result)
+        tried = len(self.outcomes[task.cell].candidates)
+        if any(each.stage == 0 for each in further) and tried > self.surveyed[task.cell]:
+            progress.grown(len(further))
+        return further
+
     def _take(self, task: _Task, result: RunResult) -> list[_Task]:
         """Takes a result; returns the tasks that are possible now."""
         outcome, cell = self.outcomes[task.cell], self.cells[task.cell]
@@ -300,12 +369,18 @@ class Study:
             outcome.runs.append(result)
             outcome.runs.sort(key=lambda run: cell.seeds.index(run.random_seed))
             return []
-        outcome.tuning = outcome.tuning or [[] for _ in cell.candidates]
         outcome.tuning[task.candidate].append(result)
         if any(len(runs) < len(cell.rule.seeds) for runs in outcome.tuning):
             return []
-        outcome.chosen = cell.rule.choose(outcome.tuning)
-        return self._tasks(task.cell, 1, cell.reported(outcome.chosen))
+        ranked = cell.rule.ranked(outcome.tuning)
+        more = cell.search.more(outcome.candidates, ranked) if cell.search is not None else ()
+        if more:
+            tried = len(outcome.candidates)
+            outcome.candidates += more
+            outcome.tuning += [[] for _ in more]
+            return self._tasks(task.cell, 0, cell.tuning(more), first=tried)
+        outcome.chosen = ranked[0]
+        return self._tasks(task.cell, 1, cell.reported(outcome.candidates, outcome.chosen))
 
     @staticmethod
     def _push(heap: list[_Task], tasks: Sequence[_Task]) -> None:

@@ -84,6 +84,39 @@ def study_options(output_dir: str = "results") -> Callable[[Function], Function]
     return decorate
 
 
+def protocol_options() -> Callable[[Function], Function]:
+    """How settings are chosen; the function gets a `Protocol` as ``protocol``."""
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def wrapper(*args: Any, protocol: str, grid: tuple[str, ...], tuning_seeds: int | None,
+                    force_known: bool, **kwargs: Any) -> Any:  # fmt: skip
+            from alig_deepobs.protocols import Protocol  # with the engine, which takes a while
+
+            parsed = Protocol.parse(protocol, grid, tuning_seeds, force_known)
+            return function(*args, protocol=parsed, **kwargs)
+
+        decorated: Any = wrapper
+        for each in (
+            option("--force_known", is_flag=True,
+                   help="With known: take settings also where they were tuned for another problem "
+                   "or another number of epochs."),
+            option("--tuning_seeds", type=click.IntRange(min=1),
+                   help="Runs of each setting that serve to choose; by default 3."),
+            option("--grid", multiple=True, metavar="NAME:PARAM=VALUES",
+                   help="Values to choose from, for example "
+                   "'alig:max_lr=1e-3..10/9,momentum=0|0.9'; once for each optimizer."),
+            option("--protocol", default="equal", show_default=True, metavar="NAME",
+                   help="How settings are chosen: equal (as many trials for every optimizer), "
+                   "budget:N (N trials over all hyper-parameters), grid (the values of --grid), "
+                   "deepobs (36 rates, by the test set), known (the literature's), defaults."),
+        ):  # fmt: skip
+            decorated = each(decorated)
+        return decorated  # type: ignore[no-any-return]
+
+    return decorate
+
+
 def _field_option(
     name: str, facet: Facet, kind: Any, default: Any
 ) -> Callable[[Function], Function]:

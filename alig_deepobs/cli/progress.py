@@ -54,6 +54,10 @@ class Display:
             there = f"{found} in {self.where}, " if found else ""
             self.say(f"{total} run{'' if total == 1 else 's'}: {there}{self.total} to be run")
 
+    def grown(self, runs: int) -> None:
+        """See `Progress.grown`."""
+        self.total += runs
+
     def callback(self, run: ResolvedRun) -> Callback:
         """See `Progress.callback`."""
         return _Line(self, _label(run), self.print_steps)

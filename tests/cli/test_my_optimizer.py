@@ -61,7 +61,7 @@ def test_by_an_entry_point(call, tmp_path, monkeypatch):
 def test_as_a_script(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(EXAMPLE.parent)  # as Python does for a script
-    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), *QUICK, "--no_tuning"])
+    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), *QUICK, "--protocol", "defaults"])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(EXAMPLE), run_name="__main__")
     assert not ended.value.code

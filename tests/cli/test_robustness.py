@@ -106,6 +106,6 @@ def test_a_class_by_its_path_gets_the_same_number_of_tries(call):
 
 def test_nothing_to_tune_is_called_untuned(call, mine):
     called = call("compare", "digits_logreg", "--optimizers", "torch.optim:Adamax", "--seeds", 1,
-                  "--no_tuning", *QUICK)  # fmt: skip
+                  "--protocol", "defaults", *QUICK)  # fmt: skip
     assert called.code == 0
     assert "defaults, not tuned on this problem" in " ".join(called.out.split())
