@@ -65,7 +65,9 @@ class Cell:
     axes: tuple[Axis, ...] = ()
 
     def tuning(self, candidates: Sequence[RunSpec]) -> list[RunSpec]:
-        """The runs that only serve to choose, candidate by candidate."""
+        """The runs that only serve to choose, candidate by candidate; none without a choice."""
+        if len(self.candidates) < 2 and self.search is None:
+            return []
         return [spec for candidate in candidates for spec in self.rule.runs(candidate)]
 
     def reported(self, candidates: Sequence[RunSpec], chosen: int) -> list[RunSpec]:
@@ -118,7 +120,7 @@ class CellOutcome:
 
     def __post_init__(self) -> None:
         self.candidates = self.candidates or list(self.cell.candidates)
-        if len(self.candidates) > 1 or self.cell.search is not None:
+        if self.cell.tuning(self.candidates):
             self.tuning = self.tuning or [[] for _ in self.candidates]
 
 
@@ -205,9 +207,7 @@ class Study:
         self.first: list[_Task] = []  # what can start at once
         self.later: list[list[_Task]] = [[] for _ in self.cells]  # reported, if the first is chosen
         for number, cell in enumerate(self.cells):
-            several = len(cell.candidates) > 1 or cell.search is not None
-            trials = cell.tuning(cell.candidates) if several else []
-            tuning = self._tasks(number, 0, trials, check_data)
+            tuning = self._tasks(number, 0, cell.tuning(cell.candidates), check_data)
             reported = self._tasks(number, 1, cell.reported(cell.candidates, 0), check_data)
             self.first += tuning or reported
             self.later[number] = reported if tuning else []

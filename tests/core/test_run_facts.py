@@ -46,6 +46,7 @@ OTHER = {
     "train_log_interval": 3,
     "purpose": "tuning",
     "setting_source": "somebody",
+    "tuning": {"protocol": "equal"},
 }
 IDENTITY = {
     "testproblem", "hyperparams", "optimizer", "batch_size", "num_epochs", "random_seed",

@@ -229,7 +229,7 @@ def test_a_folder_that_is_not_writable_is_found_before_the_first_run(tmp_path):
 
 def test_a_claim_left_by_a_dead_process_does_not_count(tmp_path):
     store = Store(tmp_path)
-    run = resolve(cells("sgd")[0].reported(0)[0])
+    run = resolve(cells("sgd")[0].candidates[0])
     claim = tmp_path / ".claims" / f"run-{run.identity()}"
     claim.parent.mkdir()
     claim.touch()
