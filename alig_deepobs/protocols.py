@@ -5,6 +5,8 @@ try them with, the rule that chooses, and what may be tried after that.
 
 * ``equal``: as many trials for every optimizer, over the range that its entry declares.
 * ``budget:N``: N trials over all hyper-parameters with a range, quasi-random.
+* ``halving:N``: N trials likewise, of which the best third goes on three times as long, and so on.
+* ``tpe:N``: N trials, each where Optuna's estimator expects the best.
 * ``grid``: what the user lists.
 * ``deepobs``: what DeepOBS's baselines were tuned by: 36 rates, one seed, the test set.
 * ``known``: settings of the literature, where they fit.
@@ -14,9 +16,9 @@ try them with, the rule that chooses, and what may be tried after that.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any
 
 from alig_deepobs.baselines import known_setting
@@ -25,62 +27,18 @@ from alig_deepobs.errors import UsageError, unknown_choice
 from alig_deepobs.registry import find_optimizer, find_testproblem, required_arguments
 from alig_deepobs.run import RunSpec
 from alig_deepobs.runners.selection import Rule, tuning_seeds
-from alig_deepobs.runners.study import Cell
+from alig_deepobs.runners.study import Cell, Search
+from alig_deepobs.searches import Extension, Halving, Tpe
 from alig_deepobs.spaces import Axis, check_axes, declared_axis, main_axis, parse_axes
 
-KINDS = ("equal", "budget", "grid", "deepobs", "known", "defaults")
+KINDS = ("equal", "budget", "halving", "tpe", "grid", "deepobs", "known", "defaults")
 DEFAULT = "equal"
 TRIALS = 9
 """Trials of ``equal`` where no number is given: half a decade apart, over four decades."""
 TUNING_SEEDS = 3
-EXTENSION = 4.0
-"""Decades beyond either end of its range to which a search may go on."""
+_BUDGETS = ("budget", "halving", "tpe")
 DEEPOBS_RATES = (1e-5, 1e2, 36)
 DEEPOBS_SEED = 42
-
-
-@dataclass(frozen=True)
-class Extension:
-    """Goes on beyond the end of a range where the best value lies: a `Search`.
-
-    Two values at a time, with the ratio of those that are there, until the best one has a worse
-    neighbour on either side, or the limit is reached.
-
-    Attributes:
-        axis: the hyper-parameter.
-        trials: the number of values that the range started with.
-    """
-
-    axis: Axis
-    trials: int
-
-    def more(self, candidates: Sequence[RunSpec], ranked: Sequence[int]) -> list[RunSpec]:
-        """See `alig_deepobs.runners.study.Search`."""
-        name, last = self.axis.name, self.trials - 1
-        values = [spec.hyperparams[name] for spec in candidates]
-        best = values[ranked[0]]
-        place = round(math.log(best / self.axis.low, self.axis.high / self.axis.low) * last)
-        if best == max(values):
-            steps = (place + 1, place + 2)
-        elif best == min(values):
-            steps = (place - 1, place - 2)
-        else:
-            return []
-        further = [self.axis.at(step / last) for step in steps]
-        lowest, highest = self.limits
-        return [
-            replace(candidates[0], hyperparams={**candidates[0].hyperparams, name: value})
-            for value in further
-            if lowest <= value <= highest and value not in values
-        ]
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """The smallest and the largest value that is ever tried."""
-        axis, factor = self.axis, 10.0**EXTENSION
-        lowest, highest = axis.low / factor, axis.high * factor
-        # Values are rounded, and the last one of the range is to be within it.
-        return max(0.99 * lowest, axis.minimum), min(1.01 * highest, axis.maximum)
 
 
 @dataclass(frozen=True)
@@ -126,11 +84,13 @@ class Protocol:
         kind, colon, number = text.partition(":")
         if kind not in KINDS:
             raise unknown_choice("protocol", kind, KINDS)
-        counted = kind in ("equal", "budget")
+        counted = kind in ("equal", *_BUDGETS)
         if colon and not counted:
             raise UsageError(f"the protocol {kind} has no number of trials")
-        if kind == "budget" and not colon:
-            raise UsageError("the protocol budget needs a number of trials: budget:12, say")
+        if kind in _BUDGETS and not colon:
+            raise UsageError(f"the protocol {kind} needs a number of trials: {kind}:12, say")
+        if kind == "tpe" and find_spec("optuna") is None:
+            raise UsageError("the protocol tpe needs optuna: pip install 'alig-deepobs[optuna]'")
         if colon and (not number.isdigit() or int(number) < 2):
             raise UsageError(f"protocol {text!r}: {number or 'nothing'} is no number of trials; "
                              "write at least 2")  # fmt: skip
@@ -150,7 +110,7 @@ class Protocol:
         )  # fmt: skip
 
     def __str__(self) -> str:
-        numbered = self.kind == "budget" or (self.kind == "equal" and self.trials != TRIALS)
+        numbered = self.kind in _BUDGETS or (self.kind == "equal" and self.trials != TRIALS)
         return f"{self.kind}:{self.trials}" if numbered else self.kind
 
     @property
@@ -163,6 +123,11 @@ class Protocol:
             "where the best lies at the end of its range",
             "budget": f"{self.trials} quasi-random trials for every optimizer over all its "
             f"hyper-parameters with a range, {per_trial}",
+            "halving": f"{self.trials} quasi-random trials for every optimizer over all its "
+            f"hyper-parameters with a range, {per_trial}; the best third goes on three times as "
+            "long, until the full length (successive halving)",
+            "tpe": f"{self.trials} trials for every optimizer over all its hyper-parameters with a "
+            f"range, chosen one by one by Optuna's TPE, {per_trial}",
             "grid": f"the values given for each optimizer, {per_trial}",
             "deepobs": "36 rates from 1e-5 to 100 with seed 42, the best by the headline metric "
             "on the test set, as DeepOBS's baselines",
@@ -232,7 +197,20 @@ class Protocol:
         axes = listed or tuple(filter(None, [main_axis(entry), *declared]))
         if not axes:
             return _fixed(spec, reported, str(self), "nothing to tune")
-        return self._cell(spec, reported, _spread(axes, self.trials), axes)
+        settings = _spread(axes, self.trials)
+        if self.kind == "tpe":
+            first = settings[: max(2, self.trials // 4)] if len(axes) > 1 else settings[::4]
+            return self._cell(spec, reported, first, axes, Tpe(axes, self.trials))
+        if self.kind == "halving":
+            epochs = find_testproblem(spec.testproblem).num_epochs
+            halving = Halving.of(
+                epochs if spec.num_epochs is None else spec.num_epochs, self.trials
+            )
+            short = replace(spec, num_epochs=halving.epochs[0])
+            return self._cell(short, reported, settings, axes, halving)
+        return self._cell(spec, reported, settings, axes)
+
+    _halving = _tpe = _budget
 
     def _grid(
         self, spec: RunSpec, reported: tuple[int, ...], entry: OptimizerEntry,
@@ -301,7 +279,7 @@ class Protocol:
 
     def _cell(
         self, spec: RunSpec, reported: tuple[int, ...], settings: Sequence[Mapping[str, Any]],
-        axes: tuple[Axis, ...], search: Extension | None = None, rule: Rule | None = None,
+        axes: tuple[Axis, ...], search: Search | None = None, rule: Rule | None = None,
     ) -> Cell:  # fmt: skip
         candidates = tuple(
             replace(spec, hyperparams={**spec.hyperparams, **setting}) for setting in settings

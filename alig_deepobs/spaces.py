@@ -58,6 +58,12 @@ class Axis:
             return _rounded(self.low * (self.high / self.low) ** share)
         return _rounded(self.low + (self.high - self.low) * share)
 
+    def rounded(self, value: Any) -> Any:
+        """A value of the range as it is tried: with three digits, and not beyond an end."""
+        if self.values:
+            return value
+        return min(max(_rounded(value), self.low), self.high)
+
     def __str__(self) -> str:
         if self.values:
             return f"{self.name} in {', '.join(map(str, self.values))}"

@@ -129,11 +129,14 @@ class Rule:
     def ranked(self, candidates: Sequence[Sequence[RunResult]]) -> list[int]:
         """The numbers of the candidates, the best one first.
 
+        Those that trained for more epochs come before all others: a search that starts with short
+        runs trains the best of them again.
+
         Args:
             candidates: the runs of each.
         """
         scores = [
-            tuple(map(statistics.fmean, zip(*map(self._score, runs), strict=True)))
+            (-runs[0].num_epochs, *map(statistics.fmean, zip(*map(self._score, runs), strict=True)))
             for runs in candidates
         ]
         return sorted(range(len(scores)), key=scores.__getitem__)

@@ -57,6 +57,8 @@ def compare(
       alig-deepobs compare quadratic_deep --optimizers 'alig[max_lr=0.01],sgd,adam'
       alig-deepobs compare digits_mlp --optimizers alig,my:Opt --grid 'my:Opt:lr=1e-4..1'
     """  # noqa: D301 - click looks for the character itself
+    from rich.console import Console
+
     from alig_deepobs.cli.progress import carry_out
     from alig_deepobs.cli.tuned import tuning_text
     from alig_deepobs.comparison import comparison, plan_comparison
@@ -73,7 +75,8 @@ def compare(
     found = comparison(done[0], Store(Path(output_dir)))
     for name in found.testproblems:
         _report(found, name, Path(output_dir))
-    click.echo(f"Protocol {protocol}: {protocol.words}")
+    words = f"Protocol {protocol}: {protocol.words}."
+    click.echo(click.wrap_text(words, Console().width, subsequent_indent="  "))
     done[1].check_failures()
     return 0
 

@@ -108,7 +108,8 @@ def protocol_options() -> Callable[[Function], Function]:
                    "'alig:max_lr=1e-3..10/9,momentum=0|0.9'; once for each optimizer."),
             option("--protocol", default="equal", show_default=True, metavar="NAME",
                    help="How settings are chosen: equal (as many trials for every optimizer), "
-                   "budget:N (N trials over all hyper-parameters), grid (the values of --grid), "
+                   "budget:N, halving:N, tpe:N (N trials over all hyper-parameters), grid (the "
+                   "values of --grid), "
                    "deepobs (36 rates, by the test set), known (the literature's), defaults."),
         ):  # fmt: skip
             decorated = each(decorated)

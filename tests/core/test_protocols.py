@@ -8,9 +8,10 @@ from itertools import pairwise
 import pytest
 
 from alig_deepobs.errors import UsageError
-from alig_deepobs.protocols import EXTENSION, KINDS, Extension, Protocol
+from alig_deepobs.protocols import KINDS, Protocol
 from alig_deepobs.registry import find_optimizer, optimizers
 from alig_deepobs.run import RunSpec
+from alig_deepobs.searches import EXTENSION, Extension
 from alig_deepobs.spaces import Axis, check_axes, main_axis, parse_axes
 
 SEEDS = (42, 43)
@@ -103,6 +104,45 @@ def test_budget_spreads_over_all_ranges():
     assert sum(momentum < 0.495 for momentum in momenta) in (7, 8, 9)
     assert settings(cell_of("budget:16", "momentum")) == settings(cell)  # the same every time
     assert len(cell_of("budget:7", "sgd").candidates) == 7  # one range: equal steps
+
+
+def test_halving_trains_the_best_third_three_times_as_long():
+    """Of 9 settings 3 go on, of these 1; the last one has the full length."""
+    cell = cell_of("halving:9", "sgd", spec={"num_epochs": 9})
+    candidates, best = list(cell.candidates), 0.1
+    assert {spec.num_epochs for spec in candidates} == {1}
+    lengths = []
+    while more := cell.search.more(candidates, ranked_by(candidates, best)):
+        candidates += more
+        lengths.append([spec.num_epochs for spec in more])
+    assert lengths == [[3, 3, 3], [9]]
+    assert candidates[-1].hyperparams == {"lr": best}
+    with pytest.raises(UsageError, match="no stages"):
+        cell_of("halving:9", "sgd", spec={"num_epochs": 1})
+
+
+def test_tpe_looks_where_the_best_are():
+    pytest.importorskip("optuna")
+    cell = cell_of("tpe:40", "momentum")
+    candidates, best = list(cell.candidates), 0.03
+    while more := cell.search.more(candidates, ranked_by(candidates, best)):
+        assert more == cell.search.more(candidates, ranked_by(candidates, best))
+        candidates += more
+    assert len(candidates) == 40
+    rates = [spec.hyperparams["lr"] for spec in candidates]
+    assert all(1e-4 <= rate <= 1.0 for rate in rates)
+    near = [abs(math.log10(rate / best)) < 0.5 for rate in rates]
+    # A quarter of the range: without learning, 14 of 30 are there once in 100 times.
+    assert sum(near[10:]) >= 14
+    assert all(0.0 <= spec.hyperparams["momentum"] <= 0.99 for spec in candidates)
+
+
+def ranked_by(candidates, best):
+    def score(number):
+        spec = candidates[number]
+        return -(spec.num_epochs or 0), abs(math.log(spec.hyperparams["lr"] / best))
+
+    return sorted(range(len(candidates)), key=score)
 
 
 def test_deepobs_is_what_the_published_baselines_were_tuned_by():
@@ -208,6 +248,7 @@ def test_wrong_protocols(text, options, message):
 
 def test_every_protocol_says_what_it_does():
     for kind in KINDS:
-        protocol = Protocol.parse("budget:8" if kind == "budget" else kind)
+        counted = kind in ("budget", "halving", "tpe")
+        protocol = Protocol.parse(f"{kind}:8" if counted else kind)
         assert protocol.words
         assert str(Protocol.parse(str(protocol))) == str(protocol)

@@ -123,7 +123,9 @@ def test_alig_learns_snli_mini():
     assert result.test_accuracies[-1] > 0.55
 
 
-@pytest.mark.skipif(not DEBIAN.is_dir(), reason="the package dataset-fashion-mnist is not installed")
+@pytest.mark.skipif(
+    not DEBIAN.is_dir(), reason="the package dataset-fashion-mnist is not installed"
+)
 def test_debians_fashion_mnist_is_known_by_its_content(tmp_path):
     """Its files are compressed anew, so that only their content is the official one."""
     (tmp_path / "fmnist").symlink_to(DEBIAN)
