@@ -178,8 +178,9 @@ class Study:
         cells: the plan.
         store: where results are looked for and written; None: nowhere.
         force: run again what is in the store; the new result takes the place of the old.
-        check_data: False for a plan that is only to be looked at; data is then neither looked for
-            nor downloaded, and no run is recognized in the store.
+        check_data: False to leave data alone; it is then neither looked for nor downloaded, and no
+            run is recognized in the store.
+        look_only: whether the plan is not to be carried out, so that nothing need be writable.
         own_process: whether nothing else happens in this process, which may then start quicker
             (`alig_deepobs.runners.startup`).
 
@@ -196,6 +197,7 @@ class Study:
         *,
         force: bool = False,
         check_data: bool = True,
+        look_only: bool = False,
         own_process: bool = False,
     ) -> None:
         self.cells = list(cells)
@@ -214,6 +216,8 @@ class Study:
         self.found, self.missing = self._survey()
         if self.missing:
             self._check(check_data, own_process)
+            if self.store is not None and not look_only:
+                self.store.check()
 
     @property
     def runs(self) -> list[ResolvedRun]:
@@ -250,8 +254,6 @@ class Study:
             skip_compiler()
         for run in {run.setting(): run for run in self.missing}.values():
             check(run, check_data=check_data)
-        if self.store is not None and check_data:
-            self.store.check()
 
     def carry_out(
         self, start: Callable[[], Executor] | None = None, progress: Progress | None = None

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,7 +17,7 @@ import rich.progress
 from rich.console import Console
 
 from alig_deepobs.cli.plan import plan_text
-from alig_deepobs.errors import RunError
+from alig_deepobs.errors import DataError, RunError
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
@@ -150,14 +151,26 @@ def carry_out(
         KeyboardInterrupt: the user ended it; what was measured is written.
     """
     store = None if output_dir is None else Store(Path(output_dir))
-    study = Study(cells, store, force=force, check_data=not dry_run, own_process=True)
     if dry_run:
-        click.echo(plan_text(study, jobs))
+        click.echo(plan_text(_looked_at(cells, store, force), jobs))
         return None
+    study = Study(cells, store, force=force, own_process=True)
     display = Display(Console(), output_dir or "", print_steps)
     with ending_signals(), display.shown(), warnings.catch_warnings():
         warnings.showwarning = display.warn
         return study.carry_out(local(jobs), display), display
+
+
+def _looked_at(cells: Sequence[Cell], store: Store | None, force: bool) -> Study:
+    """A study that is not to be run: nothing is downloaded, and data may be missing."""
+    here = [
+        replace(cell, candidates=tuple(replace(spec, offline=True) for spec in cell.candidates))
+        for cell in cells
+    ]
+    try:
+        return Study(here, store, force=force, look_only=True, own_process=True)
+    except DataError:  # then no run is there, either
+        return Study(cells, store, force=force, check_data=False, look_only=True, own_process=True)
 
 
 @contextmanager

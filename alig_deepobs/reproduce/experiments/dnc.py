@@ -92,8 +92,8 @@ FIGURE_3 = Experiment(
         ),
     },
     claims=(
-        "ALI-G is accurate for caps from 0.1 to 1e6, and among the best, with 4e-8; the paper calls "
-        "no difference between the best significant.",
+        "ALI-G is accurate for caps from 0.1 to 1e6, and among the best, with 4e-8; the paper "
+        "calls no difference between the best significant.",
         "RMSProp, L4Adam and L4Mom are accurate and robust, too; SGD, SGD with momentum and Adam "
         "depend on the rate.",
     ),
