@@ -15,6 +15,7 @@ from alig_deepobs.optimizers._norm import (
     host_inner_product,
     host_squared_norm,
     inner_product,
+    locals_of,
 )
 from alig_deepobs.optimizers._scalars import at_least, at_most, choose, quotient
 from alig_deepobs.optimizers._step_size import device_step
@@ -229,8 +230,42 @@ def test_products_over_types(types):
     expected = sum(5.0 + 2.0 * i for i in range(len(types)))
     assert float(inner_product(xs, ys)) == host_inner_product(xs, ys) == expected
     assert inner_product(xs, ys).dtype == (F64 if F64 in types else F32)
-    assert float(inner_product([torch.full((2,), 300.0, dtype=F16)] * 2,
-                               [torch.full((2,), 300.0, dtype=F16)] * 2)) > 65504  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [300.0, 1e-6])
+def test_products_of_halves_neither_overflow_nor_vanish(value):
+    half = torch.full((2,), value, dtype=F16)
+    expected = 4 * half[0].item() ** 2
+    assert float(inner_product([half] * 2, [half] * 2)) == pytest.approx(expected, rel=1e-6)
+
+
+class Sharded(torch.Tensor):
+    """What DTensor is to a rank: here its part, somewhere the whole (here: twice as large)."""
+
+    def to_local(self):
+        return self.as_subclass(torch.Tensor)
+
+    def full_tensor(self):
+        return 2 * self.to_local()
+
+
+def test_norms_and_products_are_those_of_the_whole_of_sharded_tensors():
+    plain = torch.tensor([3.0, 4.0])
+    part = plain.as_subclass(Sharded)
+    assert host_squared_norm([part]) == float(global_squared_norm([part])) == 100.0
+    assert host_squared_norm([plain, part]) == float(global_squared_norm([part, plain])) == 125.0
+    assert host_inner_product([part, plain], [plain, plain]) == 75.0
+    for found in (*locals_of([part, plain]), global_squared_norm([part])):
+        assert type(found) is torch.Tensor
+    assert locals_of([part, plain])[0].tolist() == [3.0, 4.0]
+
+
+def test_one_kernel_handles_one_device_one_type_and_one_class():
+    w, plain = torch.nn.Parameter(torch.ones(2)), torch.ones(2)
+    assert [len(group) for group in by_type([w, plain])] == [2]
+    for other in (torch.ones(2, device="meta"), plain.double(), plain.as_subclass(Sharded)):
+        groups = by_type([plain, other, plain])
+        assert [[id(t) for t in group] for group in groups] == [[id(plain)] * 2, [id(other)]]
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
