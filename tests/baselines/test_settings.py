@@ -131,13 +131,21 @@ def test_grid_of_an_unknown_optimizer():
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "first"),
-    [("sgd", 1e-7), ("momentum", 1e-8), ("adam", 0.1), ("alig", 1e-4), ("dfw", 1e-4)],
-)
-def test_grids_of_beale(optimizer, first):
-    """It is steeper than any network where it starts, and needs Adam to go far."""
+    ("problem", "optimizer", "first"),
+    [
+        # Beale's is steeper than any network where it starts, and needs Adam to go far.
+        ("two_d_beale", "sgd", 1e-7), ("two_d_beale", "momentum", 1e-8),
+        ("two_d_beale", "adam", 0.1), ("two_d_beale", "alig", 1e-4), ("two_d_beale", "dfw", 1e-4),
+        ("two_d_branin", "sgd", 1e-4), ("two_d_branin", "momentum", 1e-5),
+        ("two_d_branin", "alig", 1e-4), ("two_d_branin", "adam", 1e-4),
+        ("quadratic_deep", "sgd", 1e-3), ("quadratic_deep", "momentum", 1e-4),
+        ("quadratic_deep", "alig", 1e-3), ("mnist_vae", "sgd", 1e-4), ("mnist_vae", "alig", 1e-4),
+        ("fmnist_vae", "momentum", 1e-5), ("dnc_copy", "alig", 10.0),
+    ],
+)  # fmt: skip
+def test_first_values_of_shifted_grids(problem, optimizer, first):
     entry = find_optimizer(optimizer)
-    values = [setting[entry.main_hyperparameter] for setting in grid_for("two_d_beale", entry)]
+    values = [setting[entry.main_hyperparameter] for setting in grid_for(problem, entry)]
     assert values[0] == first
     unmoved = [setting[entry.main_hyperparameter] for setting in grid_for("mnist_mlp", entry)]
     assert values == pytest.approx([first / unmoved[0] * value for value in unmoved])
