@@ -18,7 +18,7 @@ from alig_deepobs.optimizers._norm import (
     locals_of,
 )
 from alig_deepobs.optimizers._scalars import at_least, at_most, choose, quotient
-from alig_deepobs.optimizers._step_size import device_step
+from alig_deepobs.optimizers._step_size import clip_factor, device_step
 from alig_deepobs.optimizers.sls import SLS
 
 # --- ALI-G -----------------------------------------------------------------------------------
@@ -152,6 +152,14 @@ def test_clipping_a_gradient_of_zero(problem_p, capturable):
     problem.set_gradients([0.0, 0.0], [0.0])
     optimizer.step(loss=torch.tensor(1.0, dtype=torch.float64))
     assert problem.weights.tolist() == problem_p().weights.tolist()
+
+
+def test_the_step_size_of_a_device_is_not_read():
+    """Tensors of the meta device have no value, and raise where one is asked for."""
+    number = torch.empty((), device="meta")
+    step = device_step(number, number, eps=1e-5, f_min=0.5)
+    for found in (step.clipped(0.1), step.clipped(number), clip_factor(number, 1.0)):
+        assert found.device == number.device
 
 
 # --- Arithmetic on numbers and on 0-d tensors ----------------------------------------------------
