@@ -172,8 +172,7 @@ def _p_value(a: Mapping[int, float], b: Mapping[int, float], method: TestMethod)
     first = finite_array([a[seed] for seed in seeds])
     second = finite_array([b[seed] for seed in seeds])
     differences = first - second
-    spread_out = np.ptp(first) > 0 or np.ptp(second) > 0 if seeds else False
-    if method == "t" and len(seeds) > 1 and spread_out and _without_spread(differences):
+    if method == "t" and seeds and np.ptp(first) > 0 and _without_spread(differences):
         # Pairing would promise a certainty that repeated values of a small test set cannot give.
         from scipy import stats
 
