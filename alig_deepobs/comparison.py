@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from alig_deepobs.analysis import leaderboard, load_results, runs_frame
 from alig_deepobs.baselines import grid_for, known_setting
-from alig_deepobs.errors import UsageError
+from alig_deepobs.errors import UsageError, unknown_choice
 from alig_deepobs.registry import expand_names, find_optimizer, find_testproblem
 from alig_deepobs.run import Outcome, RunResult, RunSpec
 from alig_deepobs.runners.selection import Rule, tuning_seeds
@@ -32,10 +32,12 @@ class Comparison:
     Attributes:
         outcomes: what came of each optimizer on each problem, tuning included.
         results: the reported runs, and all other runs of the folder that are comparable with them.
+        reference: optimizer with which leaderboards compare every other; None: ALI-G.
     """
 
     outcomes: Sequence[CellOutcome]
     results: Sequence[RunResult]
+    reference: str | None = None
 
     @property
     def testproblems(self) -> list[str]:
@@ -68,7 +70,8 @@ class Comparison:
     def leaderboard_of(self, testproblem: str | None = None) -> Leaderboard:
         """The leaderboard of a problem; None: of the only one."""
         results = self.results_of(testproblem)
-        return leaderboard(results, find_testproblem(results[0].testproblem))
+        entry = find_testproblem(results[0].testproblem)
+        return leaderboard(results, entry, reference=self.reference)
 
     def plot(self, path: str | Path, testproblem: str | None = None) -> Path:
         """Draws the learning curves of a problem; returns the path of the picture."""
@@ -88,6 +91,7 @@ def compare(
     output_dir: str | Path | None = "results",
     no_tuning: bool = False,
     force: bool = False,
+    reference: str | None = None,
     **options: Any,
 ) -> Comparison:
     """Compares optimizers on test problems.
@@ -106,6 +110,7 @@ def compare(
         output_dir: folder for the results; None: write none.
         no_tuning: where no setting is known, take the defaults instead of a grid.
         force: run again what is in the folder.
+        reference: optimizer with which every other is compared; see `check_reference`.
         **options: further fields of `RunSpec`, such as ``num_epochs``.
 
     Raises:
@@ -120,8 +125,9 @@ def compare(
     store = None if output_dir is None else Store(Path(output_dir))
     chosen = tuple(range(random_seed, random_seed + seeds))
     cells = plan_comparison(testproblems, optimizers, chosen, options, no_tuning)
+    check_reference(reference, cells, store)
     outcomes = Study(cells, store, force=force).carry_out(local(jobs))
-    return comparison(outcomes, store)
+    return comparison(outcomes, store, reference)
 
 
 def plan_comparison(
@@ -210,12 +216,38 @@ def candidates(
     return [replace(spec, hyperparams=dict(values)) for values in grid]
 
 
-def comparison(outcomes: Sequence[CellOutcome], store: Store | None) -> Comparison:
+def check_reference(reference: str | None, cells: Sequence[Cell], store: Store | None) -> None:
+    """Refuses a reference that no leaderboard will have.
+
+    Args:
+        reference: name or label of an optimizer; None: the default.
+        cells: the plan.
+        store: the folder, which may hold other optimizers.
+
+    Raises:
+        UsageError: the reference is neither in the plan nor in the folder.
+    """
+    if reference is None:
+        return
+    names = {spec.optimizer for cell in cells for spec in cell.candidates}
+    names |= {find_optimizer(s.optimizer, s.framework).label for c in cells for s in c.candidates}
+    if reference.lower() in map(str.lower, names):
+        return
+    there = [] if store is None else load_results(store.folder).results
+    names |= {name for run in there for name in (run.optimizer, run.optimizer_name) if name}
+    if reference.lower() not in map(str.lower, names):
+        raise unknown_choice("reference", reference, sorted(names))
+
+
+def comparison(
+    outcomes: Sequence[CellOutcome], store: Store | None, reference: str | None = None
+) -> Comparison:
     """The comparison of the reported runs with all runs of the folder that they compare with.
 
     Args:
         outcomes: what came of the cells.
         store: the folder.
+        reference: see `Comparison.reference`.
     """
     own = [result for outcome in outcomes for result in outcome.runs]
     keys = [result.comparison() for result in own]
@@ -228,4 +260,4 @@ def comparison(outcomes: Sequence[CellOutcome], store: Store | None) -> Comparis
         and result.outcome is not Outcome.INTERRUPTED
         and result.comparison() in keys
     ]
-    return Comparison(outcomes, [*own, *others])
+    return Comparison(outcomes, [*own, *others], reference)

@@ -25,6 +25,9 @@ _OPTIMIZERS = option(
         help="Runs of each optimizer, with seeds counting up from --random_seed.")  # fmt: skip
 @option("--no_tuning", is_flag=True,
         help="Where no setting is known, take the defaults instead of a grid.")  # fmt: skip
+@option("--reference", metavar="NAME",
+        help="Optimizer with which every other is compared, beside the best; by default ALI-G, "
+        "where it takes part.")  # fmt: skip
 @study_options()
 @run_options("split", "keep_best")
 def compare(
@@ -32,6 +35,7 @@ def compare(
     optimizers: str,
     seeds: int,
     no_tuning: bool,
+    reference: str | None,
     output_dir: str,
     jobs: int,
     force: bool,
@@ -56,15 +60,17 @@ def compare(
       alig-deepobs compare quadratic_deep --optimizers 'alig[max_lr=0.01],sgd,adam'
     """  # noqa: D301 - click looks for the character itself
     from alig_deepobs.cli.progress import carry_out
-    from alig_deepobs.comparison import comparison, plan_comparison
+    from alig_deepobs.comparison import check_reference, comparison, plan_comparison
     from alig_deepobs.runners.store import Store
 
     reported = tuple(range(random_seed, random_seed + seeds))
     cells = plan_comparison(testproblems, optimizers, reported, options, no_tuning)
+    store = Store(Path(output_dir))
+    check_reference(reference, cells, store)
     done = carry_out(cells, output_dir=output_dir, jobs=jobs, force=force, dry_run=dry_run)
     if done is None:
         return 0
-    found = comparison(done[0], Store(Path(output_dir)))
+    found = comparison(done[0], store, reference)
     for name in found.testproblems:
         _report(found, name, Path(output_dir))
     done[1].check_failures()

@@ -68,12 +68,7 @@ def markdown_report(report: Report) -> str:
 
 def leaderboard_table(section: Section) -> Table[Standing]:
     """The leaderboard of a problem with its notes and warnings."""
-    table = section.board.table
-    flagged = any(flag.kind == "non_interpolating" for flag in section.flags)
-    # A flag says that with its evidence.
-    notes = [n for n in table.notes if not (flagged and n.startswith("This problem does not"))]
-    notes += [f"! {flag.text}" for flag in section.flags]
-    return replace(table, name=f"leaderboard-{section.slug}", notes=notes)
+    return replace(section.board.table, name=f"leaderboard-{section.slug}")
 
 
 def summary_table(overall: Overall) -> Table[dict[str, Any]]:
