@@ -69,8 +69,8 @@ def compared_text(pair: PairedComparison, row: Standing) -> str:
     elif low == high == 0:
         text = "the same on every seed"
     else:
-        worse, better = format_range(-low, -low, percent), format_range(high, high, percent)
-        worse = worse.removesuffix(" points")
+        worse, better = (format_range(end, end, percent) for end in (-low, high))
+        better = better.removesuffix(" points")
         text = f"{worse} worse to {better} better"
     seeds = pair.seeds_to_tell
     if math.isinf(seeds) or seeds > MOST_SEEDS:
