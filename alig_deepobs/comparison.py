@@ -233,7 +233,8 @@ def check_reference(reference: str | None, cells: Sequence[Cell], store: Store |
     names |= {find_optimizer(s.optimizer, s.framework).label for c in cells for s in c.candidates}
     if reference.lower() in map(str.lower, names):
         return
-    there = [] if store is None else load_results(store.folder).results
+    is_there = store is not None and store.folder.is_dir()
+    there = load_results(store.folder).results if store and is_there else []
     names |= {name for run in there for name in (run.optimizer, run.optimizer_name) if name}
     if reference.lower() not in map(str.lower, names):
         raise unknown_choice("reference", reference, sorted(names))
