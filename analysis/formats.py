@@ -46,7 +46,7 @@ def format_interval(interval: Interval, percent: bool = False) -> str:
     if interval.n == 0:
         return MISSING
     scale, unit = (100, " %") if percent else (1, "")
-    form = ".2f" if percent else _number_form(interval)
+    form = ".2f" if percent else number_form(interval)
     mean = f"{interval.mean * scale:{form}}{unit}"
     if not interval.known:
         return f"{mean} (n=1, no interval)"
@@ -64,7 +64,7 @@ def format_spread(interval: Interval) -> str:
     """
     if interval.n == 0:
         return MISSING
-    form = _number_form(interval)
+    form = number_form(interval)
     if not interval.known:
         return f"{interval.mean:{form}} (n=1)"
     return f"{interval.mean:{form}} ± {(interval.high - interval.low) / 2:{form}}"
@@ -88,7 +88,7 @@ def format_difference(interval: Interval, percent: bool = False) -> str:
     mean, low, high = (
         (100 if percent else 1) * value for value in (interval.mean, interval.low, interval.high)
     )
-    form = _number_form(Interval(mean, low, high, interval.n))
+    form = number_form(Interval(mean, low, high, interval.n))
     return f"{mean:+{form}} [{low:+{form}}, {high:+{form}}]"
 
 
@@ -206,7 +206,7 @@ def _two_digits(value: float) -> str:
     return f"{value:.{max(0, digits)}f}"
 
 
-def _number_form(interval: Interval) -> str:
+def number_form(interval: Interval) -> str:
     """Two digits of the interval's half width, four of the mean where there is no interval."""
     size = max(abs(interval.mean), abs(interval.high) if interval.known else 0.0)
     if size and not 1e-3 <= size < 1e5:

@@ -68,6 +68,7 @@ _POLYAK = (
     OptimizerEntry(
         name="momo",
         label="Momo",
+        title="MoMo",
         factory="alig_deepobs.optimizers.momo:Momo",
         needs_loss=NeedsLoss.VALUE,
         hyperparameters={
@@ -86,6 +87,7 @@ _POLYAK = (
     OptimizerEntry(
         name="momo_adam",
         label="MomoAdam",
+        title="MoMo-Adam",
         factory="alig_deepobs.optimizers.momo:MomoAdam",
         needs_loss=NeedsLoss.VALUE,
         hyperparameters={
@@ -107,6 +109,7 @@ _OTHERS = (
     OptimizerEntry(
         name="alig_plus",
         label="AliGPlus",
+        title="ALI-G+",
         factory="alig_deepobs.optimizers.alig_plus:AligPlus",
         needs_loss=NeedsLoss.PER_EXAMPLE,
         hyperparameters={
@@ -147,6 +150,7 @@ _OPTIONAL = (
     OptimizerEntry(
         name="schedulefree_sgd",
         label="ScheduleFreeSGD",
+        title="Schedule-Free SGD",
         factory="schedulefree:SGDScheduleFree",
         hyperparameters={
             "lr": _lr(1.0),
@@ -163,6 +167,7 @@ _OPTIONAL = (
     OptimizerEntry(
         name="schedulefree_adamw",
         label="ScheduleFreeAdamW",
+        title="Schedule-Free AdamW",
         factory="schedulefree:AdamWScheduleFree",
         hyperparameters={
             "lr": _lr(2.5e-3),

@@ -51,6 +51,14 @@ def all_tables(report: Report) -> list[Table[Any]]:
     return [table for table in tables if table is not None]
 
 
+def print_table(table: Table[Any]) -> None:
+    """Prints a table, as wide as the terminal; through a pipe 160 columns."""
+    console = Console()
+    width = console.width if console.is_terminal else 160
+    console = console if console.is_terminal else Console(width=width)
+    console.print(to_rich(table, width), soft_wrap=False)
+
+
 def print_report(report: Report, console: Console, width: int) -> None:
     """Prints the report, without the files that were skipped."""
     console.print(Text("\n".join(wrapped(line, width) for line in report.about())))
