@@ -38,7 +38,8 @@ CI_SLOW := \
 test-ci: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n 2 -m slow $(CI_SLOW)
 
-# Also the optional parts, and the tests that take more than a few seconds each.
+# Also the optional parts, and the tests that take more than a few seconds each. Where there is a
+# pdflatex or tectonic (Debian: texlive-latex-recommended), LaTeX tables are compiled.
 test-all:
 	$(MAKE) EXTRAS=$(ALL_EXTRAS) $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n 2

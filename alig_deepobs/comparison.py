@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from alig_deepobs.analysis import leaderboard, load_results, runs_frame
 from alig_deepobs.errors import UsageError, unknown_choice
 from alig_deepobs.protocols import DEFAULT, Protocol
-from alig_deepobs.registry import expand_names, find_testproblem
+from alig_deepobs.registry import expand_names, find_optimizer, find_testproblem
 from alig_deepobs.run import Outcome, RunResult, RunSpec
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Cell, CellOutcome, Study, local
@@ -31,10 +31,12 @@ class Comparison:
     Attributes:
         outcomes: what came of each optimizer on each problem, tuning included.
         results: the reported runs, and all other runs of the folder that are comparable with them.
+        reference: optimizer with which leaderboards compare every other; None: ALI-G.
     """
 
     outcomes: Sequence[CellOutcome]
     results: Sequence[RunResult]
+    reference: str | None = None
 
     @property
     def testproblems(self) -> list[str]:
@@ -67,7 +69,8 @@ class Comparison:
     def leaderboard_of(self, testproblem: str | None = None) -> Leaderboard:
         """The leaderboard of a problem; None: of the only one."""
         results = self.results_of(testproblem)
-        return leaderboard(results, find_testproblem(results[0].testproblem))
+        entry = find_testproblem(results[0].testproblem)
+        return leaderboard(results, entry, reference=self.reference)
 
     def plot(self, path: str | Path, testproblem: str | None = None) -> Path:
         """Draws the learning curves of a problem; returns the path of the picture."""
@@ -90,6 +93,7 @@ def compare(
     tuning_seeds: int | None = None,
     force_known: bool = False,
     force: bool = False,
+    reference: str | None = None,
     **options: Any,
 ) -> Comparison:
     """Compares optimizers on test problems.
@@ -114,6 +118,7 @@ def compare(
         force_known: with ``known``, take settings also where they were tuned for another problem
             or another number of epochs.
         force: run again what is in the folder.
+        reference: optimizer with which every other is compared; see `check_reference`.
         **options: further fields of `RunSpec`, such as ``num_epochs``.
 
     Raises:
@@ -130,8 +135,9 @@ def compare(
     chosen = tuple(range(random_seed, random_seed + seeds))
     parsed = Protocol.parse(protocol, grids, tuning_seeds, force_known)
     cells = plan_comparison(testproblems, optimizers, chosen, parsed, options)
+    check_reference(reference, cells, store)
     outcomes = Study(cells, store, force=force).carry_out(local(jobs))
-    return comparison(outcomes, store)
+    return comparison(outcomes, store, reference)
 
 
 def plan_comparison(
@@ -171,12 +177,39 @@ def plan_comparison(
     return cells
 
 
-def comparison(outcomes: Sequence[CellOutcome], store: Store | None) -> Comparison:
+def check_reference(reference: str | None, cells: Sequence[Cell], store: Store | None) -> None:
+    """Refuses a reference that no leaderboard will have.
+
+    Args:
+        reference: name or label of an optimizer; None: the default.
+        cells: the plan.
+        store: the folder, which may hold other optimizers.
+
+    Raises:
+        UsageError: the reference is neither in the plan nor in the folder.
+    """
+    if reference is None:
+        return
+    names = {spec.optimizer for cell in cells for spec in cell.candidates}
+    names |= {find_optimizer(s.optimizer, s.framework).label for c in cells for s in c.candidates}
+    if reference.lower() in map(str.lower, names):
+        return
+    is_there = store is not None and store.folder.is_dir()
+    there = load_results(store.folder).results if store and is_there else []
+    names |= {name for run in there for name in (run.optimizer, run.optimizer_name) if name}
+    if reference.lower() not in map(str.lower, names):
+        raise unknown_choice("reference", reference, sorted(names))
+
+
+def comparison(
+    outcomes: Sequence[CellOutcome], store: Store | None, reference: str | None = None
+) -> Comparison:
     """The comparison of the reported runs with all runs of the folder that they compare with.
 
     Args:
         outcomes: what came of the cells.
         store: the folder.
+        reference: see `Comparison.reference`.
     """
     own = [result for outcome in outcomes for result in outcome.runs]
     keys = [result.comparison() for result in own]
@@ -189,4 +222,4 @@ def comparison(outcomes: Sequence[CellOutcome], store: Store | None) -> Comparis
         and result.outcome is not Outcome.INTERRUPTED
         and result.comparison() in keys
     ]
-    return Comparison(outcomes, [*own, *others])
+    return Comparison(outcomes, [*own, *others], reference)

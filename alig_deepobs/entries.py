@@ -99,6 +99,7 @@ class OptimizerEntry:
     Attributes:
         name: the name on the command line.
         label: the name in tables and result folders.
+        title: the name in papers, where it is another one.
         factory: ``"package.module:Class"``, called as ``Class(params, **hyperparameters)``.
         needs_loss: what its ``step`` wants.
         hyperparameters: name -> declaration; the first one is the main one, which every protocol
@@ -135,6 +136,7 @@ class OptimizerEntry:
     framework: str = "pytorch"
     tensorflow_factory: str = ""
     tensorflow_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    title: str = ""
     citation: str = ""
     description: str = ""
 

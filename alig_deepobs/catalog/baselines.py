@@ -20,6 +20,7 @@ BASELINES = (
     OptimizerEntry(
         name="alig",
         label="AliG",
+        title="ALI-G",
         factory="alig_deepobs.optimizers.alig:AliG",
         needs_loss=NeedsLoss.VALUE,
         hyperparameters={

@@ -81,6 +81,7 @@ _OF_TORCH = (
     OptimizerEntry(
         name="rmsprop",
         label="RMSprop",
+        title="RMSProp",
         factory="torch.optim:RMSprop",
         hyperparameters={
             "lr": _LR,
@@ -95,6 +96,7 @@ _OF_TORCH = (
     OptimizerEntry(
         name="rmsprop_tf1",
         label="RMSpropTF1",
+        title="RMSProp (TensorFlow 1)",
         factory="alig_deepobs.optimizers.rmsprop_tf1:RMSpropTF1",
         hyperparameters={
             "lr": _LR,
@@ -128,6 +130,7 @@ _OWN = (
     OptimizerEntry(
         name="alig_inf",
         label="AliGInf",
+        title="ALI-G∞",
         factory="alig_deepobs.optimizers.alig:AliG",
         needs_loss=NeedsLoss.VALUE,
         hyperparameters={
@@ -190,6 +193,7 @@ _OWN = (
     OptimizerEntry(
         name="l4adam",
         label="L4Adam",
+        title="L4-Adam",
         factory="alig_deepobs.optimizers.l4:L4Adam",
         needs_loss=NeedsLoss.VALUE,
         hyperparameters=_L4,
@@ -199,6 +203,7 @@ _OWN = (
     OptimizerEntry(
         name="l4mom",
         label="L4Mom",
+        title="L4-Mom",
         factory="alig_deepobs.optimizers.l4:L4Mom",
         needs_loss=NeedsLoss.VALUE,
         hyperparameters=_L4,

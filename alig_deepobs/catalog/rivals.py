@@ -65,6 +65,7 @@ _POLYAK = (
     OptimizerEntry(
         name="momo",
         label="Momo",
+        title="MoMo",
         factory="alig_deepobs.optimizers.momo:Momo",
         needs_loss=NeedsLoss.VALUE,
         hyperparameters={
@@ -81,6 +82,7 @@ _POLYAK = (
     OptimizerEntry(
         name="momo_adam",
         label="MomoAdam",
+        title="MoMo-Adam",
         factory="alig_deepobs.optimizers.momo:MomoAdam",
         needs_loss=NeedsLoss.VALUE,
         hyperparameters={
@@ -101,6 +103,7 @@ _OTHERS = (
     OptimizerEntry(
         name="alig_plus",
         label="AliGPlus",
+        title="ALI-G+",
         factory="alig_deepobs.optimizers.alig_plus:AligPlus",
         needs_loss=NeedsLoss.PER_EXAMPLE,
         hyperparameters={
@@ -140,6 +143,7 @@ _OPTIONAL = (
     OptimizerEntry(
         name="schedulefree_sgd",
         label="ScheduleFreeSGD",
+        title="Schedule-Free SGD",
         factory="schedulefree:SGDScheduleFree",
         hyperparameters={
             "lr": _lr(1.0),
@@ -154,6 +158,7 @@ _OPTIONAL = (
     OptimizerEntry(
         name="schedulefree_adamw",
         label="ScheduleFreeAdamW",
+        title="Schedule-Free AdamW",
         factory="schedulefree:AdamWScheduleFree",
         hyperparameters={
             "lr": _lr(2.5e-3),

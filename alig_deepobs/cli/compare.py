@@ -27,6 +27,9 @@ _OPTIMIZERS = option(
 @option("--seeds", type=click.IntRange(min=1), default=3, show_default=True,
         help="Runs of each optimizer, with seeds counting up from --random_seed.")  # fmt: skip
 @protocol_options()
+@option("--reference", metavar="NAME",
+        help="Optimizer with which every other is compared, beside the best; by default ALI-G, "
+        "where it takes part.")  # fmt: skip
 @study_options()
 @run_options("split", "keep_best")
 def compare(
@@ -34,6 +37,7 @@ def compare(
     optimizers: str,
     seeds: int,
     protocol: Protocol,
+    reference: str | None,
     output_dir: str,
     jobs: int,
     force: bool,
@@ -61,18 +65,20 @@ def compare(
 
     from alig_deepobs.cli.progress import carry_out
     from alig_deepobs.cli.tuned import tuning_text
-    from alig_deepobs.comparison import comparison, plan_comparison
+    from alig_deepobs.comparison import check_reference, comparison, plan_comparison
     from alig_deepobs.runners.store import Store
 
     reported = tuple(range(random_seed, random_seed + seeds))
     cells = plan_comparison(testproblems, optimizers, reported, protocol, options)
+    store = Store(Path(output_dir))
+    check_reference(reference, cells, store)
     done = carry_out(cells, output_dir=output_dir, jobs=jobs, force=force, dry_run=dry_run)
     if done is None:
         return 0
     tuned = tuning_text(done[0])
     if tuned:
         click.echo(f"\n{tuned}")
-    found = comparison(done[0], Store(Path(output_dir)))
+    found = comparison(done[0], store, reference)
     for name in found.testproblems:
         _report(found, name, Path(output_dir))
     words = f"Protocol {protocol}: {protocol.words}."

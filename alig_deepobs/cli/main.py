@@ -24,6 +24,7 @@ VERBS = {
     "tune": ("alig_deepobs.cli.tune:tune", "Find the best setting of optimizers."),
     "deepobs": ("alig_deepobs.cli.deepobs:deepobs", "Run DeepOBS's own scripts on results."),
     "report": ("alig_deepobs.cli.report:report", "Say what results folders show; write a page."),
+    "table": ("alig_deepobs.cli.table:table", "Make one table over several problems."),
     "reproduce": (
         "alig_deepobs.cli.reproduce:reproduce",
         "Reproduce a figure or a table of ALI-G's paper.",

@@ -188,3 +188,35 @@ def test_an_own_optimizer_is_tuned_over_both_hyperparameters(call, tmp_path, mon
     assert refused.code == 2
     for words in ("mine:Damped[lr=...]", "--grid 'mine:Damped:lr=1e-4..1'", "a default in its"):
         assert words in refused.err
+
+
+def test_a_reference_is_compared_with_each_other_one(call, tmp_path):
+    optimizers = "sgd[lr=1e-5],adam[lr=0.1],momentum[lr=1e-6]"
+    options = ("compare", "two_d_beale", "--optimizers", optimizers, "--seeds", 2, "-N", 2)
+    called = call(*options, "--reference", "sgd")
+    assert called.code == 0, called.err
+    assert "vs SGD" in called.out
+    table = pd.read_csv(tmp_path / "results" / "leaderboard_two_d_beale.csv").set_index("label")
+    assert set(table["reference"]) == {"SGD"}
+    assert pd.isna(table["to_reference_mean"]["SGD"])
+    difference = table["headline_mean"]["Adam"] - table["headline_mean"]["SGD"]
+    assert table["to_reference_mean"]["Adam"] == pytest.approx(difference)
+    report = call("report", "results", "--reference", "momentum", "--baselines", "none")
+    assert report.code == 0
+    assert "vs Momentum" in report.out
+    # An optimizer that an earlier call has left in the folder will do.
+    later = call("compare", "two_d_beale", "--optimizers", "sgd[lr=1e-6]", "--seeds", 2, "-N", 2,
+                 "--reference", "Adam")  # fmt: skip
+    assert later.code == 0
+    assert "vs Adam" in later.out
+
+
+def test_an_unknown_reference_is_refused_before_the_first_run(call, tmp_path):
+    called = call("compare", "two_d_beale", "--optimizers", "sgd,adam", "--reference", "adan")
+    assert called.code == 2
+    assert "unknown reference 'adan'; did you mean adam" in called.err
+    assert not list((tmp_path / "results").rglob("*.json"))
+    assert call("compare", "two_d_beale", "--optimizers", "sgd[lr=1e-5]", "-N", 1).code == 0
+    called = call("report", "results", "--reference", "adan")
+    assert called.code == 2
+    assert "unknown reference 'adan'" in called.err
