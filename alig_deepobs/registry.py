@@ -19,9 +19,10 @@ from alig_deepobs.entries import (
     NeedsLoss,
     OptimizerEntry,
     ProblemEntry,
-    load_object,
 )
-from alig_deepobs.errors import UsageError, unknown_name
+from alig_deepobs.errors import AligDeepobsError, UsageError, unknown_name
+from alig_deepobs.foreign import shown
+from alig_deepobs.plugins import calling, load_object
 from alig_deepobs.settings import Setting
 
 __all__ = [
@@ -184,7 +185,13 @@ def needs_loss_of(optimizer_class: Any) -> NeedsLoss:
     """What the step of a class wants: its attribute ``needs_loss``, or its entry's word for it."""
     declared = getattr(optimizer_class, "needs_loss", None)
     if declared is not None:
-        return NeedsLoss(declared)
+        try:
+            return NeedsLoss(declared)
+        except ValueError:
+            known = " or ".join(NeedsLoss)
+            raise UsageError(
+                f"{optimizer_class.__qualname__}: needs_loss must be {known}, not {declared!r}"
+            ) from None
     path = f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
     for entry in optimizers().values():
         if entry.factory == path:
@@ -269,16 +276,17 @@ def _add_entry_points(group: str, kind: type[Entry], known: dict[str, Entry]) ->
     """
     for point in metadata.entry_points(group=group):
         try:
-            entry = point.load()
-        except Exception as error:  # noqa: BLE001 - a stranger's package may raise anything
-            logger.warning("entry point %s (%s) left out: %s", point.name, point.value, error)
+            with calling(f"importing {point.value!r}"):
+                entry = point.load()
+        except AligDeepobsError as error:
+            logger.warning("entry point %s left out: %s", point.name, shown(error))
             continue
         if not isinstance(entry, kind):
             logger.warning("entry point %s (%s) is no %s", point.name, point.value, kind.__name__)
         elif entry.name in known:
             logger.warning(
-                "entry point %s (%s) left out: the name %s is taken",
-                point.name, point.value, entry.name,
+                "entry point %s (%s) left out: the name %s is taken by %s, and this one is %s",
+                point.name, point.value, entry.name, known[entry.name].factory, entry.factory,
             )  # fmt: skip
         else:
             known[entry.name] = entry

@@ -259,7 +259,7 @@ class Run:
         if self.weight_decay != default and params.get("weight_decay") is None:
             params["weight_decay"] = self.weight_decay
         # A file holds lists where a run in memory holds tuples; both are the same setting.
-        return {key: tuple(v) if isinstance(v, list) else v for key, v in params.items()}
+        return {key: _tuples(value) for key, value in params.items()}
 
     @property
     def learning_rate(self) -> float | None:
@@ -301,6 +301,10 @@ class Run:
         # Files of DeepOBS know an optimizer by its label only.
         values["optimizer"] = self.optimizer or self.optimizer_name
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _canonical(value: Any) -> Any:

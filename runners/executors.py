@@ -17,6 +17,7 @@ import torch
 
 from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.optimizers.health import HealthWarning
+from alig_deepobs.plugins import Interrupted, failure, is_interrupt, passed
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
@@ -60,14 +61,14 @@ def attempt(run: ResolvedRun, callback: Callback) -> RunResult:
         reason = str(error)
     except AligDeepobsError as error:
         reason = str(error)
-    except KeyboardInterrupt:  # before the first evaluation
-        return run.result(
-            started=started,
-            outcome=Outcome.INTERRUPTED,
-            outcome_reason="interrupted before the first epoch",
-        )
-    except Exception as error:  # noqa: BLE001 - a stranger's problem or optimizer may raise anything
-        reason = f"{type(error).__name__}: {error}"
+    except BaseException as error:  # noqa: BLE001 - a stranger's problem or optimizer may raise anything
+        if is_interrupt(error) or passed(error, callback):  # before the first evaluation
+            return run.result(
+                started=started,
+                outcome=Outcome.INTERRUPTED,
+                outcome_reason="interrupted before the first epoch",
+            )
+        reason = failure(error)
     return run.result(started=started, outcome=Outcome.FAILED, outcome_reason=reason)
 
 
@@ -211,7 +212,7 @@ def _end_with(parent: int) -> None:
 
 
 def _interrupt(signum: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+    raise Interrupted(signum)
 
 
 def _work(number: int, run: ResolvedRun) -> RunResult:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from alig_deepobs.entries import NeedsLoss, OptimizerEntry
 from alig_deepobs.errors import UsageError
 from alig_deepobs.optimizers.projection import L2Ball
+from alig_deepobs.plugins import calling
 from alig_deepobs.testproblems.base import LossAndAccuracy, TestProblem
 
 UNKNOWN_RUN: Mapping[str, int] = {"data_size": 1, "num_epochs": 1, "batches_per_epoch": 1}
@@ -85,7 +86,8 @@ def build_optimizer(
     try:
         if max_norm is not None:
             arguments["projection_fn"] = L2Ball(parameters, max_norm)
-        optimizer = optimizer_class(given, **arguments)
+        with calling("its constructor", (TypeError, ValueError)):
+            optimizer = optimizer_class(given, **arguments)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{entry.name}: {error}") from error
     factor = max(factors, default=0.0)

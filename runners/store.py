@@ -31,6 +31,10 @@ class Store:
 
     folder: Path
 
+    def __post_init__(self) -> None:
+        # Wherever the process goes, the results stay here.
+        object.__setattr__(self, "folder", self.folder.absolute())
+
     def check(self) -> None:
         """Finds out whether results can be written.
 

@@ -8,11 +8,13 @@ per epoch, and a run that diverges ends there and says so.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +22,7 @@ from torch import Tensor
 
 from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.optimizers._loss_method import LossMethod
+from alig_deepobs.plugins import failure, is_interrupt, passed
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
@@ -69,7 +72,10 @@ def execute(
         return execute_in_tensorflow(run, callback)
     if optimizer_class is None:
         optimizer_class = run.entry.load()
-    with own_random_state(run.random_seed, find_device(run.device)):
+    with (
+        own_random_state(run.random_seed, find_device(run.device)),
+        contextlib.chdir(Path.cwd()),  # wherever an optimizer goes, the caller stays
+    ):
         return train(run, set_up(run), optimizer_class, callback)
 
 
@@ -140,21 +146,22 @@ class _Training:
                 finite = self._evaluate(epoch)
                 if finite and self.run.split == "validation":
                     self.rates.note(self._validation_metric())
-        except KeyboardInterrupt:
+        except AligDeepobsError:
+            raise
+        except BaseException as error:  # a stranger's optimizer may raise anything
+            stopped = isinstance(error, KeyboardInterrupt) and passed(error, self.callback)
+            if not (stopped or is_interrupt(error)):
+                result.outcome = Outcome.FAILED
+                result.outcome_reason = failure(error)
+                self.callback.finished(result)
+                raise RunError(
+                    f"{self.run.optimizer} on {self.run.testproblem} broke after "
+                    f"{result.steps} steps: {result.outcome_reason}",
+                    result,
+                ) from error
             result.outcome = Outcome.INTERRUPTED
             finished = max(0, len(result.test_losses) - 1)
             result.outcome_reason = f"interrupted after {finished} epochs"
-        except AligDeepobsError:
-            raise
-        except Exception as error:  # a stranger's optimizer may raise anything
-            result.outcome = Outcome.FAILED
-            result.outcome_reason = f"{type(error).__name__}: {error}"
-            self.callback.finished(result)
-            raise RunError(
-                f"{self.run.optimizer} on {self.run.testproblem} broke after "
-                f"{result.steps} steps: {error or type(error).__name__}",
-                result,
-            ) from error
         if self.device.type == "cuda":
             result.peak_memory_bytes = torch.cuda.max_memory_allocated(self.device)
         result.guarded_steps = dict(getattr(self.optimizer, "guarded_steps", {}))
@@ -273,8 +280,7 @@ def _facts(run: ResolvedRun, problem: TestProblem) -> dict[str, int]:
 
 def set_up(run: ResolvedRun) -> TestProblem:
     """The problem of a run, ready to be trained on."""
-    problem_class: Callable[..., TestProblem] = run.problem.load()
-    problem = problem_class(
+    problem: TestProblem = run.problem.make(
         run.batch_size,
         run.weight_decay,
         synthetic=run.synthetic,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alig_deepobs.cli.options import option, protocol_options, run_options, study_options
+from alig_deepobs.cli.output import say
 from alig_deepobs.cli.study_file import study_file_options
 
 if TYPE_CHECKING:
@@ -77,12 +78,12 @@ def compare(
         return 0
     tuned = tuning_text(done[0])
     if tuned:
-        click.echo(f"\n{tuned}")
+        say(f"\n{tuned}")
     found = comparison(done[0], store, reference)
     for name in found.testproblems:
         _report(found, name, Path(output_dir))
     words = f"Protocol {protocol}: {protocol.words}."
-    click.echo(click.wrap_text(words, Console().width, subsequent_indent="  "))
+    say(click.wrap_text(words, Console().width, subsequent_indent="  "))
     done[1].check_failures()
     return 0
 
@@ -102,7 +103,7 @@ def _report(found: Comparison, testproblem: str, folder: Path) -> None:
     if console.is_terminal:
         console.print(to_rich(board.table, console.width))
     else:
-        click.echo(to_text(board.table))
+        say(to_text(board.table))
     picture = folder / f"curves_{testproblem}.png"
     written = [
         write_table(board.table, folder, "csv"),
@@ -110,7 +111,7 @@ def _report(found: Comparison, testproblem: str, folder: Path) -> None:
         picture if _is_current(picture, folder / testproblem)
         else found.plot(picture, testproblem),
     ]  # fmt: skip
-    click.echo(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")
+    say(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")
 
 
 def _is_current(picture: Path, results: Path) -> bool:

@@ -6,6 +6,7 @@ A verb's module is imported when the verb is called, so ``--help`` needs neither
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -14,7 +15,9 @@ from typing import Any
 import click
 
 from alig_deepobs import __version__
+from alig_deepobs.cli.output import say
 from alig_deepobs.errors import AligDeepobsError
+from alig_deepobs.plugins import FOLDER_VARIABLE
 
 # verb -> (module:command, help). The help stands here, so that showing it imports nothing.
 VERBS = {
@@ -64,8 +67,8 @@ def main(args: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 a run failed, 2 wrong usage, 130 interrupted."""
     words = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in words  # wherever it stands, also behind the verb
-    if "" not in sys.path:  # so that --optimizer finds a file of the current folder
-        sys.path.append("")
+    # So that --optimizer finds a file of the current folder, here and in processes of runs.
+    os.environ[FOLDER_VARIABLE] = os.getcwd()  # noqa: PTH109 - a text is wanted
     sys.exit(_exit_code([word for word in words if word != "--debug"], debug))
 
 
@@ -73,25 +76,27 @@ def _exit_code(words: list[str], debug: bool) -> int:
     try:
         result: Any = cli.main(words, prog_name="alig-deepobs", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        message = io.StringIO()
+        error.show(message)
+        say(message.getvalue().rstrip(), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         # click makes an Abort of every interrupt.
         return 128 + int(getattr(error.__cause__ or error, "number", signal.SIGINT))
     except AligDeepobsError as error:
         if debug:
             raise
-        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+        say(f"Error: {' '.join(str(error).split())}", err=True)
         return error.exit_code
     except BrokenPipeError:
         # The reader of a pipe has gone, for example `head`. Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:
+    except (Exception, SystemExit, GeneratorExit) as error:
         if debug:
             raise
-        kind = type(error).__name__
-        click.echo(f"Error: {kind}: {error} (this is a bug; --debug shows where)", err=True)
+        text = f"{type(error).__name__}: {error} (this is a bug; --debug shows where)"
+        say(f"Error: {text}", err=True)
         return 1
     return result if isinstance(result, int) else 0

@@ -12,12 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-import click
 import rich.progress
 from rich.console import Console
 
+from alig_deepobs.cli.output import say
 from alig_deepobs.cli.plan import plan_text
 from alig_deepobs.errors import DataError, RunError
+from alig_deepobs.foreign import shown
+from alig_deepobs.plugins import Interrupted
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
@@ -74,7 +76,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """Prints a line above the display."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(shown(text, lines=True), markup=False, highlight=False, soft_wrap=True)
 
     def warn(
         self,
@@ -152,7 +154,7 @@ def carry_out(
     """
     store = None if output_dir is None else Store(Path(output_dir))
     if dry_run:
-        click.echo(plan_text(_looked_at(cells, store, force), jobs))
+        say(plan_text(_looked_at(cells, store, force), jobs))
         return None
     study = Study(cells, store, force=force, own_process=True)
     display = Display(Console(), output_dir or "", print_steps)
@@ -187,28 +189,16 @@ def ending_signals() -> Iterator[None]:
         if received:
             os._exit(128 + number)
         received.append(number)
-        raise KeyboardInterrupt
+        raise Interrupted(number)
 
     before = {number: signal.signal(number, end) for number in taken}
     try:
         yield
     except KeyboardInterrupt:
-        raise Ended(*received) from None
+        raise Interrupted(*received) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class Ended(KeyboardInterrupt):
-    """A signal has ended the command.
-
-    Attributes:
-        number: of the signal.
-    """
-
-    def __init__(self, number: int = signal.SIGINT) -> None:
-        super().__init__()
-        self.number = number
 
 
 class _Line(Callback):
@@ -234,7 +224,7 @@ class _Line(Callback):
         if display is not None:
             done = f"{self.shown.finished + 1}/{self.shown.total}"
             self.task = display.add_task(
-                f"{done} {self.label}", total=steps_per_epoch * result.num_epochs, state=""
+                shown(f"{done} {self.label}"), total=steps_per_epoch * result.num_epochs, state=""
             )
 
     def ticked(self, epoch: int, step: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alig_deepobs.cli.options import option, run_options, study_options
+from alig_deepobs.cli.output import say
 
 if TYPE_CHECKING:
     from alig_deepobs.entries import OptimizerEntry
@@ -83,7 +84,7 @@ def run(
     if done is None:
         return 0
     if not no_logs:
-        click.echo(f"Results are in {output_dir}")
+        say(f"Results are in {output_dir}")
     done[1].check_failures()
     return 0
 

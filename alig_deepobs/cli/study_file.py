@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from alig_deepobs.cli.options import option
+from alig_deepobs.cli.output import say
 from alig_deepobs.errors import UsageError, unknown_choice
 from alig_deepobs.files import write_text_atomically
 
@@ -86,4 +87,4 @@ def _save(context: click.Context, path: Path) -> None:
         # Basic strings of TOML are written as those of JSON.
         lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
     write_text_atomically(path, "\n".join([*lines, ""]))
-    click.echo(f"Written: {path}")
+    say(f"Written: {path}")

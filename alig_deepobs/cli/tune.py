@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alig_deepobs.cli.options import option, protocol_options, run_options, study_options
+from alig_deepobs.cli.output import say
 
 if TYPE_CHECKING:
     from alig_deepobs.protocols import Protocol
@@ -55,6 +56,6 @@ def tune(
     if done is None:
         return 0
     for outcome in done[0]:
-        click.echo(f"\n{trials_text(outcome)}")
+        say(f"\n{trials_text(outcome)}")
     done[1].check_failures()
     return 0

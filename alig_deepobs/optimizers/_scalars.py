@@ -15,11 +15,15 @@ from torch import Tensor
 Scalar = float | Tensor
 
 
+LARGEST = torch.finfo(torch.float32).max
+"""The largest step size, on the host as on a device: what is larger is none that can be taken."""
+
+
 def quotient(numerator: Scalar, denominator: Scalar) -> Scalar:
-    """The quotient, and 0 where the denominator is 0 or so small that the quotient overflows.
+    """The quotient, and 0 where the denominator is 0 or so small that float32 cannot hold it.
 
     Example:
-        >>> quotient(3.0, 2.0), quotient(3.0, 0.0), quotient(0.0, 0.0), quotient(3.0, 1e-320)
+        >>> quotient(3.0, 2.0), quotient(3.0, 0.0), quotient(0.0, 0.0), quotient(3.0, 1e-40)
         (1.5, 0.0, 0.0, 0.0)
         >>> quotient(torch.tensor(3.0), torch.tensor(0.0))
         tensor(0.)
@@ -28,9 +32,9 @@ def quotient(numerator: Scalar, denominator: Scalar) -> Scalar:
         if denominator == 0:
             return 0.0
         result = numerator / denominator
-        return 0.0 if math.isinf(result) and math.isfinite(numerator) else result
+        return 0.0 if abs(result) > LARGEST and math.isfinite(numerator) else result
     ratio = torch.as_tensor(numerator / denominator)
-    overflow = torch.isinf(ratio) & torch.isfinite(torch.as_tensor(numerator))
+    overflow = (ratio.abs() > LARGEST) & torch.isfinite(torch.as_tensor(numerator))
     return torch.where(overflow | (torch.as_tensor(denominator) == 0), 0.0, ratio)
 
 

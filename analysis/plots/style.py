@@ -22,6 +22,7 @@ from matplotlib.typing import LineStyleType
 
 from alig_deepobs.analysis.formats import clipped
 from alig_deepobs.errors import ResultError, UsageError
+from alig_deepobs.foreign import shown
 
 DPI = 150
 FORMATS = ("png", "pdf", "svg")
@@ -176,5 +177,5 @@ def add_legend(figure: Figure, handles: Sequence[Line2D], title: str = "") -> No
 
 
 def literal(text: str) -> str:
-    """Keeps matplotlib from reading dollar signs as formulas."""
-    return text.replace("$", r"\$")
+    """Text of which nothing acts: dollar signs are no formulas, control characters are escapes."""
+    return shown(text, lines=True).replace("$", r"\$")

@@ -61,7 +61,9 @@ def test_an_optimizer_that_breaks(call, tmp_path, mine):
     (path, _) = (tmp_path / "results" / "digits_logreg" / "Breaks").rglob("*.json")
     failed = read_result(path)
     assert failed.outcome.value == "failed"
-    assert failed.outcome_reason == "KeyError: 'foo'"
+    place = "modules/my_optimizers_for_tests.py, line 13"
+    assert failed.outcome_reason == f"KeyError: 'foo' ({place})"
+    assert place in called.err
 
 
 @pytest.mark.parametrize(
