@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from alig_deepobs.errors import ResultError
-from alig_deepobs.files import write_text_atomically
+from alig_deepobs.files import is_regular, write_text_atomically
 from alig_deepobs.registry import testproblems
 from alig_deepobs.run import Outcome, Run, RunResult, facets
 
@@ -45,7 +45,7 @@ def to_json(result: RunResult) -> dict[str, Any]:
     record["hyperparams"] = {k: v for k, v in result.hyperparams.items() if k not in _RATES}
     record["lr_sched_epochs"] = result.training_params.get("lr_sched_epochs")
     record["lr_sched_factors"] = result.training_params.get("lr_sched_factors")
-    return {key: _plain(value) for key, value in record.items()}
+    return {key: plain(value) for key, value in record.items()}
 
 
 def setting_folder(run: Run) -> str:
@@ -149,6 +149,8 @@ def read_result(path: str | Path) -> RunResult:
         ResultError: the file is not JSON or lacks what a result has.
     """
     path = Path(path)
+    if path.exists() and not is_regular(path):
+        raise ResultError(f"cannot read {path}: it is not a regular file")
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -323,12 +325,12 @@ def _finite_length(values: list[float]) -> int:
     return next((i for i, value in enumerate(values) if not math.isfinite(value)), len(values))
 
 
-def _plain(value: Any) -> Any:
-    """What JSON has no form for: tuples, and NumPy's and torch's scalars."""
+def plain(value: Any) -> Any:
+    """Plain data for values that JSON has no form for: tuples, scalars of NumPy and torch."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return plain_scalar(value)
 
 

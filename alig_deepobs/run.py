@@ -55,6 +55,8 @@ class Outcome(StrEnum):
 
     DONE = "done"
     DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out of memory"
+    TIMEOUT = "timeout"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
 
@@ -322,6 +324,11 @@ class ResolvedRun(Run):
         offline: never touch the network.
         keep_best: folder for the weights of the epoch with the best validation accuracy; None:
             do not keep them.
+        time_limit: seconds after which the run is ended, those before an interruption included;
+            None: never.
+        checkpoint_interval: seconds between two checkpoints; None: see
+            `alig_deepobs.runners.checkpoint`.
+        checkpoint: file that the run is kept in while it goes on, and taken up from; None: none.
     """
 
     problem: ProblemEntry = _field(Facet(label="problem's entry"))
@@ -355,6 +362,22 @@ class ResolvedRun(Run):
         ),
         None,
     )  # fmt: skip
+    time_limit: float | None = _field(
+        Facet(
+            label="time limit", flags=(), minimum=0, metavar="SECONDS",
+            help="End a run after so many seconds, and keep what was measured.",
+        ),
+        None,
+    )  # fmt: skip
+    checkpoint_interval: float | None = _field(
+        Facet(
+            label="checkpoint interval", flags=(), minimum=0, metavar="SECONDS",
+            help="Seconds between two checkpoints of a run; by default after epochs, not in the "
+            "first seconds, and every five minutes within an epoch.",
+        ),
+        None,
+    )  # fmt: skip
+    checkpoint: str | None = _field(Facet(label="checkpoint"), None)
 
     def result(self, **measured: Any) -> RunResult:
         """The result of this run, with what was measured so far."""
@@ -394,6 +417,8 @@ class RunSpec:
     problem_options: dict[str, Any] = field(default_factory=dict)
     training_params: dict[str, Any] = field(default_factory=dict)
     keep_best: str | None = None
+    time_limit: float | None = None
+    checkpoint_interval: float | None = None
     purpose: str = ""
     setting_source: str = ""
 
@@ -430,6 +455,7 @@ class RunResult(Run):
     Attributes:
         outcome: how the run ended.
         outcome_reason: for anything but ``done``, one line.
+        time_limit: seconds after which the run was ended; None if it was not.
         train_losses: the objective of this run (L2 term included if it had one) on the
             train-eval set.
         valid_losses, test_losses: likewise.
@@ -464,6 +490,7 @@ class RunResult(Run):
 
     outcome: Outcome = _measured(Outcome.DONE, "outcome")
     outcome_reason: str = _measured("", "reason")
+    time_limit: float | None = _measured(None)
     train_losses: list[float] = _measured(list)
     valid_losses: list[float] = _measured(list)
     test_losses: list[float] = _measured(list)

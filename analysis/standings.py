@@ -141,8 +141,8 @@ def _standing(group: Group, entry: ProblemEntry, sources: Mapping[str, str]) -> 
     counts = Counter(run.outcome for run in group.runs)
     notes = (
         f"{counts[outcome]} of {len(group.runs)} {outcome.value}"
-        for outcome in (Outcome.DIVERGED, Outcome.INTERRUPTED, Outcome.FAILED)
-        if counts[outcome]
+        for outcome in Outcome
+        if outcome is not Outcome.DONE and counts[outcome]
     )
     target, higher = entry.target, entry.higher_is_better
     row = Standing(

@@ -20,6 +20,7 @@ from alig_deepobs.optimizers.health import HealthWarning
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.faults import outcome_of
 from alig_deepobs.runners.startup import skip_compiler
 from alig_deepobs.runners.training import execute
 
@@ -57,9 +58,9 @@ def attempt(run: ResolvedRun, callback: Callback) -> RunResult:
         if error.result is not None:
             failed: RunResult = error.result
             return failed
-        reason = str(error)
+        outcome, reason = Outcome.FAILED, str(error)
     except AligDeepobsError as error:
-        reason = str(error)
+        outcome, reason = Outcome.FAILED, str(error)
     except KeyboardInterrupt:  # before the first evaluation
         return run.result(
             started=started,
@@ -67,8 +68,8 @@ def attempt(run: ResolvedRun, callback: Callback) -> RunResult:
             outcome_reason="interrupted before the first epoch",
         )
     except Exception as error:  # noqa: BLE001 - a stranger's problem or optimizer may raise anything
-        reason = f"{type(error).__name__}: {error}"
-    return run.result(started=started, outcome=Outcome.FAILED, outcome_reason=reason)
+        outcome, reason = outcome_of(error)
+    return run.result(started=started, outcome=outcome, outcome_reason=reason)
 
 
 class InProcess:

@@ -9,6 +9,7 @@ processes, and can be extended later.
 from __future__ import annotations
 
 import heapq
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from alig_deepobs.errors import ResultError
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
@@ -26,6 +28,8 @@ from alig_deepobs.runners.store import Store
 
 if TYPE_CHECKING:
     from alig_deepobs.runners.executors import Executor
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class Progress(Protocol):
         """What hears of a run that is about to start."""
 
     def ended(self, run: ResolvedRun, result: RunResult) -> None:
-        """A run has ended, and its result is written."""
+        """A run has ended, and its result is written, or kept until it can be."""
 
 
 class Silent:
@@ -146,6 +150,7 @@ class Study:
         self.store = store
         self.force = force
         self.since = now()
+        self.unwritten: list[tuple[RunResult, ExitStack]] = []  # with the claims on their runs
         names = [cell.candidates[0].testproblem for cell in self.cells]
         self.problems = {name: number for number, name in enumerate(dict.fromkeys(names))}
         self.first: list[_Task] = []  # what can start at once
@@ -211,8 +216,11 @@ class Study:
 
         Raises:
             KeyboardInterrupt: the study was interrupted; what was measured is written.
+            ResultError: results could not be written, up to the end.
         """
         progress = progress or Silent()
+        if self.store is not None and self.missing:
+            self.store.clear(self.found)
         progress.planned(len(self.runs), len(self.found))
         self.outcomes = [CellOutcome(cell) for cell in self.cells]
         waiting = list(self.first)
@@ -236,14 +244,14 @@ class Study:
                         self._push(waiting, self._take(task, result))
                         continue
                     executor = executor or (start or local())()
-                    future = executor.submit(task.run, progress.callback(task.run))
+                    run = self._with_checkpoint(task.run)
+                    future = executor.submit(run, progress.callback(run))
                     under_way[future] = (task, claim)
                 if under_way:
                     timeout = 1.0 if elsewhere else None
                     for future in wait(under_way, timeout, FIRST_COMPLETED).done:
                         task, claim = under_way.pop(future)
-                        with claim:
-                            result = self._write(task.run, future.result(), progress)
+                        result = self._write(task.run, future.result(), claim, progress)
                         self._push(waiting, self._take(task, result))
                 elif elsewhere:
                     time.sleep(0.5)
@@ -253,12 +261,16 @@ class Study:
             if executor is not None:
                 executor.interrupt()
             for future, (task, claim) in under_way.items():
-                with claim:
-                    self._write(task.run, future.result(timeout=60), progress, ended=False)
+                self._write(task.run, future.result(timeout=60), claim, progress, ended=False)
             raise
         finally:
             if executor is not None:
                 executor.close()
+            missing = self._write_what_waits()
+            for _, claim in self.unwritten:
+                claim.close()
+        if missing:
+            raise ResultError(missing)
         return self.outcomes
 
     def _tasks(
@@ -282,16 +294,50 @@ class Study:
         found = self.store.find(run, self.since)
         return None if found is None or (self.force and found.started < self.since) else found
 
+    def _with_checkpoint(self, run: ResolvedRun) -> ResolvedRun:
+        if self.store is None:
+            return run
+        if self.force:
+            self.store.forget(run)
+        return replace(run, checkpoint=str(self.store.checkpoint(run)))
+
     def _write(
-        self, run: ResolvedRun, result: RunResult, progress: Progress, ended: bool = True
+        self,
+        run: ResolvedRun,
+        result: RunResult,
+        claim: ExitStack,
+        progress: Progress,
+        ended: bool = True,
     ) -> RunResult:
         nothing = result.outcome is Outcome.INTERRUPTED and not result.test_losses
-        if self.store is not None and not nothing:
-            self.store.write(result)
+        if self.store is None or nothing:
+            claim.close()
+        else:
+            self.unwritten.append((result, claim))
+            missing = self._write_what_waits()
+            if missing:
+                logger.warning("%s; they are kept in memory and tried again", missing)
         progress.ended(run, result)
         if ended and result.outcome is Outcome.INTERRUPTED:
             raise KeyboardInterrupt
         return result
+
+    def _write_what_waits(self) -> str:
+        """Writes the results that are not written yet; returns what is missing and why."""
+        reasons = []
+        for result, claim in self.unwritten.copy():
+            assert self.store is not None
+            try:
+                self.store.write(result)
+            except ResultError as error:
+                reasons.append(str(error))
+                continue
+            self.unwritten.remove((result, claim))
+            claim.close()
+        if not reasons:
+            return ""
+        count = len(reasons)
+        return f"{count} result{'' if count == 1 else 's'} could not be written: {reasons[0]}"
 
     def _take(self, task: _Task, result: RunResult) -> list[_Task]:
         """Takes a result; returns the tasks that are possible now."""

@@ -101,7 +101,7 @@ def _field_option(
         settings["type"] = click.Choice(facet.choices)
     elif facet.minimum is not None:
         ranges = {int: click.IntRange, float: click.FloatRange}
-        settings["type"] = ranges[kind](min=facet.minimum)
+        settings |= {"type": ranges[kind](min=facet.minimum), "metavar": facet.metavar}
     elif facet.metavar == "DIR":
         settings |= {"type": click.Path(file_okay=False), "metavar": facet.metavar}
     else:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import click
 import rich.progress
@@ -20,12 +21,41 @@ from alig_deepobs.errors import RunError
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.signals import ENDING
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Cell, CellOutcome, Study, local
 from alig_deepobs.settings import Setting
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two lines of one run where the output is not a terminal."""
+
+
+class Lasting:
+    """A stream that outlives its reader: what cannot be written is dropped, and nothing ends.
+
+    Attributes:
+        error: why something could not be written, None if everything was.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.error: OSError | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Writes, if that is possible."""
+        if self.error is None:
+            try:
+                self.stream.write(text)
+                self.stream.flush()
+            except OSError as error:
+                self.error = error
+        return len(text)
+
+    def flush(self) -> None:
+        """Every text is flushed when it is written."""
 
 
 class Display:
@@ -150,19 +180,21 @@ def carry_out(
     if dry_run:
         click.echo(plan_text(study, jobs))
         return None
-    display = Display(Console(), output_dir or "", print_steps)
+    stream = Lasting(sys.stdout)
+    display = Display(Console(file=cast("TextIO", stream)), output_dir or "", print_steps)
     with ending_signals(), display.shown(), warnings.catch_warnings():
         warnings.showwarning = display.warn
-        return study.carry_out(local(jobs), display), display
+        outcomes = study.carry_out(local(jobs), display)
+    if stream.error is not None:
+        raise stream.error  # nobody would read what the verb says now
+    return outcomes, display
 
 
 @contextmanager
 def ending_signals() -> Iterator[None]:
     """SIGTERM and SIGHUP end a study as Ctrl-C does; a second signal ends the process at once."""
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    numbers = [getattr(signal, name) for name in names]
     # What is ignored from the start (nohup) stays ignored.
-    taken = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    taken = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
 
     received: list[int] = []
 
