@@ -16,6 +16,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from alig_deepobs.entries import HyperParameter, OptimizerEntry, ProblemEntry
@@ -378,6 +379,19 @@ class ResolvedRun(Run):
         None,
     )  # fmt: skip
     checkpoint: str | None = _field(Facet(label="checkpoint"), None)
+
+    def command_line(self) -> str:
+        """`repeat_command` with everything that is no part of the identity: the very same run."""
+        words = [self.repeat_command()]
+        for name, facet in facets(ResolvedRun).items():
+            value = getattr(self, name)
+            plain = facet.flags is not None or name in ("purpose", "setting_source")
+            if facet.identity or not plain or not value:
+                continue
+            if facet.metavar == "DIR":
+                value = Path(value).expanduser().absolute()
+            words.append(f"--{name}" if value is True else shlex.join([f"--{name}", str(value)]))
+        return " ".join(words)
 
     def result(self, **measured: Any) -> RunResult:
         """The result of this run, with what was measured so far."""

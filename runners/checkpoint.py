@@ -134,6 +134,6 @@ def load_optimizer_state(optimizer: Any, state: Mapping[str, Any]) -> None:
     for parameter, number in zip(parameters, numbers, strict=True):
         for name, saved in state["state"].get(number, {}).items():
             loaded = optimizer.state[parameter].get(name)
-            if isinstance(saved, Tensor) and isinstance(loaded, Tensor):
-                if loaded.dtype != saved.dtype:
-                    optimizer.state[parameter][name] = saved.clone().to(loaded.device)
+            are_tensors = isinstance(saved, Tensor) and isinstance(loaded, Tensor)
+            if are_tensors and loaded.dtype != saved.dtype:
+                optimizer.state[parameter][name] = saved.clone().to(loaded.device)

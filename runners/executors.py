@@ -21,6 +21,7 @@ from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.faults import outcome_of
+from alig_deepobs.runners.places import Place
 from alig_deepobs.runners.startup import skip_compiler
 from alig_deepobs.runners.training import execute
 
@@ -70,6 +71,18 @@ def attempt(run: ResolvedRun, callback: Callback) -> RunResult:
     except Exception as error:  # noqa: BLE001 - a stranger's problem or optimizer may raise anything
         outcome, reason = outcome_of(error)
     return run.result(started=started, outcome=outcome, outcome_reason=reason)
+
+
+def start(place: Place) -> Executor:
+    """Starts an executor on this machine: one run goes on in this process, more in others."""
+    jobs = place.jobs or 1
+    return Processes(jobs) if jobs > 1 else InProcess()
+
+
+def broken(run: ResolvedRun, error: BaseException) -> RunResult:
+    """The result of a run that an executor could not bring to any end."""
+    outcome, reason = outcome_of(error)
+    return run.result(started=now(), outcome=outcome, outcome_reason=reason)
 
 
 class InProcess:
@@ -131,10 +144,7 @@ class Processes:
                 )  # fmt: skip
             except BaseException as error:  # noqa: BLE001 - what a worker cannot send back
                 self.free.append(pool)
-                result = run.result(
-                    started=now(), outcome=Outcome.FAILED,
-                    outcome_reason=f"{type(error).__name__}: {error}",
-                )  # fmt: skip
+                result = broken(run, error)
             given.set_result(result)
 
         pool.submit(_work, number, run).add_done_callback(end)

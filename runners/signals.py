@@ -13,6 +13,8 @@ ENDING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 """What ends a command: Ctrl-C; Slurm, docker and ``timeout``; a terminal that is closed."""
+_WARNING = tuple(getattr(signal, name) for name in ("SIGUSR2",) if hasattr(signal, name))
+"""What Slurm sends ahead of the end, if submitit has asked for it."""
 
 
 class Deferred:
@@ -31,7 +33,7 @@ class Deferred:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in ENDING:
+            for number in (*ENDING, *_WARNING):
                 handler = signal.getsignal(number)
                 if callable(handler):
                     self._handlers[number] = handler

@@ -22,6 +22,7 @@ from alig_deepobs.errors import ResultError
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.places import Place
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.selection import Rule
 from alig_deepobs.runners.store import Store
@@ -186,6 +187,7 @@ class Study:
             if reported:
                 undecided.discard(task.cell)
                 tasks += reported
+        self.ready = list(missing)
         missing += [task.run for cell in sorted(undecided) for task in self.later[cell]]
         return found, missing
 
@@ -299,7 +301,7 @@ class Study:
             return run
         if self.force:
             self.store.forget(run)
-        return replace(run, checkpoint=str(self.store.checkpoint(run)))
+        return replace(run, checkpoint=str(self.store.checkpoint(run).absolute()))
 
     def _write(
         self,
@@ -365,13 +367,7 @@ def local(jobs: int = 1) -> Callable[[], Executor]:
     Args:
         jobs: runs at the same time; 1: in this process, more: in processes of their own.
     """
-
-    def start() -> Executor:
-        from alig_deepobs.runners.executors import InProcess, Processes  # with torch
-
-        return Processes(jobs) if jobs > 1 else InProcess()
-
-    return start
+    return Place(jobs=jobs).start
 
 
 def estimated_seconds(runs: Sequence[ResolvedRun]) -> tuple[float, int]:

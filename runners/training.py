@@ -154,6 +154,10 @@ class _Training:
                 self._go_on()
         except (KeyboardInterrupt, _TimeUp) as error:
             self._end_early(error)
+        except SystemExit:  # by the handler of a batch system's warning
+            if self.can_resume:
+                self._save()
+            raise
         except AligDeepobsError:
             raise
         except Exception as error:  # a stranger's optimizer may raise anything

@@ -11,6 +11,7 @@ from alig_deepobs.cli.options import option, run_options, study_options
 
 if TYPE_CHECKING:
     from alig_deepobs.comparison import Comparison
+    from alig_deepobs.runners.places import Place
 
 _OPTIMIZERS = option(
     "--optimizers", default="alig,sgd,momentum,adam", show_default=True, metavar="LIST",
@@ -33,9 +34,10 @@ def compare(
     seeds: int,
     no_tuning: bool,
     output_dir: str,
-    jobs: int,
+    place: Place,
     force: bool,
     dry_run: bool,
+    emit: str | None,
     random_seed: int,
     **options: Any,
 ) -> int:
@@ -61,7 +63,9 @@ def compare(
 
     reported = tuple(range(random_seed, random_seed + seeds))
     cells = plan_comparison(testproblems, optimizers, reported, options, no_tuning)
-    done = carry_out(cells, output_dir=output_dir, jobs=jobs, force=force, dry_run=dry_run)
+    done = carry_out(
+        cells, output_dir=output_dir, place=place, emit=emit, force=force, dry_run=dry_run
+    )
     if done is None:
         return 0
     found = comparison(done[0], Store(Path(output_dir)))

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -16,14 +17,15 @@ import click
 import rich.progress
 from rich.console import Console
 
-from alig_deepobs.cli.plan import plan_text
+from alig_deepobs.cli.plan import plan_text, write_commands
 from alig_deepobs.errors import RunError
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.places import Place
 from alig_deepobs.runners.signals import ENDING
 from alig_deepobs.runners.store import Store
-from alig_deepobs.runners.study import Cell, CellOutcome, Study, local
+from alig_deepobs.runners.study import Cell, CellOutcome, Study
 from alig_deepobs.settings import Setting
 
 PLAIN_INTERVAL = 15.0
@@ -153,9 +155,10 @@ def carry_out(
     cells: Sequence[Cell],
     *,
     output_dir: str | None,
-    jobs: int,
     force: bool,
     dry_run: bool,
+    place: Place,
+    emit: str | None = None,
     print_steps: bool = False,
 ) -> tuple[list[CellOutcome], Display] | None:
     """Carries a study out in front of the user, or only shows its plan.
@@ -163,13 +166,14 @@ def carry_out(
     Args:
         cells: the plan.
         output_dir: the folder of the results, as the user wrote it; None: write none.
-        jobs: runs at the same time.
         force: run again what is in the folder.
         dry_run: whether to show the plan only.
+        place: where the runs happen.
+        emit: file to write a command into for each run that can start now; None: run them.
         print_steps: print every logged mini-batch loss.
 
     Returns:
-        What came of each cell, and the display; None for a dry run.
+        What came of each cell, and the display; None where nothing was run.
 
     Raises:
         UsageError, DataError, ResultError: something is wrong with the plan.
@@ -178,13 +182,18 @@ def carry_out(
     store = None if output_dir is None else Store(Path(output_dir))
     study = Study(cells, store, force=force, check_data=not dry_run, own_process=True)
     if dry_run:
-        click.echo(plan_text(study, jobs))
+        click.echo(plan_text(study, place.jobs or 1))
         return None
+    if emit is not None:
+        write_commands(study.ready, output_dir or "results", Path(emit))
+        click.echo(f"{len(study.ready)} commands are in {emit}; run them, then repeat this one")
+        return None
+    place = replace(place, folder=output_dir or "results")
     stream = Lasting(sys.stdout)
     display = Display(Console(file=cast("TextIO", stream)), output_dir or "", print_steps)
     with ending_signals(), display.shown(), warnings.catch_warnings():
         warnings.showwarning = display.warn
-        outcomes = study.carry_out(local(jobs), display)
+        outcomes = study.carry_out(place.start, display)
     if stream.error is not None:
         raise stream.error  # nobody would read what the verb says now
     return outcomes, display

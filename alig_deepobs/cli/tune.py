@@ -9,6 +9,7 @@ import click
 from alig_deepobs.cli.options import option, run_options, study_options
 
 if TYPE_CHECKING:
+    from alig_deepobs.runners.places import Place
     from alig_deepobs.runners.study import CellOutcome
 
 
@@ -25,9 +26,10 @@ def tune(
     optimizers: str,
     tuning_seeds: int,
     output_dir: str,
-    jobs: int,
+    place: Place,
     force: bool,
     dry_run: bool,
+    emit: str | None,
     **options: Any,
 ) -> int:
     """Find the best setting of optimizers on test problems.
@@ -46,7 +48,9 @@ def tune(
     from alig_deepobs.comparison import plan_tuning
 
     cells = plan_tuning(testproblems, optimizers, tuning_seeds, options)
-    done = carry_out(cells, output_dir=output_dir, jobs=jobs, force=force, dry_run=dry_run)
+    done = carry_out(
+        cells, output_dir=output_dir, place=place, emit=emit, force=force, dry_run=dry_run
+    )
     if done is None:
         return 0
     for outcome in done[0]:
