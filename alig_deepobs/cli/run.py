@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @option("--print_train_iter", is_flag=True, help="Print every logged mini-batch loss.")
 @option("--no_logs", is_flag=True, help="Write no result files.")
 @option("--purpose", type=click.Choice(["", "tuning"]), default="", hidden=True)
-@option("--setting_source", hidden=True)
+@option("--setting_source", default="", hidden=True)
 @study_options()
 @run_options()
 def run(
@@ -35,7 +35,7 @@ def run(
     seeds: int,
     print_train_iter: bool,
     no_logs: bool,
-    setting_source: str | None,
+    setting_source: str,
     output_dir: str,
     place: Place,
     force: bool,
@@ -71,8 +71,7 @@ def run(
                     testproblem=problem.name,
                     optimizer=setting.name,
                     hyperparams=setting.params,
-                    setting_source=setting_source
-                    or ("given on the command line" if setting.params else "defaults"),
+                    setting_source=setting_source or _source(setting, options["purpose"]),
                     problem_options={**problem_options, **problem.params},
                     **options,
                 ),
@@ -104,6 +103,13 @@ def _rate(entry: OptimizerEntry) -> str:
             f"{entry.name} has no learning rate, but {known}: leave --learning_rate out"
         )
     return entry.rate or "lr"
+
+
+def _source(setting: Setting, purpose: str) -> str:
+    """Who chose the hyper-parameters; of a run that only serves to choose, nobody has."""
+    if purpose:
+        return ""
+    return "given on the command line" if setting.params else "defaults"
 
 
 def _setting(text: str, learning_rate: float | None, framework: str) -> Setting:
