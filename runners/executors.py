@@ -22,6 +22,7 @@ from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.faults import outcome_of
 from alig_deepobs.runners.places import Place
+from alig_deepobs.runners.ranks import Ranks
 from alig_deepobs.runners.startup import skip_compiler
 from alig_deepobs.runners.training import execute
 
@@ -45,16 +46,17 @@ class Executor(Protocol):
         """Frees what the executor has."""
 
 
-def attempt(run: ResolvedRun, callback: Callback) -> RunResult:
+def attempt(run: ResolvedRun, callback: Callback, ranks: Ranks | None = None) -> RunResult:
     """Carries out a run; whatever breaks it is in its result, so that the others can go on.
 
     Args:
         run: the run.
         callback: hears of the progress.
+        ranks: this process among those that carry out the run together.
     """
     started = now()
     try:
-        return execute(run, callback)
+        return execute(run, callback, ranks=ranks)
     except RunError as error:
         if error.result is not None:
             failed: RunResult = error.result
@@ -211,10 +213,10 @@ def _start(events: SimpleQueue[Any], threads: int, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """Ends this process when its parent is gone: nobody would write its results."""
     while os.getppid() == parent:
         time.sleep(1.0)

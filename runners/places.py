@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -54,3 +55,8 @@ class Place:
         module, _, name = EXECUTORS[self.executor].partition(":")
         started: Callable[[Place], Executor] = getattr(importlib.import_module(module), name)
         return started(self)
+
+
+def under_torchrun() -> bool:
+    """Whether torchrun has started this process, and others with it."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1

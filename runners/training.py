@@ -33,6 +33,7 @@ from alig_deepobs.runners.noise import (
     seed_noise,
 )
 from alig_deepobs.runners.objective import Objective, batch_options, build_optimizer, make_step
+from alig_deepobs.runners.ranks import Ranks, Wish
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
 from alig_deepobs.runners.selection import record_selection
@@ -45,7 +46,10 @@ from alig_deepobs.testproblems.checks import find_device
 
 
 def execute(
-    run: RunSpec | ResolvedRun, callback: Callback | None = None, optimizer_class: Any = None
+    run: RunSpec | ResolvedRun,
+    callback: Callback | None = None,
+    optimizer_class: Any = None,
+    ranks: Ranks | None = None,
 ) -> RunResult:
     """Carries out a run.
 
@@ -58,6 +62,7 @@ def execute(
         callback: hears of the progress.
         optimizer_class: the class to use instead of importing the one that the specification
             names (for classes that cannot be imported, such as those of a notebook).
+        ranks: this process among those that carry out the run together.
 
     Returns:
         The result; its ``outcome`` says how the run ended. An interrupt (Ctrl-C) or the time limit
@@ -76,7 +81,7 @@ def execute(
     if optimizer_class is None:
         optimizer_class = run.entry.load()
     with own_random_state(run.random_seed, find_device(run.device)):
-        return train(run, set_up(run), optimizer_class, callback)
+        return train(run, set_up(run), optimizer_class, callback, ranks)
 
 
 def train(
@@ -84,6 +89,7 @@ def train(
     problem: TestProblem,
     optimizer_class: Any,
     callback: Callback | None = None,
+    ranks: Ranks | None = None,
 ) -> RunResult:
     """Trains on a problem that is set up already; see `execute`.
 
@@ -92,9 +98,15 @@ def train(
         problem: its problem.
         optimizer_class: its optimizer's class.
         callback: hears of the progress.
+        ranks: this process among those that carry out the run together.
     """
     with cpu_threads(run.threads or suitable_threads(problem)):
-        return _Training(run, problem, optimizer_class, callback or Callback()).carry_out()
+        training = _Training(run, problem, optimizer_class, callback or Callback(), ranks)
+        return training.carry_out()
+
+
+STEPS_BETWEEN_AGREEMENTS = 10
+"""Mini-batches after which ranks ask each other whether one of them wants to leave."""
 
 
 class _TimeUp(Exception):  # noqa: N818 - it is none
@@ -105,12 +117,23 @@ class _Training:
     """One run under way: the problem, the optimizer, and the result as it grows."""
 
     def __init__(
-        self, run: ResolvedRun, problem: TestProblem, optimizer_class: Any, callback: Callback
+        self,
+        run: ResolvedRun,
+        problem: TestProblem,
+        optimizer_class: Any,
+        callback: Callback,
+        ranks: Ranks | None,
     ) -> None:
         self.run = run
         self.problem = problem
         self.callback = callback
+        self.ranks = ranks
         self.device = torch.device(problem.device)
+        self.trained = problem.net  # with the gradients of all ranks, where there are several
+        if ranks is not None:
+            ranks.check(problem, run.batch_size)
+            self.trained, problem.cut = ranks.wrap(problem), ranks.share
+        self.net = problem.net
         parameters = [p for p in problem.net.parameters() if p.requires_grad]
         self.optimizer, self.objective = build_optimizer(
             optimizer_class,
@@ -128,17 +151,22 @@ class _Training:
         self.batch_options = batch_options(problem, self.objective, run.entry.needs_loss)
         self.step = make_step(
             problem, self.optimizer, run.entry.needs_loss,
-            clip_norm_of(params, run.entry.needs_loss),
+            clip_norm_of(params, run.entry.needs_loss), ranks,
         )  # fmt: skip
         self.result = _started(run, problem, self.objective)
         self.result.optimizer_class = f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
-        self.kept = None if run.keep_best is None else KeptWeights(run.keep_best, self.result)
+        self.writes = ranks is None or ranks.writes
+        keeps = self.writes and run.keep_best is not None
+        self.kept = KeptWeights(str(run.keep_best), self.result) if keeps else None
+        if ranks is not None:
+            self.result.environment["processes"] = ranks.size
         self.epoch: Epoch | None = None
         self.signals = Deferred()
         self.checkpoints = Checkpoints(
             run.checkpoint, run.checkpoint_interval, stamp_of(run, optimizer_class, self.device)
         )
         self.can_resume = False  # whether the state is that between two mini-batches
+        self.pauses = 0
         self.began = self.next_look = time.monotonic()
         self.begun_epoch = 0.0
 
@@ -195,6 +223,7 @@ class _Training:
         epoch = self.epoch or self._start_epoch(number)
         has_step_size = hasattr(self.optimizer, "last_step_sizes")
         self.begun_epoch = self._clock() - epoch.seconds
+        problem.net = self.trained
         for batch in mini_batches(problem, **self.batch_options):
             loss = self.step(batch)
             # The weight of an incomplete mini-batch; a multiplication would cost a full one time.
@@ -209,6 +238,9 @@ class _Training:
             epoch.steps += 1
             result.steps += 1
             self._pause()
+        problem.net = self.net
+        if self.ranks is not None:
+            self.ranks.share_buffers(self.net)
         self._switch("end_epoch")
         result.training_seconds.append(self._clock() - self.begun_epoch)
         self.epoch = None
@@ -229,7 +261,8 @@ class _Training:
 
     def _start_epoch(self, number: int) -> Epoch:
         self.rates.set(number - 1)
-        seed_noise(self.run.random_seed, "train", number)
+        phase = "train" if self.ranks is None else self.ranks.phase("train")
+        seed_noise(self.run.random_seed, phase, number)
         self.problem.train_init_op()
         self._switch("train")
         self.epoch = Epoch(number, torch.zeros((), device=self.device))
@@ -263,21 +296,39 @@ class _Training:
 
     def _pause(self) -> None:
         """Between two mini-batches: here the run can be left and taken up again."""
-        if self.signals.received:
-            self.can_resume = True
-            self.signals.check()
-            self.can_resume = False
-        now = time.monotonic()
-        if now < self.next_look:
+        if self.ranks is None:
+            wish = self._wish()
+        else:
+            self.pauses += 1
+            if self.pauses % STEPS_BETWEEN_AGREEMENTS:
+                return
+            wish = self.ranks.agree(self._wish(), self.device)
+        if wish is Wish.GO_ON:
             return
+        if wish is Wish.KEEP:
+            self._save()
+            return
+        self.can_resume = True
+        if wish is Wish.TIME_IS_UP:
+            raise _TimeUp
+        self.signals.check()
+        if self.ranks is not None:  # another rank has received the signal
+            raise KeyboardInterrupt
+        self.can_resume = False
+
+    def _wish(self) -> Wish:
+        if self.signals.received:
+            return Wish.LEAVE
+        now = time.monotonic()
+        if now < self.next_look or not self.writes:
+            return Wish.GO_ON
         limit = self.run.time_limit
         if limit is not None and now - self.began >= limit:
-            self.can_resume = True
-            raise _TimeUp
-        if self.epoch is not None and self.checkpoints.due(within_epoch=True):
-            self._save()
+            return Wish.TIME_IS_UP
         deadline = math.inf if limit is None else self.began + limit
         self.next_look = min(now + min(1.0, self.checkpoints.within_epochs), deadline)
+        is_due = self.epoch is not None and self.checkpoints.due(within_epoch=True)
+        return Wish.KEEP if is_due else Wish.GO_ON
 
     def _end_early(self, error: BaseException) -> None:
         result, limit = self.result, self.run.time_limit
@@ -291,14 +342,14 @@ class _Training:
             self._save()
 
     def _save(self) -> None:
-        if self.checkpoints.path is None:
+        if self.checkpoints.path is None or not self.writes:
             return
         seconds = self._clock() - self.begun_epoch
         content = {
             "result": measured(self.result),
             "epoch": None if self.epoch is None else self.epoch.state_dict(seconds),
             "seconds": time.monotonic() - self.began,
-            "net": self.problem.net.state_dict(),
+            "net": self.net.state_dict(),
             "carried": self.problem.carried,
             "optimizer": self.optimizer.state_dict(),
             "rates": self.rates.state_dict(),
@@ -308,7 +359,9 @@ class _Training:
 
     def _take_up(self) -> None:
         """Goes on from the checkpoint, if there is one."""
-        content = self.checkpoints.load()
+        content = self.checkpoints.load() if self.writes else None
+        if self.ranks is not None:
+            content = self.ranks.from_first(content)
         if content is None:
             return
         result, problem = self.result, self.problem
@@ -316,7 +369,7 @@ class _Training:
             setattr(result, name, value)
         result.environment["resumed_after_steps"] = result.steps
         self.began -= content["seconds"]
-        problem.net.load_state_dict(content["net"])
+        self.net.load_state_dict(content["net"])
         load_optimizer_state(self.optimizer, content["optimizer"])
         self.rates.load_state_dict(content["rates"])
         epochs, evaluations = len(result.training_seconds), len(result.test_losses)
@@ -326,7 +379,11 @@ class _Training:
         self.epoch = Epoch.from_state(content["epoch"], self.device)
         problem.take_up(epochs + 1, evaluations, self.epoch.steps)
         problem.carried = content["carried"]
-        restore_generators(content["generators"], self.device)
+        if self.writes:
+            restore_generators(content["generators"], self.device)
+        elif self.ranks is not None:
+            phase = f"{self.ranks.phase('train')} after {self.epoch.steps} steps"
+            seed_noise(self.run.random_seed, phase, self.epoch.number)
 
     def _validation_metric(self) -> float:
         """Of the last evaluation; higher is better."""

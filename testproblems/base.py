@@ -75,6 +75,7 @@ class TestProblem:
         epochs_started: calls of `train_init_op`; the next one takes `batch_order` of this
             number. A resumed run sets it.
         evaluations_started: the same for `train_eval_init_op`.
+        cut: takes this process's part of a training mini-batch; None: it gets all of it.
         carried: what one mini-batch hands to the next (`carry`), None for most problems.
 
     Raises:
@@ -135,6 +136,7 @@ class TestProblem:
         self.epochs_started = 0
         self.evaluations_started = 0
         self.batch_share = 1.0
+        self.cut: Callable[[Batch], Batch] | None = None
         self.carried: Any = None
         self._batches: Iterator[Batch] | None = None
         self._batches_drawn = 0
@@ -329,10 +331,12 @@ class TestProblem:
         if self._batches is None:
             raise UsageError("start a phase first, for example with train_init_op()")
         batch = next(self._batches)
+        training = self.phase == "train"
+        if training and self.cut is not None:
+            batch = self.cut(batch)
         if not self.drops_incomplete:
             self.batch_share = len(batch[0]) / self.batch_size
         self._batches_drawn += 1
-        training = self.phase == "train"
 
         def loss_and_accuracy() -> LossAndAccuracy:
             with contextlib.nullcontext() if training else torch.no_grad():

@@ -22,7 +22,7 @@ from alig_deepobs.errors import RunError
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.places import Place
+from alig_deepobs.runners.places import Place, under_torchrun
 from alig_deepobs.runners.signals import ENDING
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Cell, CellOutcome, Study
@@ -179,6 +179,13 @@ def carry_out(
         UsageError, DataError, ResultError: something is wrong with the plan.
         KeyboardInterrupt: the user ended it; what was measured is written.
     """
+    if under_torchrun():
+        if int(os.environ["RANK"]) > 0:
+            from alig_deepobs.runners.replicas import follow_torchrun
+
+            follow_torchrun()
+            return None
+        place = replace(place, executor="ddp")
     store = None if output_dir is None else Store(Path(output_dir))
     study = Study(cells, store, force=force, check_data=not dry_run, own_process=True)
     if dry_run:
