@@ -60,7 +60,7 @@ def check_writable(output_dir: str | Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as stream:
-            stream.write(bytes(4096))  # a disk that is full has room for an empty file
+            stream.write(b"x")  # a disk that is full has room for an empty file
             stream.flush()
     except OSError as error:
         raise ResultError(
@@ -94,7 +94,7 @@ def is_leftover(name: str) -> bool:
 
 def clear_leftovers(folder: Path) -> None:
     """Removes what processes that were killed have left half-written in a folder and below it."""
-    for path in regular_files(folder):
+    for path in files_below(folder):
         if path.name.endswith(".part") and is_leftover(path.name):
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -107,12 +107,8 @@ def clear_temporary_folders() -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def regular_files(folder: Path) -> Iterator[Path]:
-    """All files in a folder and below it, in the order of their paths.
-
-    Symbolic links are followed, each folder is visited once; what is not a regular file (a pipe or
-    a device, which may never end) is left out.
-    """
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files in a folder and below it; links are followed, and each folder is visited once."""
     seen: set[tuple[int, int]] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         with contextlib.suppress(OSError):
@@ -121,15 +117,12 @@ def regular_files(folder: Path) -> Iterator[Path]:
                 folders.clear()
                 continue
             seen.add((here.st_dev, here.st_ino))
-        folders.sort()
-        for name in sorted(names):
-            path = Path(root, name)
-            if is_regular(path):
-                yield path
+        for name in names:
+            yield Path(root, name)
 
 
 def is_regular(path: Path) -> bool:
-    """Whether a path is a file that can be read to its end, perhaps through a link."""
+    """Whether a path is a file that ends, as pipes and devices need not, perhaps through a link."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except OSError:

@@ -17,7 +17,7 @@ def outcome_of(error: BaseException) -> tuple[Outcome, str]:
     text = " ".join(str(error).split())
     reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if _is_out_of_memory(error):
-        return Outcome.OUT_OF_MEMORY, reason.partition(". ")[0]
+        return Outcome.OUT_OF_MEMORY, reason
     place = place_of(error)
     return Outcome.FAILED, f"{reason} ({place})" if place else reason
 

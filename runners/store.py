@@ -142,7 +142,11 @@ class Store:
     def _results(self, run: Run) -> Iterator[tuple[Path, RunResult]]:
         """The readable files of a run; broken ones are for the report to name."""
         folder = run_folder(run, self._root(run))
-        for path in sorted(folder.glob(f"random_seed__{run.random_seed}__*.json")):
+        try:
+            paths = sorted(folder.glob(f"random_seed__{run.random_seed}__*.json"))
+        except OSError:  # `check` says what is wrong with the folder
+            paths = []
+        for path in paths:
             with contextlib.suppress(ResultError):
                 result = read_result(path)
                 if result.identity() == run.identity():

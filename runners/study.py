@@ -174,11 +174,15 @@ class Study:
         """The runs that are in the store and those that are not, as far as choices are known."""
         found, missing = [], []
         self.outcomes = [CellOutcome(cell) for cell in self.cells]
+        self.old: dict[tuple[str, str], str] = {}  # when those began that are to be run again
         undecided = {task.cell for tasks in self.later for task in tasks}
         tasks = sorted(self.first, reverse=True)
         while tasks:
             task = tasks.pop()
-            result = None if self.store is None or self.force else self.store.find(task.run)
+            result = None if self.store is None else self.store.find(task.run)
+            if self.force and result is not None:
+                self.old[task.run.purpose, task.run.identity()] = result.started
+                result = None
             if result is None:
                 missing.append(task.run)
                 continue
@@ -237,7 +241,7 @@ class Study:
                     claim = ExitStack()
                     result = self._in_store(task.run)
                     if result is None and self.store is not None:
-                        if not claim.enter_context(self.store.claim(task.run)):
+                        if not self._claim(task.run, claim):
                             elsewhere.append(task)
                             continue
                         result = self._in_store(task.run)
@@ -294,7 +298,22 @@ class Study:
         if self.store is None:
             return None
         found = self.store.find(run, self.since)
-        return None if found is None or (self.force and found.started < self.since) else found
+        if found is None or not self.force:
+            return found
+        # Another process may have run it again; clocks may go backwards.
+        old = self.old.get((run.purpose, run.identity()))
+        return (
+            None if found.started == old or (old is None and found.started < self.since) else found
+        )
+
+    def _claim(self, run: ResolvedRun, claim: ExitStack) -> bool:
+        """Claims a run; where that is not possible in mid-study, nobody else can work, either."""
+        assert self.store is not None
+        try:
+            return claim.enter_context(self.store.claim(run))
+        except ResultError as error:
+            logger.warning("the study goes on: %s", error)
+            return True
 
     def _with_checkpoint(self, run: ResolvedRun) -> ResolvedRun:
         if self.store is None:
