@@ -9,6 +9,7 @@ processes, and can be extended later.
 from __future__ import annotations
 
 import heapq
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,9 +18,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from alig_deepobs.errors import ResultError
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.places import Place
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.selection import Rule
 from alig_deepobs.runners.store import Store
@@ -27,6 +30,8 @@ from alig_deepobs.spaces import Axis
 
 if TYPE_CHECKING:
     from alig_deepobs.runners.executors import Executor
+
+logger = logging.getLogger(__name__)
 
 
 class Search(Protocol):
@@ -137,7 +142,7 @@ class Progress(Protocol):
         """What hears of a run that is about to start."""
 
     def ended(self, run: ResolvedRun, result: RunResult) -> None:
-        """A run has ended, and its result is written."""
+        """A run has ended, and its result is written, or kept until it can be."""
 
 
 class Silent:
@@ -204,6 +209,7 @@ class Study:
         self.store = store
         self.force = force
         self.since = now()
+        self.unwritten: list[tuple[RunResult, ExitStack]] = []  # with the claims on their runs
         names = [cell.candidates[0].testproblem for cell in self.cells]
         self.problems = {name: number for number, name in enumerate(dict.fromkeys(names))}
         self.first: list[_Task] = []  # what can start at once
@@ -228,11 +234,15 @@ class Study:
         """The runs that are in the store and those that are not, as far as choices are known."""
         found, missing = [], []
         self.outcomes = [CellOutcome(cell) for cell in self.cells]
+        self.old: dict[tuple[str, str], str] = {}  # when those began that are to be run again
         undecided = {task.cell for tasks in self.later for task in tasks}
         tasks = sorted(self.first, reverse=True)
         while tasks:
             task = tasks.pop()
-            result = None if self.store is None or self.force else self.store.find(task.run)
+            result = None if self.store is None else self.store.find(task.run)
+            if self.force and result is not None:
+                self.old[task.run.purpose, task.run.identity()] = result.started
+                result = None
             if result is None:
                 missing.append(task.run)
                 continue
@@ -241,6 +251,7 @@ class Study:
             if any(each.stage == 1 for each in further):
                 undecided.discard(task.cell)
             tasks += further
+        self.ready = list(missing)
         missing += [task.run for cell in sorted(undecided) for task in self.later[cell]]
         self.surveyed = [len(outcome.candidates) for outcome in self.outcomes]
         return found, missing
@@ -270,8 +281,11 @@ class Study:
 
         Raises:
             KeyboardInterrupt: the study was interrupted; what was measured is written.
+            ResultError: results could not be written, up to the end.
         """
         progress = progress or Silent()
+        if self.store is not None and self.missing:
+            self.store.clear(self.found)
         progress.planned(len(self.runs), len(self.found))
         self.outcomes = [CellOutcome(cell) for cell in self.cells]
         waiting = list(self.first)
@@ -286,7 +300,7 @@ class Study:
                     claim = ExitStack()
                     result = self._in_store(task.run)
                     if result is None and self.store is not None:
-                        if not claim.enter_context(self.store.claim(task.run)):
+                        if not self._claim(task.run, claim):
                             elsewhere.append(task)
                             continue
                         result = self._in_store(task.run)
@@ -295,14 +309,14 @@ class Study:
                         self._push(waiting, self._further(task, result, progress))
                         continue
                     executor = executor or (start or local())()
-                    future = executor.submit(task.run, progress.callback(task.run))
+                    run = self._with_checkpoint(task.run)
+                    future = executor.submit(run, progress.callback(run))
                     under_way[future] = (task, claim)
                 if under_way:
                     timeout = 1.0 if elsewhere else None
                     for future in wait(under_way, timeout, FIRST_COMPLETED).done:
                         task, claim = under_way.pop(future)
-                        with claim:
-                            result = self._write(task.run, future.result(), progress)
+                        result = self._write(task.run, future.result(), claim, progress)
                         self._push(waiting, self._further(task, result, progress))
                 elif elsewhere:
                     time.sleep(0.5)
@@ -312,12 +326,16 @@ class Study:
             if executor is not None:
                 executor.interrupt()
             for future, (task, claim) in under_way.items():
-                with claim:
-                    self._write(task.run, future.result(timeout=60), progress, ended=False)
+                self._write(task.run, future.result(timeout=60), claim, progress, ended=False)
             raise
         finally:
             if executor is not None:
                 executor.close()
+            missing = self._write_what_waits()
+            for _, claim in self.unwritten:
+                claim.close()
+        if missing:
+            raise ResultError(missing)
         return self.outcomes
 
     def _tasks(
@@ -343,14 +361,46 @@ class Study:
         if self.store is None:
             return None
         found = self.store.find(run, self.since)
-        return None if found is None or (self.force and found.started < self.since) else found
+        if found is None or not self.force:
+            return found
+        # Another process may have run it again; clocks may go backwards.
+        old = self.old.get((run.purpose, run.identity()))
+        return (
+            None if found.started == old or (old is None and found.started < self.since) else found
+        )
+
+    def _claim(self, run: ResolvedRun, claim: ExitStack) -> bool:
+        """Claims a run; where that is not possible in mid-study, nobody else can work, either."""
+        assert self.store is not None
+        try:
+            return claim.enter_context(self.store.claim(run))
+        except ResultError as error:
+            logger.warning("the study goes on: %s", error)
+            return True
+
+    def _with_checkpoint(self, run: ResolvedRun) -> ResolvedRun:
+        if self.store is None:
+            return run
+        if self.force:
+            self.store.forget(run)
+        return replace(run, checkpoint=str(self.store.checkpoint(run).absolute()))
 
     def _write(
-        self, run: ResolvedRun, result: RunResult, progress: Progress, ended: bool = True
+        self,
+        run: ResolvedRun,
+        result: RunResult,
+        claim: ExitStack,
+        progress: Progress,
+        ended: bool = True,
     ) -> RunResult:
         nothing = result.outcome is Outcome.INTERRUPTED and not result.test_losses
-        if self.store is not None and not nothing:
-            self.store.write(result)
+        if self.store is None or nothing:
+            claim.close()
+        else:
+            self.unwritten.append((result, claim))
+            missing = self._write_what_waits()
+            if missing:
+                logger.warning("%s; they are kept in memory and tried again", missing)
         progress.ended(run, result)
         if ended and result.outcome is Outcome.INTERRUPTED:
             raise KeyboardInterrupt
@@ -363,6 +413,23 @@ class Study:
         if any(each.stage == 0 for each in further) and tried > self.surveyed[task.cell]:
             progress.grown(len(further))
         return further
+
+    def _write_what_waits(self) -> str:
+        """Writes the results that are not written yet; returns what is missing and why."""
+        reasons = []
+        for result, claim in self.unwritten.copy():
+            assert self.store is not None
+            try:
+                self.store.write(result)
+            except ResultError as error:
+                reasons.append(str(error))
+                continue
+            self.unwritten.remove((result, claim))
+            claim.close()
+        if not reasons:
+            return ""
+        count = len(reasons)
+        return f"{count} result{'' if count == 1 else 's'} could not be written: {reasons[0]}"
 
     def _take(self, task: _Task, result: RunResult) -> list[_Task]:
         """Takes a result; returns the tasks that are possible now."""
@@ -396,13 +463,7 @@ def local(jobs: int = 1) -> Callable[[], Executor]:
     Args:
         jobs: runs at the same time; 1: in this process, more: in processes of their own.
     """
-
-    def start() -> Executor:
-        from alig_deepobs.runners.executors import InProcess, Processes  # with torch
-
-        return Processes(jobs) if jobs > 1 else InProcess()
-
-    return start
+    return Place(jobs=jobs).start
 
 
 def estimated_seconds(runs: Sequence[ResolvedRun]) -> tuple[float, int]:

@@ -14,6 +14,7 @@ from alig_deepobs.cli.study_file import study_file_options
 if TYPE_CHECKING:
     from alig_deepobs.comparison import Comparison
     from alig_deepobs.protocols import Protocol
+    from alig_deepobs.runners.places import Place
 
 _OPTIMIZERS = option(
     "--optimizers", default="alig,sgd,momentum,adam", show_default=True, metavar="LIST",
@@ -40,9 +41,10 @@ def compare(
     protocol: Protocol,
     reference: str | None,
     output_dir: str,
-    jobs: int,
+    place: Place,
     force: bool,
     dry_run: bool,
+    emit: str | None,
     random_seed: int,
     **options: Any,
 ) -> int:
@@ -73,7 +75,9 @@ def compare(
     cells = plan_comparison(testproblems, optimizers, reported, protocol, options)
     store = Store(Path(output_dir))
     check_reference(reference, cells, store)
-    done = carry_out(cells, output_dir=output_dir, jobs=jobs, force=force, dry_run=dry_run)
+    done = carry_out(
+        cells, output_dir=output_dir, place=place, emit=emit, force=force, dry_run=dry_run
+    )
     if done is None:
         return 0
     tuned = tuning_text(done[0])

@@ -11,6 +11,7 @@ from alig_deepobs.cli.output import say
 
 if TYPE_CHECKING:
     from alig_deepobs.protocols import Protocol
+    from alig_deepobs.runners.places import Place
 
 
 @click.command()
@@ -25,9 +26,10 @@ def tune(
     optimizers: str,
     protocol: Protocol,
     output_dir: str,
-    jobs: int,
+    place: Place,
     force: bool,
     dry_run: bool,
+    emit: str | None,
     **options: Any,
 ) -> int:
     """Find the best setting of optimizers on test problems.
@@ -52,7 +54,9 @@ def tune(
         if len(cell.candidates) < 2:
             spec = cell.candidates[0]
             raise UsageError(f"{spec.optimizer} has nothing to tune on {spec.testproblem}")
-    done = carry_out(cells, output_dir=output_dir, jobs=jobs, force=force, dry_run=dry_run)
+    done = carry_out(
+        cells, output_dir=output_dir, place=place, emit=emit, force=force, dry_run=dry_run
+    )
     if done is None:
         return 0
     for outcome in done[0]:

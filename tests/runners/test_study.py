@@ -9,9 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from studies import results
 
 from alig_deepobs.comparison import compare
 from alig_deepobs.errors import ResultError, UsageError
@@ -23,7 +23,6 @@ from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.selection import Rule
 from alig_deepobs.runners.study import local
 
-CLOCKS = {"training_seconds", "evaluation_seconds", "started", "environment", "peak_memory_bytes"}
 COMMAND = [
     "compare", "digits_mlp", "-N", "2", "--seeds", "2", "--optimizers", "alig,sgd",
     "--protocol", "equal:5", "--tuning_seeds", "1",
@@ -62,21 +61,6 @@ def carry_out(store, plan, **options):
     counter = Counter()
     outcomes = Study(plan, store, **options).carry_out(progress=counter)
     return outcomes, counter
-
-
-def results(folder):
-    """Every result below a folder by identity and purpose; fails if one is there twice."""
-    found = {}
-    for path in sorted(Path(folder).rglob("random_seed__*.json")):
-        result = read_result(path)
-        key = (result.identity(), result.purpose)
-        assert key not in found, f"{path} and {found[key][0]} are the same run"
-        found[key] = (path, result)
-    return {key: without_clocks(result) for key, (_, result) in found.items()}
-
-
-def without_clocks(result):
-    return {k: v for k, v in dataclasses.asdict(result).items() if k not in CLOCKS}
 
 
 def start(folder, *words):
