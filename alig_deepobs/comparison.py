@@ -15,6 +15,7 @@ from alig_deepobs.run import Outcome, RunResult, RunSpec
 from alig_deepobs.runners.selection import Rule, tuning_seeds
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Cell, CellOutcome, Study, local
+from alig_deepobs.runners.vectorized import Mode
 from alig_deepobs.settings import parse_setting, split_settings
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def compare(
     seeds: int = 3,
     random_seed: int = 42,
     jobs: int = 1,
+    executor: Mode = "auto",
     output_dir: str | Path | None = "results",
     no_tuning: bool = False,
     force: bool = False,
@@ -103,6 +105,9 @@ def compare(
         random_seed: the first seed.
         jobs: runs at the same time, in processes of their own. A script that uses more than one
             must guard its main program with ``if __name__ == "__main__":``.
+        executor: ``"auto"``: runs that differ in numbers alone are trained as one computation,
+            where that is faster; ``"vectorized"``: wherever that can be done; ``"processes"``:
+            never.
         output_dir: folder for the results; None: write none.
         no_tuning: where no setting is known, take the defaults instead of a grid.
         force: run again what is in the folder.
@@ -120,7 +125,7 @@ def compare(
     store = None if output_dir is None else Store(Path(output_dir))
     chosen = tuple(range(random_seed, random_seed + seeds))
     cells = plan_comparison(testproblems, optimizers, chosen, options, no_tuning)
-    outcomes = Study(cells, store, force=force).carry_out(local(jobs))
+    outcomes = Study(cells, store, force=force).carry_out(local(jobs, executor))
     return comparison(outcomes, store)
 
 

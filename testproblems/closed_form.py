@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +66,8 @@ class quadratic_deep(ClosedForm):
         """The mean of the points, and the mean of ``0.5 * (x - mean)^T Q (x - mean)``."""
         mean = batch[0].mean(dim=0, keepdim=True)
         difference = batch[0] - mean
-        spread = 0.5 * ((difference @ self.net.hessian) * difference).sum(dim=1).mean()
+        hessian = cast("Quadratic", self.net).hessian
+        spread = 0.5 * ((difference @ hessian) * difference).sum(dim=1).mean()
         return (mean,), spread
 
 

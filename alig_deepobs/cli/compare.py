@@ -11,6 +11,7 @@ from alig_deepobs.cli.options import option, run_options, study_options
 
 if TYPE_CHECKING:
     from alig_deepobs.comparison import Comparison
+    from alig_deepobs.runners.vectorized import Mode
 
 _OPTIMIZERS = option(
     "--optimizers", default="alig,sgd,momentum,adam", show_default=True, metavar="LIST",
@@ -34,6 +35,7 @@ def compare(
     no_tuning: bool,
     output_dir: str,
     jobs: int,
+    executor: Mode,
     force: bool,
     dry_run: bool,
     random_seed: int,
@@ -61,7 +63,14 @@ def compare(
 
     reported = tuple(range(random_seed, random_seed + seeds))
     cells = plan_comparison(testproblems, optimizers, reported, options, no_tuning)
-    done = carry_out(cells, output_dir=output_dir, jobs=jobs, force=force, dry_run=dry_run)
+    done = carry_out(
+        cells,
+        output_dir=output_dir,
+        jobs=jobs,
+        executor=executor,
+        force=force,
+        dry_run=dry_run,
+    )
     if done is None:
         return 0
     found = comparison(done[0], Store(Path(output_dir)))

@@ -18,6 +18,7 @@ import click
 from alig_deepobs.catalog import TESTPROBLEMS
 from alig_deepobs.entries import HyperParameter
 from alig_deepobs.run import TRAINING_PARAMS, Facet, ResolvedRun, RunSpec, facets
+from alig_deepobs.runners.vectorized import MODES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -75,6 +76,10 @@ def study_options(output_dir: str = "results") -> Callable[[Function], Function]
             option("--jobs", default="1", show_default=True, metavar="N|auto", callback=_jobs,
                    help="Runs at the same time, each on its share of the cores; auto: one for "
                    "each core."),
+            option("--executor", type=click.Choice(MODES),
+                   default="auto", show_default=True,
+                   help="Train runs that differ in numbers alone as one computation: where that "
+                   "is faster, wherever it can be done, or never."),
             option("--output_dir", type=click.Path(file_okay=False), default=output_dir,
                    show_default=True, help="Folder for the results."),
         ):  # fmt: skip

@@ -22,6 +22,7 @@ from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Cell, CellOutcome, Study, local
+from alig_deepobs.runners.vectorized import Mode
 from alig_deepobs.settings import Setting
 
 PLAIN_INTERVAL = 15.0
@@ -124,6 +125,7 @@ def carry_out(
     *,
     output_dir: str | None,
     jobs: int,
+    executor: Mode,
     force: bool,
     dry_run: bool,
     print_steps: bool = False,
@@ -134,6 +136,7 @@ def carry_out(
         cells: the plan.
         output_dir: the folder of the results, as the user wrote it; None: write none.
         jobs: runs at the same time.
+        executor: which runs are trained as one computation (`local`).
         force: run again what is in the folder.
         dry_run: whether to show the plan only.
         print_steps: print every logged mini-batch loss.
@@ -153,7 +156,7 @@ def carry_out(
     display = Display(Console(), output_dir or "", print_steps)
     with ending_signals(), display.shown(), warnings.catch_warnings():
         warnings.showwarning = display.warn
-        return study.carry_out(local(jobs), display), display
+        return study.carry_out(local(jobs, executor), display), display
 
 
 @contextmanager

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from alig_deepobs.cli.options import field_options, option, study_options
 from alig_deepobs.reproduce.targets import TARGETS, THEORY
+
+if TYPE_CHECKING:
+    from alig_deepobs.runners.vectorized import Mode
 
 _TARGET_HELP = "\n".join(f"  {name:9s} {text}" for name, text in TARGETS.items())
 
@@ -53,6 +56,7 @@ def reproduce(
     changes: tuple[str, ...],
     output_dir: str,
     jobs: int,
+    executor: Mode,
     force: bool,
     dry_run: bool,
     **options: Any,
@@ -81,7 +85,14 @@ def reproduce(
     plan = make_plan(experiment, chosen, RunSpec(testproblem="", optimizer="", **options), keys)
     click.echo(f"{plan}\n")
     folder = folder / budget
-    done = carry_out(plan.cells, output_dir=str(folder), jobs=jobs, force=force, dry_run=dry_run)
+    done = carry_out(
+        plan.cells,
+        output_dir=str(folder),
+        jobs=jobs,
+        executor=executor,
+        force=force,
+        dry_run=dry_run,
+    )
     if done is None:
         return 0
 

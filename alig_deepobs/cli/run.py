@@ -10,6 +10,7 @@ from alig_deepobs.cli.options import option, run_options, study_options
 
 if TYPE_CHECKING:
     from alig_deepobs.entries import OptimizerEntry
+    from alig_deepobs.runners.vectorized import Mode
     from alig_deepobs.settings import Setting
 
 
@@ -34,6 +35,7 @@ def run(
     no_logs: bool,
     output_dir: str,
     jobs: int,
+    executor: Mode,
     force: bool,
     dry_run: bool,
     random_seed: int,
@@ -77,8 +79,8 @@ def run(
         for setting in settings
     ]
     done = carry_out(
-        cells, output_dir=None if no_logs else output_dir, jobs=jobs, force=force,
-        dry_run=dry_run, print_steps=print_train_iter,
+        cells, output_dir=None if no_logs else output_dir, jobs=jobs, executor=executor,
+        force=force,         dry_run=dry_run, print_steps=print_train_iter,
     )  # fmt: skip
     if done is None:
         return 0

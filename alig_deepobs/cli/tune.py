@@ -10,6 +10,7 @@ from alig_deepobs.cli.options import option, run_options, study_options
 
 if TYPE_CHECKING:
     from alig_deepobs.runners.study import CellOutcome
+    from alig_deepobs.runners.vectorized import Mode
 
 
 @click.command()
@@ -26,6 +27,7 @@ def tune(
     tuning_seeds: int,
     output_dir: str,
     jobs: int,
+    executor: Mode,
     force: bool,
     dry_run: bool,
     **options: Any,
@@ -46,7 +48,14 @@ def tune(
     from alig_deepobs.comparison import plan_tuning
 
     cells = plan_tuning(testproblems, optimizers, tuning_seeds, options)
-    done = carry_out(cells, output_dir=output_dir, jobs=jobs, force=force, dry_run=dry_run)
+    done = carry_out(
+        cells,
+        output_dir=output_dir,
+        jobs=jobs,
+        executor=executor,
+        force=force,
+        dry_run=dry_run,
+    )
     if done is None:
         return 0
     for outcome in done[0]:

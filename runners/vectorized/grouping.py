@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Hashable, Mapping
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 
 from alig_deepobs.errors import AligDeepobsError
 from alig_deepobs.run import ResolvedRun, Run, facets
-from alig_deepobs.runners.vectorized.loss_rules import SPS, AliG, DFW, L4Adam, L4Mom, Momo
+from alig_deepobs.runners.vectorized import Mode
+from alig_deepobs.runners.vectorized.loss_rules import DFW, SPS, AliG, L4Adam, L4Mom, Momo
 from alig_deepobs.runners.vectorized.rules import SGD, Adagrad, Adam, AdamW, RMSprop, Rule
 from alig_deepobs.testproblems import TestProblem
 from alig_deepobs.testproblems.checks import find_device
-
-Mode = Literal["auto", "vectorized", "processes"]
-MODES: tuple[Mode, ...] = get_args(Mode)
 
 MOST = 64
 """Runs that are trained together, at most."""
@@ -58,6 +56,8 @@ class Grouping:
     def __init__(self, mode: Mode = "auto") -> None:
         self.mode = mode
         self.said: set[str] = set()
+
+    most = MOST
 
     @property
     def fewest(self) -> int:

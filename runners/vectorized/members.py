@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from alig_deepobs.runners.vectorized.noise import Draw, HandOut, draws_of, drawn
+from alig_deepobs.runners.vectorized.noise import Draw, HandOut, drawn, draws_of
 from alig_deepobs.runners.vectorized.replay import record
 from alig_deepobs.seeds import derive_seed
 from alig_deepobs.testproblems.base import Phase, TestProblem
 from alig_deepobs.testproblems.datasets.base import Batch
 
-EXAMPLES = 65_536
+EXAMPLES = 4096
 """Examples of all members together in one piece of an evaluation, at most."""
 
 
@@ -112,7 +112,7 @@ class Members:
             noise = self._noise(phase, piece)
             gradients, _ = function(self._named(self.weights), piece.batch, piece.offset, noise)
         return [
-            tuple(sorted(range(g.ndim - 1), key=lambda d: -g.stride(d + 1)))  # noqa: B023
+            tuple(sorted(range(g.ndim - 1), key=lambda d: -g.stride(d + 1)))
             for g in (gradients[place.name] for place in self.places)
         ]
 
@@ -205,7 +205,9 @@ class Members:
         function = self._vectorized(grad_and_value(self._objective), piece)
         gradients, losses = function(self._named(weights), piece.batch, piece.offset, noise)
         rows = [
-            gradients[place.name].permute(0, *(d + 1 for d in place.order)).flatten(1)
+            gradients[place.name]
+            .permute(0, *(d + 1 for d in place.order))
+            .reshape(len(weights), -1)
             for place in self.places
         ]
         return [*rows, losses]
@@ -322,24 +324,25 @@ class Members:
         return [torch.cat(p.rows(phase, number)) for p in dict.fromkeys(self.problems)]
 
     def _merged(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
-        """Several mini-batches as one piece, where no noise has to come out as for each alone."""
+        """Pieces of a good size, where no noise has to come out as for each mini-batch alone."""
+        size = max(1, EXAMPLES // len(self))
         waiting: list[Piece] = []
         for piece in pieces:
             if self._draws("test", piece):
                 yield piece
                 continue
             waiting.append(piece)
-            if sum(p.examples for p in waiting) * len(self) >= EXAMPLES:
-                yield _joined(waiting)
+            if sum(p.examples for p in waiting) >= size:
+                yield from _cut(waiting, size)
                 waiting = []
         if waiting:
-            yield _joined(waiting)
+            yield from _cut(waiting, size)
 
     def _taken(self, phase: Phase, number: int) -> Iterator[Piece]:
         """Pieces that are made of the numbers of the examples alone."""
         of = {id(p): p.rows(phase, number) for p in dict.fromkeys(self.problems)}
         if phase != "train":
-            size = max(self.problem.batch_size, EXAMPLES // len(self))
+            size = max(1, EXAMPLES // len(self))
             of = {key: torch.cat(rows).split(size) for key, rows in of.items()}
         for step in zip(*(of[id(problem)] for problem in self.problems), strict=True):
             batch = self.problem.data.take("train", torch.cat(step))
@@ -347,9 +350,13 @@ class Members:
             yield Piece(own, True, own[0].shape[1])
 
 
-def _joined(pieces: Sequence[Piece]) -> Piece:
+def _cut(pieces: Sequence[Piece], size: int) -> Iterator[Piece]:
+    """The examples of several pieces, in pieces of equal size."""
     batch = tuple(map(torch.cat, zip(*(piece.batch for piece in pieces), strict=True)))
-    return Piece(batch, False, len(batch[0]))
+    examples = len(batch[0])
+    part = -(-examples // max(1, round(examples / size)))
+    for each in zip(*(x.split(part) for x in batch), strict=True):
+        yield Piece(each, False, len(each[0]))
 
 
 class _Call(nn.Module):

@@ -45,7 +45,7 @@ class _Tape(TorchDispatchMode):
     """Notes every operation that reaches a device; all tensors are kept, so that ids are unique."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.nodes: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
         self.bytes = 0
 

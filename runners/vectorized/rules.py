@@ -1,9 +1,9 @@
 """The update rules of optimizers for many networks at once.
 
-Weights and gradients are matrices with one row for each run (*member*). What differs from run to run
-is a column. A rule computes what its optimizer's class computes, in the same order; a test ties each
-to its class. Numbers are kept in double precision, as an optimizer of PyTorch keeps them, until they
-meet a matrix.
+Weights and gradients are matrices with one row for each run (*member*). What differs from run to
+run is a column. A rule computes what its optimizer's class computes; a test ties each to its class.
+Numbers are kept in double precision, as an optimizer of PyTorch keeps them, until they meet a
+matrix.
 """
 
 from __future__ import annotations
@@ -104,8 +104,7 @@ class Rule:
             return float(optimizer.param_groups[0]["betas"][name == "beta2"])
         # The groups of one optimizer differ in the weight decay, which some weights do not have.
         values = [group.get(name, 0.0) for group in optimizer.param_groups]
-        largest = max(float("inf") if value is None else float(value) for value in values)
-        return largest
+        return max(float("inf") if value is None else float(value) for value in values)
 
 
 def column(values: Tensor) -> Tensor:
