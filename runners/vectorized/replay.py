@@ -85,8 +85,9 @@ def _compiled(
         if isinstance(out, Tensor):
             nodes[id(out)] = node
         else:
-            for number, x in enumerate(_tensors(out)):
-                nodes[id(x)] = graph.call_function(_item, (node, number))
+            for number, x in enumerate(out):
+                if isinstance(x, Tensor):  # a gradient that nobody wants is None
+                    nodes[id(x)] = graph.call_function(_item, (node, number))
     graph.output([operand(x) for x in outputs])
     graph.eliminate_dead_code()
     forward: Callable[..., list[Tensor]] = fx.GraphModule(constants, graph).forward

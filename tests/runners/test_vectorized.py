@@ -146,6 +146,7 @@ def approx(value, tolerance):
 
 
 SMALL = {"num_epochs": 1, "synthetic": True}
+LARGE = {"mnist_2c2d", "mnist_vae", "fmnist_vae", "cifar10_3c3d", "dnc_copy"}
 PROBLEMS = [
     ("quadratic_deep", "momentum", {"lr": 0.001}, {"num_epochs": 2}),
     ("two_d_rosenbrock", "sgd", {"lr": 1e-4}, SMALL),
@@ -163,18 +164,22 @@ PROBLEMS = [
     }),
     ("mnist_logreg", "sgd", {"lr": 0.01}, SMALL),
     ("mnist_mlp", "momentum", {"lr": 0.01}, SMALL | {"batch_size": 32}),
-    ("mnist_2c2d", "alig", {"max_lr": 0.1}, SMALL | {"batch_size": 32}),
+    ("mnist_2c2d", "alig", {"max_lr": 0.001}, SMALL | {"batch_size": 32}),
     ("mnist_vae", "sgd", {"lr": 1e-5}, SMALL | {"batch_size": 32}),
     ("fmnist_vae", "adam", {"lr": 1e-4}, SMALL | {"batch_size": 64}),
     ("cifar10_3c3d", "momentum", {"lr": 0.001}, SMALL | {"batch_size": 64}),
-    ("dnc_copy", "alig", {"max_lr": 100.0}, {"num_epochs": 1, "batch_size": 4}),
+    ("dnc_copy", "alig", {"max_lr": 0.1}, {"num_epochs": 1, "batch_size": 4}),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("problem", "optimizer", "params", "fields"),
-    PROBLEMS,
-    ids=[f"{p}-{o}" for p, o, *_ in PROBLEMS],
+    [
+        pytest.param(
+            *each, id=" ".join(each[:2]), marks=[pytest.mark.slow] if each[0] in LARGE else []
+        )
+        for each in PROBLEMS
+    ],
 )
 @pytest.mark.parametrize("seeds", [(42, 42), (42, 43)], ids=["one seed", "two seeds"])
 def test_members_equal_their_runs_alone(problem, optimizer, params, fields, seeds):
