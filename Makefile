@@ -8,7 +8,7 @@ DEMO_OUTPUT ?= results/demo
 # Tests of optional parts are skipped where their extra is missing. `make test EXTRAS=$(ALL_EXTRAS)`
 # runs them all.
 EXTRAS ?= test
-ALL_EXTRAS := test,tensorflow,imagenet,text,report,stats,rivals,jax,browser,integrations
+ALL_EXTRAS := test,tensorflow,imagenet,text,report,stats,rivals,optuna,jax,browser,integrations
 
 # Mutation testing, for example `make mutate MODULES=analysis/ranks.py SAMPLE=20`.
 MODULES ?=
@@ -38,7 +38,8 @@ CI_SLOW := \
 test-ci: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n 2 -m slow $(CI_SLOW)
 
-# Also the optional parts, and the tests that take more than a few seconds each.
+# Also the optional parts, and the tests that take more than a few seconds each. Where there is a
+# pdflatex or tectonic (Debian: texlive-latex-recommended), LaTeX tables are compiled.
 test-all:
 	$(MAKE) EXTRAS=$(ALL_EXTRAS) $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n 2

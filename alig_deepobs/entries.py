@@ -42,6 +42,16 @@ class HyperParameter:
     """Whether None is a value (for example: no cap)."""
     choices: tuple[Any, ...] = ()
     """The only values that there are; empty: any of the type."""
+    low: float | None = None
+    """Where its range for tuning starts; None: it has none."""
+    high: float | None = None
+    """Where its range for tuning ends."""
+    log: bool = True
+    """Whether the range is stepped through by factors."""
+    minimum: float | None = None
+    """Tuning never goes below this."""
+    maximum: float | None = None
+    """Tuning never goes above this."""
 
     def check(self, name: str, value: Any, of: str) -> Any:
         """Returns the value in the declared type.
@@ -122,14 +132,11 @@ class OptimizerEntry:
     Attributes:
         name: the name on the command line.
         label: the name in tables and result folders.
+        title: the name in papers, where it is another one.
         factory: ``"package.module:Class"``, called as ``Class(params, **hyperparameters)``.
         needs_loss: what its ``step`` wants.
-        hyperparameters: name -> declaration; the first one is the one that is tuned first.
-        grid: values of that one to try where no setting is known, ascending; empty: its default
-            times powers of ten.
-        rate_like: an optimizer whose main hyper-parameter means the same, so that where a problem
-            moves the grid of that one (`alig_deepobs.baselines.settings.GRID_SHIFTS`), it moves
-            this one, too; empty: none but itself.
+        hyperparameters: name -> declaration; the first one is the main one, which every protocol
+            tunes. Those that declare a range, too, are tuned where a protocol tunes several.
         regularization: ``"l2"`` if the runner adds the problem's L2 term to loss and gradient,
             ``"ball"`` if it leaves it out and, where ``max_norm`` is set, keeps the weights in
             the ball ``|w| <= max_norm`` through ``projection_fn``, ``"own"`` if it leaves it out
@@ -155,8 +162,6 @@ class OptimizerEntry:
     factory: str
     needs_loss: NeedsLoss = NeedsLoss.NOTHING
     hyperparameters: Mapping[str, HyperParameter] = field(default_factory=dict)
-    grid: tuple[float, ...] = ()
-    rate_like: str = ""
     regularization: Literal["l2", "ball", "own", "none"] = "l2"
     run_arguments: Mapping[str, str] = field(default_factory=dict)
     package: str = ""
@@ -164,6 +169,7 @@ class OptimizerEntry:
     framework: str = "pytorch"
     tensorflow_factory: str = ""
     tensorflow_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    title: str = ""
     citation: str = ""
     description: str = ""
 
@@ -207,6 +213,11 @@ class OptimizerEntry:
     def rate(self) -> str | None:
         """The hyper-parameter that is a learning rate, a cap or the like (None: there is none)."""
         return next((name for name in RATES if name in self.hyperparameters), None)
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it was made up for a class that is in no registry."""
+        return ":" in self.name
 
     @property
     def is_installed(self) -> bool:

@@ -42,6 +42,7 @@ __all__ = [
     "optimizers",
     "register_optimizer",
     "register_testproblem",
+    "required_arguments",
     "resolve_optimizer",
     "testproblems",
 ]
@@ -210,7 +211,8 @@ def entry_of_class(optimizer_class: Any, path: str | None = None) -> OptimizerEn
 
     Args:
         optimizer_class: a class called as ``optimizer_class(params, **hyperparameters)``; its
-            attributes ``needs_loss``, ``regularization`` and ``run_arguments`` are believed.
+            attributes ``needs_loss``, ``regularization``, ``run_arguments`` and ``hyperparameters``
+            (name -> `HyperParameter`, with ranges) are believed.
         path: its import path, if it has another one than its module and name say.
 
     Raises:
@@ -224,21 +226,49 @@ def entry_of_class(optimizer_class: Any, path: str | None = None) -> OptimizerEn
         label=optimizer_class.__name__,
         factory=path,
         needs_loss=needs_loss_of(optimizer_class),
-        hyperparameters=_rate_of(optimizer_class),
+        hyperparameters=_hyperparameters_of(optimizer_class),
         regularization=getattr(optimizer_class, "regularization", "l2"),
         run_arguments=getattr(optimizer_class, "run_arguments", {}),
     )
 
 
-def _rate_of(optimizer_class: type) -> dict[str, HyperParameter]:
-    """The learning rate of a class, if its constructor has one with a default."""
+def _hyperparameters_of(optimizer_class: type) -> dict[str, HyperParameter]:
+    """What a class declares in its attribute ``hyperparameters``, else its learning rate."""
+    declared = getattr(optimizer_class, "hyperparameters", None)
+    if isinstance(declared, dict):
+        for name, parameter in declared.items():
+            if not isinstance(parameter, HyperParameter):
+                raise UsageError(
+                    f"{optimizer_class.__name__}.hyperparameters[{name!r}] is no HyperParameter"
+                )
+        return dict(declared)
     try:
-        found = inspect.signature(optimizer_class).parameters.get("lr")
+        arguments = inspect.signature(optimizer_class).parameters
     except (TypeError, ValueError):  # some constructors cannot be looked at
         return {}
-    if found is None or not isinstance(found.default, (int, float)):
-        return {}
-    return {"lr": HyperParameter(float, float(found.default), "learning rate")}
+    for name in RATES:
+        default = arguments[name].default if name in arguments else None
+        if isinstance(default, (int, float)) and not isinstance(default, bool):
+            return {name: HyperParameter(float, float(default), "learning rate")}
+    return {}
+
+
+def required_arguments(entry: OptimizerEntry) -> list[str]:
+    """Arguments without a default of a class in no registry, beside its parameters."""
+    if not entry.is_path or entry.framework == "tensorflow":
+        return []
+    try:
+        arguments = list(inspect.signature(entry.load()).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return []
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [
+        each.name
+        for each in arguments
+        if each.default is each.empty
+        and each.kind not in several
+        and each.name not in entry.run_arguments
+    ]
 
 
 def _add_entry_points(group: str, kind: type[Entry], known: dict[str, Entry]) -> None:

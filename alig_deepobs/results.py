@@ -47,7 +47,7 @@ def to_json(result: RunResult) -> dict[str, Any]:
     record["hyperparams"] = {k: v for k, v in result.hyperparams.items() if k not in _RATES}
     record["lr_sched_epochs"] = result.training_params.get("lr_sched_epochs")
     record["lr_sched_factors"] = result.training_params.get("lr_sched_factors")
-    return {key: _plain(value) for key, value in record.items()}
+    return {key: plain(value) for key, value in record.items()}
 
 
 def setting_folder(run: Run) -> str:
@@ -308,12 +308,12 @@ def cut_at_first_non_finite(result: RunResult) -> None:
         result.outcome_reason = "the loss of a mini-batch was not finite"
 
 
-def _plain(value: Any) -> Any:
-    """What JSON has no form for: tuples, and NumPy's and torch's scalars."""
+def plain(value: Any) -> Any:
+    """Plain data for values that JSON has no form for: tuples, scalars of NumPy and torch."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return plain_scalar(value)
 
 

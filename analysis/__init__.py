@@ -38,8 +38,10 @@ from alig_deepobs.analysis.loading import load_results as load_results
 from alig_deepobs.analysis.paired import WIN_LEVEL as WIN_LEVEL
 from alig_deepobs.analysis.paired import PairedComparison as PairedComparison
 from alig_deepobs.analysis.paired import compare_all as compare_all
+from alig_deepobs.analysis.paired import compare_pairs as compare_pairs
 from alig_deepobs.analysis.paired import holm as holm
 from alig_deepobs.analysis.paired import paired_p_value as paired_p_value
+from alig_deepobs.analysis.paired import seeds_to_tell as seeds_to_tell
 from alig_deepobs.analysis.profiles import Profile as Profile
 from alig_deepobs.analysis.profiles import performance_profile as performance_profile
 from alig_deepobs.analysis.profiles import score_profile as score_profile
@@ -63,6 +65,7 @@ from alig_deepobs.analysis.statistics import epochs_to_target as epochs_to_targe
 from alig_deepobs.analysis.statistics import mean_interval as mean_interval
 from alig_deepobs.analysis.statistics import median_epoch as median_epoch
 from alig_deepobs.analysis.statistics import paired_difference as paired_difference
+from alig_deepobs.analysis.statistics import share_interval as share_interval
 from alig_deepobs.analysis.table import Column as Column
 from alig_deepobs.analysis.table import Table as Table
 from alig_deepobs.analysis.targets import SurvivalCurve as SurvivalCurve

@@ -5,11 +5,14 @@ A new column is a new entry of `COLUMNS`, and nothing else.
 
 from __future__ import annotations
 
+import math
 from operator import attrgetter
 
 from alig_deepobs.analysis.formats import (
     MISSING,
     clipped,
+    format_count,
+    format_difference,
     format_interval,
     format_metric,
     format_spread,
@@ -20,12 +23,20 @@ from alig_deepobs.analysis.frames import (
     loss_curve,
     training_seconds_per_epoch,
 )
-from alig_deepobs.analysis.standings import Standing
-from alig_deepobs.analysis.statistics import Interval, median_epoch
+from alig_deepobs.analysis.paired import PairedComparison
+from alig_deepobs.analysis.standings import UNFINISHED, Standing
+from alig_deepobs.analysis.statistics import NO_INTERVAL, Interval, median_epoch
 from alig_deepobs.analysis.table import Column, never
 
 SURVIVORS = "†"
-"""Marks a mean over the runs that did not diverge."""
+"""Marks a mean over the runs that finished, where others did not."""
+
+
+_HOW_COMPARED = (
+    "paired over common seeds, with the 95 % t interval of this pair alone. In parentheses, where "
+    "the seeds do not tell the two apart: how many would in four of five studies, if the "
+    "difference is what it seems."
+)
 
 
 def _in_metric(row: Standing, interval: Interval) -> str:
@@ -37,25 +48,47 @@ def _spread(_: Standing, interval: Interval) -> str:
 
 
 def _headline_text(row: Standing, interval: Interval) -> str:
-    mark = f" {SURVIVORS}" if row.n_diverged and row.n_done else ""
+    mark = f" {SURVIVORS}" if row.n_unfinished and row.n_done else ""
     return _in_metric(row, interval) + mark
 
 
 def _best_headline(row: Standing) -> Interval:
     best = max if row.entry.higher_is_better else min
-    return row.mean(lambda run: best(headline_curve(run, row.entry)))
+    return row.mean(lambda run: best(headline_curve(run, row.entry)), metric=True)
 
 
 def _at_best_valid(row: Standing) -> Interval:
-    return row.mean(lambda run: getattr(run, f"best_valid_test_{row.entry.metric}"))
+    return row.mean(lambda run: getattr(run, f"best_valid_test_{row.entry.metric}"), metric=True)
 
 
 def _seeds_text(row: Standing, n_done: int) -> str:
-    if n_done == row.n_seeds:
-        return str(n_done)
-    if row.n_diverged:
-        return f"{row.n_diverged} of {row.n_seeds}\ndiverged"
-    return f"{n_done} of {row.n_seeds}\ndone"
+    if len(row.unfinished) > 1:
+        return f"{row.n_unfinished} of {row.n_seeds}\nunfinished"
+    return row.unfinished_text.replace(f" {row.n_seeds} ", f" {row.n_seeds}\n") or str(n_done)
+
+
+def _median_text(row: Standing, median: float | None) -> str:
+    return "no result" if median is None else format_metric(median, row.entry.metric)
+
+
+def _difference_of(pair: PairedComparison | None) -> Interval:
+    return NO_INTERVAL if pair is None else pair.difference
+
+
+def _seeds_to_tell(pair: PairedComparison | None) -> float:
+    """NaN where nothing is left to tell."""
+    return math.nan if pair is None or pair.separated else pair.seeds_to_tell
+
+
+def _pair_text(row: Standing, pair: PairedComparison | None) -> str:
+    """A difference, and how many seeds it would take to tell it from none."""
+    text = format_difference(_difference_of(pair), percent=row.entry.metric == "accuracy")
+    seeds = _seeds_to_tell(pair)
+    return text if math.isnan(seeds) else f"{text} ({format_count(seeds)})"
+
+
+def _in_points(row: Standing) -> str:
+    return " in percentage points" if row.entry.metric == "accuracy" else ""
 
 
 def _target_text(row: Standing, median: float | None) -> str:
@@ -76,9 +109,57 @@ COLUMNS: tuple[Column[Standing], ...] = (
     ),
     Column("best_headline", value=_best_headline, shown=never),
     Column("n_done", "Seeds", text=_seeds_text, right=True),
-    Column("n_diverged", shown=never),
+    *(
+        Column(
+            f"n_{outcome.value}",
+            value=lambda row, name=outcome.value: row.unfinished.get(name, 0),  # type: ignore[misc]
+            shown=never,
+        )
+        for outcome in UNFINISHED
+    ),
     Column("n_seeds", shown=never),
     Column("seeds", value=lambda row: " ".join(map(str, row.seeds)), shown=never),
+    Column(
+        "median",
+        text=_median_text,
+        direction=attrgetter("direction"),
+        keep=6,
+        shown=lambda row: row.n_unfinished > 0,
+        note="Median: over all runs; one without a result is worse than every other.",
+    ),
+    Column(
+        "difference",
+        "vs best",
+        text=lambda row, _: _pair_text(row, row.to_best),
+        direction=attrgetter("direction"),
+        keep=6,
+        # Where a reference is asked for that is the best, its own column says it.
+        shown=lambda row: row.difference.known and row.to_best != row.to_reference,
+        note=lambda row: (
+            "vs best: likewise, to rank 1, with Holm's correction over all pairs of rows."
+            if row.reference
+            else f"vs best: difference to rank 1{_in_points(row)}, {_HOW_COMPARED}"
+        ),
+    ),
+    Column("seeds_to_tell", value=lambda row: _seeds_to_tell(row.to_best), shown=never),
+    Column(
+        "to_reference",
+        lambda row: f"vs {clipped(row.reference, 20)}",
+        value=lambda row: _difference_of(row.to_reference),
+        text=lambda row, _: _pair_text(row, row.to_reference),
+        direction=attrgetter("direction"),
+        keep=7,
+        shown=lambda row: _difference_of(row.to_reference).known,
+        note=lambda row: (
+            f"vs {row.reference}: difference to it{_in_points(row)}, {_HOW_COMPARED} Holm's "
+            "correction is over the rows compared with it."
+        ),
+    ),
+    Column(
+        "seeds_to_tell_reference",
+        value=lambda row: _seeds_to_tell(row.to_reference),
+        shown=never,
+    ),
     Column(
         "at_best_valid",
         "At best valid.",
@@ -130,8 +211,13 @@ COLUMNS: tuple[Column[Standing], ...] = (
         direction=-1,
         keep=4,
     ),
-    Column("difference", shown=never),
     Column("p_adjusted", shown=never),
+    Column("reference", shown=never),
+    Column(
+        "p_reference",
+        value=lambda row: None if row.to_reference is None else row.to_reference.p_adjusted,
+        shown=never,
+    ),
     Column("separated", shown=never),
     Column("tied", shown=never),
     Column("note", shown=never),
@@ -139,5 +225,5 @@ COLUMNS: tuple[Column[Standing], ...] = (
 """The columns of a leaderboard, from left to right; those without a place there are in CSV files.
 
 What may go where the terminal is narrow goes in this order: losses that are not ranked by, then
-the target, then the time.
+the target, the time, what was best in validation, seeds, differences.
 """

@@ -1,4 +1,4 @@
-"""What a table of means hides: collapsed runs, and problems on which ALI-G's assumption fails.
+"""What a table of means hides: collapsed runs, steps that never adapted, assumptions that fail.
 
 *Collapsed*: a run finished, but predicts no better than something that ignores its input.
 DeepOBS's auto-encoders are the trap: every published Momentum run of ``mnist_vae`` that is finite
@@ -8,6 +8,10 @@ performance of 73.5 after one epoch.
 *Non-interpolating*: the smallest training loss is not 0. ALI-G's step ``loss / |g|^2`` is Polyak's
 step for a minimum of 0; where the minimum is higher, the step is too long near it and only the
 cap holds it back.
+
+*At the cap*: (nearly) all steps had the size of the cap. ALI-G is SGD then, with Nesterov's
+momentum if it has one: for a constant step ``gamma``, ``w - gamma g + mu v`` with
+``v = mu v - gamma g`` is that method's step.
 """
 
 from __future__ import annotations
@@ -29,7 +33,10 @@ from alig_deepobs.baselines.trivial import (
 from alig_deepobs.registry import ProblemEntry
 from alig_deepobs.run import Outcome, RunResult
 
-Kind = Literal["collapsed", "non_interpolating", "wrong_bound"]
+Kind = Literal["collapsed", "at_cap", "non_interpolating", "wrong_bound"]
+
+# A share of steps from which on a step size did not adapt.
+_NEARLY_ALL = 0.98
 
 # A training loss above this share of that before training is not "nearly 0".
 _FAR_FROM_ZERO = 0.01
@@ -66,6 +73,7 @@ def find_flags(results: Sequence[RunResult], entry: ProblemEntry) -> list[Flag]:
     """
     groups = group_runs(results, entry)
     flags = [flag for group in groups if (flag := _collapsed_flag(group, entry))]
+    flags += [flag for group in groups if (flag := _cap_flag(group, entry))]
     floor = _non_interpolating_flag([run for group in groups for run in group.runs], entry)
     if floor is not None:
         flags.append(floor)
@@ -145,6 +153,36 @@ def _non_interpolating_flag(runs: Sequence[RunResult], entry: ProblemEntry) -> F
     return Flag("non_interpolating", entry.name, "", (lowest.random_seed,), text)
 
 
+def _share_at_cap(group: Group) -> float:
+    """Mean share of steps at the cap, over epochs and runs; NaN where nothing is recorded."""
+    shares = [
+        epoch["clipped_fraction"]
+        for run in group.runs
+        for epoch in run.step_sizes
+        if math.isfinite(epoch.get("clipped_fraction", math.nan))
+    ]
+    return math.fsum(shares) / len(shares) if shares else math.nan
+
+
+def _cap_flag(group: Group, entry: ProblemEntry) -> Flag | None:
+    """A step size that did not adapt, and which method is left."""
+    run, share = group.runs[0], _share_at_cap(group)
+    if not share > _NEARLY_ALL:
+        return None
+    text = f"{group.label}: {100 * share:.0f} % of its steps were at the cap, so "
+    if run.optimizer == "alig":
+        momentum = run.hyperparams.get("momentum")
+        text += (
+            "it was SGD"
+            + (f" with Nesterov momentum {momentum:g}" if momentum else "")
+            + f" and the cap {run.hyperparams['max_lr']:g} as learning rate"
+        )
+    else:
+        text += "its step size did not adapt"
+    seeds = tuple(run.random_seed for run in group.runs)
+    return Flag("at_cap", entry.name, group.label, seeds, text)
+
+
 def _bound_flag(group: Group, entry: ProblemEntry) -> Flag | None:
     """What a step size with a lower bound (``f_min``) did where that bound is wrong."""
     run = group.runs[0]
@@ -155,18 +193,9 @@ def _bound_flag(group: Group, entry: ProblemEntry) -> Flag | None:
     lows = [min(curve) for run in group.runs if (curve := loss_curve(run, "train"))]
     if lows:
         parts.append(f"the lowest training loss it saw is {min(lows):.4g}")
-    clipped = [
-        epoch["clipped_fraction"]
-        for run in group.runs
-        for epoch in run.step_sizes
-        if math.isfinite(epoch.get("clipped_fraction", math.nan))
-    ]
-    if clipped:
-        share = math.fsum(clipped) / len(clipped)
-        parts.append(
-            f"{100 * share:.0f} % of its steps were at the cap"
-            + (", so it was SGD with that learning rate" if share > 0.99 else "")
-        )
+    share = _share_at_cap(group)
+    if share <= _NEARLY_ALL:  # else there is a flag of its own; False for NaN, too
+        parts.append(f"{100 * share:.0f} % of its steps were at the cap")
     below = sum(run.guarded_steps.get("below_f_min", 0) for run in group.runs)
     if below:
         steps = sum(run.steps for run in group.runs)

@@ -13,6 +13,9 @@ from alig_deepobs.foreign import shown
 
 MISSING = "–"
 
+MOST_SEEDS = 1000
+"""More are not told apart in words."""
+
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -47,7 +50,7 @@ def format_interval(interval: Interval, percent: bool = False) -> str:
     if interval.n == 0:
         return MISSING
     scale, unit = (100, " %") if percent else (1, "")
-    form = ".2f" if percent else _number_form(interval)
+    form = ".2f" if percent else number_form(interval)
     mean = f"{interval.mean * scale:{form}}{unit}"
     if not interval.known:
         return f"{mean} (n=1, no interval)"
@@ -65,10 +68,58 @@ def format_spread(interval: Interval) -> str:
     """
     if interval.n == 0:
         return MISSING
-    form = _number_form(interval)
+    form = number_form(interval)
     if not interval.known:
         return f"{interval.mean:{form}} (n=1)"
     return f"{interval.mean:{form}} ± {(interval.high - interval.low) / 2:{form}}"
+
+
+def format_difference(interval: Interval, percent: bool = False) -> str:
+    """A difference with its interval, both with their signs.
+
+    Args:
+        interval: the numbers.
+        percent: whether they are fractions to be shown in percentage points.
+
+    Example:
+        >>> format_difference(Interval(-0.0312, -0.0541, -0.0083, 5), percent=True)
+        '-3.1 [-5.4, -0.8]'
+        >>> format_difference(NO_INTERVAL)
+        '–'
+    """
+    if not interval.known:
+        return MISSING
+    mean, low, high = (
+        (100 if percent else 1) * value for value in (interval.mean, interval.low, interval.high)
+    )
+    form = number_form(Interval(mean, low, high, interval.n))
+    return f"{mean:+{form}} [{low:+{form}}, {high:+{form}}]"
+
+
+def format_range(low: float, high: float, percent: bool = False) -> str:
+    """Two ends of how much one is better or worse, in words.
+
+    Example:
+        >>> format_range(0.0312, 0.0541, percent=True), format_range(0.25, 0.25)
+        ('3.1 to 5.4 points', '0.25')
+    """
+    if percent:
+        texts = [f"{100 * value:.{1 if value >= 0.01 else 2}f}" for value in (low, high)]
+    else:
+        texts = [_two_digits(value) for value in (low, high)]
+    return " to ".join(dict.fromkeys(texts)) + " points" * percent
+
+
+def format_count(number: float) -> str:
+    """A number of seeds that is known roughly.
+
+    Example:
+        >>> [format_count(n) for n in (7.0, 234.0, 5000.0, math.inf, math.nan)]
+        ['7', '230', '> 1000', '> 1000', '–']
+    """
+    if math.isnan(number):
+        return MISSING
+    return f"> {MOST_SEEDS}" if number > MOST_SEEDS else f"{float(f'{number:.2g}'):g}"
 
 
 def format_metric(value: float, metric: str) -> str:
@@ -175,7 +226,14 @@ def escape_latex(text: str) -> str:
     return _LATEX_PATTERN.sub(lambda found: _LATEX[found[0]], shown(text, lines=True))
 
 
-def _number_form(interval: Interval) -> str:
+def _two_digits(value: float) -> str:
+    if value and not 1e-3 <= abs(value) < 1e5:
+        return f"{value:.1e}"
+    digits = 1 - math.floor(math.log10(abs(value))) if value else 1
+    return f"{value:.{max(0, digits)}f}"
+
+
+def number_form(interval: Interval) -> str:
     """Two digits of the interval's half width, four of the mean where there is no interval."""
     size = max(abs(interval.mean), abs(interval.high) if interval.known else 0.0)
     if size and not 1e-3 <= size < 1e5:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
 from alig_deepobs.analysis.columns import COLUMNS, SURVIVORS
+from alig_deepobs.analysis.flags import Flag, find_flags
 from alig_deepobs.analysis.formats import seeds_text
 from alig_deepobs.analysis.frames import loss_kind
 from alig_deepobs.analysis.paired import WIN_LEVEL
 from alig_deepobs.analysis.standings import Standing, rank_settings
 from alig_deepobs.analysis.table import Table
+from alig_deepobs.analysis.verdict import verdict
 from alig_deepobs.registry import ProblemEntry
 from alig_deepobs.run import RunResult
+
+FEW_SEEDS = 5
+"""Below so many a table warns."""
 
 
 @dataclass(frozen=True)
@@ -69,28 +75,59 @@ class Leaderboard:
             for row in self.rows
         ]
 
+    @cached_property
+    def flags(self) -> list[Flag]:
+        """What the means hide (`alig_deepobs.analysis.flags`)."""
+        return find_flags(self.runs, self.entry)
+
+    @property
+    def verdict(self) -> list[str]:
+        """What the runs say, what they exclude and what they leave open, one sentence each."""
+        return verdict(self.rows)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to do before believing the table; empty for nothing."""
+        fewest = min(row.n_seeds for row in self.rows)
+        if max(row.n_seeds for row in self.rows) == 1:
+            return [
+                "One seed each: no intervals, and nothing is told apart. Add seeds, five or more."
+            ]
+        if fewest < FEW_SEEDS:
+            return [
+                f"Fewer than {FEW_SEEDS} seeds: intervals are wide, and a failure that happens in "
+                "one of five runs is missing from three every second time. Add seeds."
+            ]
+        return []
+
     @property
     def notes(self) -> list[str]:
         """What the marks mean and what a reader must know, one paragraph each."""
         rows = self.rows
         notes = [f"{row.label}: {row.note}." for row in rows if row.note]
-        notes.append(
-            f"Ranked by the mean final {self.metric} over seeds. Brackets and ±: 95 % Student t "
-            "interval of the mean, which assumes a roughly normal mean and is rough for few seeds."
+        interval = "" if self.entry.metric == "loss" else ", taken to the logit scale"
+        several = any(row.n_done > 1 for row in rows)
+        brackets = (
+            f" Brackets and ±: 95 % Student t interval of the mean{interval}, which assumes a "
+            "roughly normal mean and is rough for few seeds."
         )
+        notes.append(f"Ranked by the mean final {self.metric} over seeds.{brackets * several}")
         if any(row.tied for row in rows):
+            of = "its pairs" if rows[0].label == rows[0].reference else "all pairs of rows"
             notes.append(
                 "= : the seeds do not tell it from rank 1 (paired t test over common seeds, with "
-                f"Holm's correction over all pairs of rows: p above {WIN_LEVEL:g})."
+                f"Holm's correction over {of}: p above {WIN_LEVEL:g})."
             )
-        if any(row.n_diverged for row in rows):
+        if any(row.n_unfinished for row in rows):
             notes.append(
-                f"{SURVIVORS} : over the runs that did not diverge. A row with a diverged run "
-                "ranks below all rows without one."
+                f"{SURVIVORS} : over the runs that finished. A row with a run that diverged, "
+                "failed or was interrupted ranks below all rows without one."
             )
         if "as recorded" in map(loss_kind, self.runs):
             notes.append("Losses from files of DeepOBS include the L2 term where the run had one.")
-        if self.entry.interpolates is False:
+        if self.entry.interpolates is False and not any(
+            flag.kind == "non_interpolating" for flag in self.flags
+        ):
             notes.append(
                 "This problem does not interpolate: its smallest training loss is not 0, so the "
                 "assumption behind ALI-G's step size does not hold here."
@@ -105,7 +142,15 @@ class Leaderboard:
             title=self.heading,
             columns=COLUMNS,
             rows=self.rows,
-            notes=[*self.settings, "", *self.notes],
+            notes=[
+                *self.verdict,
+                *self.warnings,
+                "",
+                *self.settings,
+                "",
+                *self.notes,
+                *(f"! {flag.text}." for flag in self.flags),
+            ],
             strong=lambda row: row.rank == 1 or row.tied,
             common={"testproblem": self.entry.name, "metric": self.metric},
         )
@@ -120,21 +165,26 @@ def leaderboard(
     results: Sequence[RunResult],
     entry: ProblemEntry,
     setting_sources: Mapping[str, str] | None = None,
+    reference: str | None = None,
 ) -> Leaderboard:
     """Ranks optimizers by the mean of the final headline metric over their seeds.
 
-    An optimizer with a diverged run ranks below all without one, however good its other runs are,
-    because a mean over survivors is no result of the optimizer. Rows that the seeds do not tell
-    from rank 1 by the rule of `alig_deepobs.analysis.paired` are marked as tied, not as beaten.
+    An optimizer with a run that diverged, failed or was interrupted ranks below all without one,
+    however good its other runs are, because a mean over survivors is no result of the optimizer.
+    Rows that the seeds do not tell from rank 1 by the rule of `alig_deepobs.analysis.paired` are
+    marked as tied, not as beaten.
 
     Args:
         results: runs of one problem that can be compared (`group_runs`).
         entry: the problem.
         setting_sources: optimizer (its label or registry name) -> where its setting comes from;
             by default what the runs recorded.
+        reference: optimizer (label or registry name; of several settings the best) with which
+            every other is compared, beside rank 1; by default ALI-G, where it takes part.
 
     Raises:
-        UsageError: there is no run, the runs cannot be compared, or a finished run lacks the
-            headline metric.
+        UsageError: there is no run, the runs cannot be compared, a finished run lacks the
+            headline metric, or there is no such reference.
     """
-    return Leaderboard(entry, tuple(rank_settings(results, entry, setting_sources or {})))
+    rows = rank_settings(results, entry, setting_sources or {}, reference)
+    return Leaderboard(entry, tuple(rows))

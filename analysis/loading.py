@@ -13,6 +13,7 @@ from typing import NamedTuple
 from alig_deepobs.analysis.frames import headline_curve
 from alig_deepobs.bundles import SUFFIX, read_bundle
 from alig_deepobs.errors import ResultError, UsageError
+from alig_deepobs.files import files_below, is_regular
 from alig_deepobs.registry import testproblems
 from alig_deepobs.results import newest, read_result
 from alig_deepobs.run import Outcome, RunResult
@@ -102,13 +103,13 @@ def iter_results(
             raise UsageError(f"there is no results folder {root}")
     seen: set[Path] = set()
     for root in roots:
-        here = sorted(filter(_is_result, root.resolve().rglob("*.json*")))
+        here = sorted(filter(_is_result, files_below(root.resolve())))
         if not here:
             yield LoadProblem(root, "there is no result in this folder")
         for path in here:
-            if path in seen:
+            if path.resolve() in seen:
                 continue
-            seen.add(path)
+            seen.add(path.resolve())
             for found in _read(path, light):
                 tuning = isinstance(found, Found) and found.result.purpose == "tuning"
                 if with_tuning or not tuning:
@@ -123,6 +124,8 @@ def _is_result(path: Path) -> bool:
 
 
 def _read(path: Path, light: bool) -> list[Found | LoadProblem]:
+    if path.exists() and not is_regular(path):
+        return [LoadProblem(path, f"{path} is not a regular file")]
     try:
         is_bundle = path.name.endswith(SUFFIX)
         results = read_bundle(path) if is_bundle else [read_result(path)]

@@ -2,25 +2,26 @@
 
 **The rule for calling a win** (leaderboard and report use it): two optimizers differ if the
 two-sided paired t test over their common seeds gives a p-value of at most `WIN_LEVEL`, after Holm's
-correction over *all pairs* of the comparison. All pairs, because the best row is found by looking
-at the same numbers, so a comparison with it is as extreme as the most extreme of all pairs.
+correction over the family of tests that the question asks for: *all pairs* for "which is best?"
+(the best row is found by looking at the same numbers, so a comparison with it is as extreme as the
+most extreme of all pairs), the reference against each other one for "is mine better?".
 
 The level is 2.5 %, not the customary 5 %: the t test assumes normal differences, and the stricter
-level keeps the share of ties called a win under 5 % where they are not quite that. In simulations
-of 2 and 4 optimizers with 3, 5 and 10 seeds (1,000 to 2,000 ties each) it was 0 to 4 % for normal,
-heavy-tailed, moderately skewed and rounded results, and 4 to 6 % where one optimizer's results are
-exponentially skewed. No test helps where an optimizer fails rarely: a failure in one of five seeds
-is missing from five seeds every third time, and what is left looks certain.
+level keeps the share of ties called a win under 5 % where they are not quite that;
+`tools/simulate_statistics.py` has the figures. No test helps where an optimizer fails rarely: a
+failure in one of five seeds is missing from five seeds every third time, and what is left looks
+certain.
 
 Runs with one seed share initial weights and batch order; that is why they are paired.
 """
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -38,6 +39,12 @@ TestMethod = Literal["t", "wilcoxon", "permutation"]
 _EXACT_UP_TO = 14  # pairs; 2^14 sign patterns are enumerated, more are sampled
 
 
+POWER = 0.8
+"""Chance of a win that `seeds_to_tell` asks for."""
+
+_MOST_SEEDS = 10**6
+
+
 @dataclass(frozen=True)
 class PairedComparison:
     """Two optimizers on one problem.
@@ -49,6 +56,8 @@ class PairedComparison:
         p_value: two-sided, of this pair alone; NaN with fewer than two common seeds.
         p_adjusted: after Holm's correction over all pairs compared together.
         winner: label of the better one if they differ at the level asked for, else None.
+        seeds_to_tell: how many seeds it would take to tell them apart if the difference is what it
+            seems (`seeds_to_tell`); infinite for no difference, NaN where it cannot be said.
     """
 
     first: str
@@ -57,6 +66,12 @@ class PairedComparison:
     p_value: float
     p_adjusted: float
     winner: str | None
+    seeds_to_tell: float
+
+    @property
+    def separated(self) -> bool:
+        """Whether they are told apart."""
+        return self.winner is not None
 
 
 def compare_all(
@@ -65,7 +80,7 @@ def compare_all(
     method: TestMethod = "t",
     level: float = WIN_LEVEL,
 ) -> list[PairedComparison]:
-    """Compares every pair of optimizers, corrected for the number of pairs.
+    """Compares every pair of optimizers, corrected for the number of pairs: which is best?
 
     Args:
         scores: label -> seed -> final metric. Seeds may differ; a pair is compared over those
@@ -87,16 +102,91 @@ def compare_all(
         ('A', 0.102)
     """
     pairs = list(itertools.combinations(scores, 2))
-    intervals = [paired_difference(scores[a], scores[b]) for a, b in pairs]
+    return compare_pairs(scores, pairs, higher_is_better, method, level)
+
+
+def compare_pairs(
+    scores: Mapping[str, Mapping[int, float]],
+    pairs: Sequence[tuple[str, str]],
+    higher_is_better: bool,
+    method: TestMethod = "t",
+    level: float = WIN_LEVEL,
+) -> list[PairedComparison]:
+    """Compares some pairs of optimizers, corrected for their number.
+
+    Choose the pairs before the results are known: a reference against each other one, say.
+
+    Args:
+        scores: see `compare_all`.
+        pairs: labels.
+        higher_is_better: True for accuracies, False for losses.
+        method: see `paired_p_value`.
+        level: of the corrected p-value at which the better one is named the winner.
+
+    Returns:
+        One comparison per pair, in their order.
+
+    Raises:
+        UsageError: a value is not finite.
+    """
+    intervals = [_difference(scores[a], scores[b]) for a, b in pairs]
     p_values = [_p_value(scores[a], scores[b], method) for a, b in pairs]
+    tests = sum(not math.isnan(p) for p in p_values)
     found = []
     for (a, b), interval, p, adjusted in zip(
         pairs, intervals, p_values, holm(p_values), strict=True
     ):
         better = a if (interval.mean > 0) == higher_is_better else b
+        common = scores[a].keys() & scores[b].keys()
+        seeds = seeds_to_tell([scores[a][seed] - scores[b][seed] for seed in common], tests, level)
         winner = better if adjusted <= level else None
-        found.append(PairedComparison(a, b, interval, p, adjusted, winner))
+        found.append(PairedComparison(a, b, interval, p, adjusted, winner, seeds))
     return found
+
+
+def seeds_to_tell(
+    differences: Sequence[float], tests: int = 1, level: float = WIN_LEVEL, power: float = POWER
+) -> float:
+    """How many seeds it would take to tell apart what differs by as much as it seems to.
+
+    The smallest n with ``|d| >= (t(1 - level / (2 tests), n - 1) + t(power, n - 1)) s / sqrt(n)``:
+    mean ``d`` and standard deviation ``s`` of the paired differences, quantiles ``t`` of Student's
+    distribution with n - 1 degrees of freedom, and the first step of Holm's correction. The paired
+    t test then calls a win with about the chance ``power``. From few differences ``s`` is known
+    roughly, and so is the answer: from five, within a factor of three or so.
+
+    Args:
+        differences: one per common seed.
+        tests: size of the family that Holm's correction is over.
+        level: at which a win is called.
+        power: wanted chance of a win.
+
+    Returns:
+        The number; infinite for no difference or more than a million, NaN for fewer than two
+        differences.
+
+    Example:
+        >>> seeds_to_tell([0.5, -0.1, 0.3, 0.4, -0.2])
+        31.0
+        >>> seeds_to_tell([0.0, 0.0]), seeds_to_tell([1.0])
+        (inf, nan)
+    """
+    values = finite_array(differences)
+    if len(values) < 2:
+        return math.nan
+    mean, alpha = abs(float(values.mean())), level / max(1, tests)
+    if _without_spread(values):
+        # The sign-flip test decides then, and cannot give less than 2 / 2^n.
+        return math.inf if mean == 0 else float(math.ceil(1 - math.log2(alpha)))
+    ratio = mean / float(np.std(values, ddof=1))
+
+    def enough(n: int) -> bool:
+        quantiles = special.stdtrit(n - 1, 1 - alpha / 2) + special.stdtrit(n - 1, power)
+        return bool(ratio * math.sqrt(n) >= quantiles)
+
+    if not enough(_MOST_SEEDS):
+        return math.inf
+    return float(bisect.bisect_left(range(_MOST_SEEDS), True, lo=2, key=enough))
 
 
 def paired_p_value(differences: Sequence[float], method: TestMethod = "t") -> float:
@@ -167,18 +257,37 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def _difference(a: Mapping[int, float], b: Mapping[int, float]) -> Interval:
+    """The interval that belongs to `_p_value`."""
+    paired = paired_difference(a, b)
+    seeds = sorted(a.keys() & b.keys())
+    first, second = (finite_array([of[seed] for seed in seeds]) for of in (a, b))
+    if not _needs_welch(first, second):
+        return paired
+    from scipy import stats
+
+    ends = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    return replace(paired, low=float(ends.low), high=float(ends.high))
+
+
 def _p_value(a: Mapping[int, float], b: Mapping[int, float], method: TestMethod) -> float:
     seeds = sorted(a.keys() & b.keys())
     first = finite_array([a[seed] for seed in seeds])
     second = finite_array([b[seed] for seed in seeds])
-    differences = first - second
-    spread_out = np.ptp(first) > 0 or np.ptp(second) > 0 if seeds else False
-    if method == "t" and len(seeds) > 1 and spread_out and _without_spread(differences):
-        # Pairing would promise a certainty that repeated values of a small test set cannot give.
+    if method == "t" and _needs_welch(first, second):
         from scipy import stats
 
         return float(stats.ttest_ind(first, second, equal_var=False).pvalue)
-    return paired_p_value(differences.tolist(), method)
+    return paired_p_value((first - second).tolist(), method)
+
+
+def _needs_welch(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether all differences are equal though the values are not.
+
+    Pairing would promise a certainty that repeated values of a small test set cannot give.
+    """
+    spread_out = len(first) > 1 and (np.ptp(first) > 0 or np.ptp(second) > 0)
+    return bool(spread_out and _without_spread(first - second))
 
 
 def _without_spread(values: np.ndarray) -> bool:

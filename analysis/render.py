@@ -18,7 +18,7 @@ from rich.text import Text
 
 from alig_deepobs.analysis.formats import escape_latex, escape_markdown, wrapped
 from alig_deepobs.analysis.frames import csv_text
-from alig_deepobs.analysis.table import Table
+from alig_deepobs.analysis.table import Cell, Table
 from alig_deepobs.files import write_text_atomically
 from alig_deepobs.foreign import shown
 
@@ -32,10 +32,9 @@ def to_rich(table: Table[Any], width: int = 80) -> Group:
     for heading in table.headings:
         justify = "right" if heading.right else "left"
         drawn.add_column(_text(heading.text), justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for row, cells in zip(table.rows, table.cells, strict=True):
+    for cells in table.cells:
         # Text keeps brackets as they are; a plain string would be read as markup.
-        texts = (_text(cell.text) for cell in cells)
-        drawn.add_row(*texts, style="bold" if table.is_strong(row) else None)
+        drawn.add_row(*(_text(cell.text, "bold" if cell.strong else "") for cell in cells))
     parts: list[RenderableType] = [_text(table.title, "bold"), drawn]
     if table.all_notes:
         notes = "\n".join(wrapped(note, width) for note in table.all_notes)
@@ -64,11 +63,12 @@ def to_markdown(table: Table[Any]) -> str:
     lines = [
         f"**{escape_markdown(table.title)}**",
         "",
-        _markdown_row([heading.text for heading in headings]),
+        _markdown_row([escape_markdown(heading.text) for heading in headings]),
         "|" + "|".join("---:" if heading.right else "---" for heading in headings) + "|",
     ]
-    for row, cells in zip(table.rows, table.cells, strict=True):
-        lines.append(_markdown_row([cell.text for cell in cells], table.is_strong(row)))
+    for cells in table.cells:
+        texts = [escape_markdown(cell.text) for cell in cells]
+        lines.append(_markdown_row(_set_off(texts, cells, "**{}**")))
     notes = [f"- {escape_markdown(note)}" for note in table.all_notes if note]
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
@@ -95,11 +95,9 @@ def to_latex(table: Table[Any]) -> str:
         _latex_row(titles),
         r"    \midrule",
     ]
-    for row, cells in zip(table.rows, table.cells, strict=True):
+    for cells in table.cells:
         texts = [escape_latex(cell.text) for cell in cells]
-        if table.is_strong(row):
-            texts = [rf"\textbf{{{text}}}" if text else text for text in texts]
-        lines.append(_latex_row(texts))
+        lines.append(_latex_row(_set_off(texts, cells, r"\textbf{{{}}}")))
     lines += [r"    \bottomrule", r"  \end{tabular}"]
     notes = [note for note in table.all_notes if note]
     if notes:
@@ -134,10 +132,15 @@ def write_table(table: Table[Any], folder: str | Path, kind: str) -> Path:
     return path
 
 
-def _markdown_row(cells: Sequence[str], strong: bool = False) -> str:
-    texts = [escape_markdown(cell) for cell in cells]
-    if strong:
-        texts = [f"**{text}**" if text else text for text in texts]
+def _set_off(texts: Sequence[str], cells: Sequence[Cell], how: str) -> list[str]:
+    """The texts of a row, bold where their cells are set off."""
+    return [
+        how.format(text) if cell.strong and text else text
+        for text, cell in zip(texts, cells, strict=True)
+    ]
+
+
+def _markdown_row(texts: Sequence[str]) -> str:
     return f"| {' | '.join(texts)} |"
 
 

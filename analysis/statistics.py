@@ -1,15 +1,16 @@
 """Intervals for a handful of seeds.
 
-All intervals are Student t intervals of a mean. They assume that the mean over seeds is roughly
-normal. With three to ten seeds this cannot be checked, and for results with two humps (some seeds
-fail, some succeed) it is wrong; then look at the single seeds.
+All intervals are Student t intervals of a mean, those of accuracies on the logit scale. They assume
+that the mean over seeds is roughly normal. With three to ten seeds this cannot be checked, and for
+results with two humps (some seeds fail, some succeed) it is wrong; then look at the single seeds.
+`tools/simulate_statistics.py` says how often each covers the mean.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy import special
 
@@ -83,6 +84,38 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
     half_width = float(special.stdtrit(n - 1, (1 + confidence) / 2)) * math.sqrt(variance / n)
     return Interval(mean, mean - half_width, mean + half_width, n)
+
+
+def share_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Mean of accuracies (or other shares) and an interval that stays between 0 and 1.
+
+    The Student t interval is taken over to the logit scale by the delta method: its half width
+    ``h`` becomes ``h / (m (1 - m))`` around ``logit(m)``. For a mean far from both ends this is
+    the t interval; near an end it is skewed, and covers better.
+
+    Args:
+        values: between 0 and 1, one per seed.
+        confidence: between 0 and 1.
+
+    Raises:
+        UsageError: a value is no share, or the confidence is not between 0 and 1.
+
+    Example:
+        >>> found = share_interval([0.99, 0.92, 0.87])
+        >>> f"{found.mean:.4f} [{found.low:.4f}, {found.high:.4f}]"
+        '0.9267 [0.5825, 0.9913]'
+        >>> round(mean_interval([0.99, 0.92, 0.87]).high, 4)
+        1.0764
+    """
+    if not all(0 <= value <= 1 for value in values):
+        raise UsageError("an interval of accuracies needs values between 0 and 1")
+    found = mean_interval(values, confidence)
+    if not found.low < found.high:  # none, or without width
+        return found
+    half_width = (found.high - found.mean) / (found.mean * (1 - found.mean))
+    centre = float(special.logit(found.mean))
+    low, high = (float(special.expit(centre + sign * half_width)) for sign in (-1, 1))
+    return replace(found, low=low, high=high)
 
 
 def paired_difference(

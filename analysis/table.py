@@ -44,6 +44,7 @@ class Column(Generic[T]):
         direction: 1 if the higher values are better, -1 if the lower ones are, 0 if neither; or a
             function of a row.
         keep: how long it stays where the space is short; `ALWAYS`: whatever happens.
+        strong: whether a row's cell is set off, beside whole rows (`Table.strong`).
         shown: whether a row has something to show there. A column of which no row has is for CSV
             files only.
         note: what a reader must know of the column, if it is shown; or a function of a row.
@@ -56,6 +57,7 @@ class Column(Generic[T]):
     right: bool = False
     direction: int | Callable[[T], int] = 0
     keep: int = ALWAYS
+    strong: Callable[[T], bool] | None = None
     shown: Callable[[T], bool] | None = None
     note: str | Callable[[T], str] = ""
 
@@ -85,10 +87,11 @@ class Heading(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """What is read, and what to sort by (None: missing, always last)."""
+    """What is read, what to sort by (None: missing, always last), and whether it is set off."""
 
     text: str
     key: float | str | None
+    strong: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,14 @@ class Table(Generic[T]):
         """The cells of every row, under the columns for readers."""
         shown = self.shown
         return [
-            [Cell(column.text_of(row), _key(column.value_of(row))) for column in shown]
+            [
+                Cell(
+                    column.text_of(row),
+                    _key(column.value_of(row)),
+                    self.is_strong(row) or (column.strong is not None and column.strong(row)),
+                )
+                for column in shown
+            ]
             for row in self.rows
         ]
 

@@ -27,6 +27,7 @@ VERBS = {
     "tune": ("alig_deepobs.cli.tune:tune", "Find the best setting of optimizers."),
     "deepobs": ("alig_deepobs.cli.deepobs:deepobs", "Run DeepOBS's own scripts on results."),
     "report": ("alig_deepobs.cli.report:report", "Say what results folders show; write a page."),
+    "table": ("alig_deepobs.cli.table:table", "Make one table over several problems."),
     "reproduce": (
         "alig_deepobs.cli.reproduce:reproduce",
         "Reproduce a figure or a table of ALI-G's paper.",
@@ -65,6 +66,10 @@ def cli(debug: bool) -> None:
 def main(args: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 a run failed, 2 wrong usage, 130 interrupted."""
     words = list(sys.argv[1:] if args is None else args)
+    os.environ.pop("MPLBACKEND", None)  # a notebook's; nothing here is drawn on a screen
+    for stream in (sys.stdout, sys.stderr):  # a terminal may not have every character
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     debug = "--debug" in words  # wherever it stands, also behind the verb
     # So that --optimizer finds a file of the current folder, here and in processes of runs.
     os.environ[FOLDER_VARIABLE] = os.getcwd()  # noqa: PTH109 - a text is wanted
@@ -88,10 +93,10 @@ def _exit_code(words: list[str], debug: bool) -> int:
             raise
         say(f"Error: {' '.join(str(error).split())}", err=True)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of a pipe has gone, for example `head`. Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except OSError as error:
+        if debug and not isinstance(error, BrokenPipeError):
+            raise
+        return _without_output(error)
     except (Exception, SystemExit, GeneratorExit) as error:
         if debug:
             raise
@@ -99,3 +104,16 @@ def _exit_code(words: list[str], debug: bool) -> int:
         say(f"Error: {text}", err=True)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _without_output(error: OSError) -> int:
+    """Ends where something could not be shown, or a file is at fault."""
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        click.echo(f"Error: {error.filename}: {reason}", err=True)
+        return 1
+    # Python would complain at exit. The reader of a pipe, for example `head`, is gone on purpose.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):
+        click.echo(f"Error: the output could not be written: {reason}", err=True)
+    return 1

@@ -22,6 +22,9 @@ BASELINES = ("deepobs", "measured", "none")
 @option("--baselines", multiple=True, type=click.Choice(BASELINES),
         help="What stands beside your runs: published figures of DeepOBS, results that this "
         "project measured, or nothing; repeatable. By default both.")  # fmt: skip
+@option("--reference", metavar="NAME",
+        help="Optimizer with which every other is compared, beside the best; by default ALI-G, "
+        "where it takes part.")  # fmt: skip
 @option("--html", type=click.Path(dir_okay=False), metavar="FILE",
         help="Write one page that needs no network and no other file.")  # fmt: skip
 @option("--markdown", type=click.Path(dir_okay=False), metavar="FILE",
@@ -35,6 +38,7 @@ BASELINES = ("deepobs", "measured", "none")
 def report(
     folders: tuple[str, ...],
     baselines: tuple[str, ...],
+    reference: str | None,
     html: str | None,
     markdown: str | None,
     latex: str | None,
@@ -63,7 +67,7 @@ def report(
         from alig_deepobs.analysis.report.page import check_extra
 
         check_extra()  # before the work, not after it
-    found = build_report(folders, () if "none" in baselines else wanted)
+    found = build_report(folders, () if "none" in baselines else wanted, reference)
     written = _write(found, html, markdown, latex, csv, figures)
     if not written:
         _print(found)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from alig_deepobs.cli.options import field_options, option, study_options
 from alig_deepobs.cli.output import say
 from alig_deepobs.reproduce.targets import TARGETS, THEORY
+
+if TYPE_CHECKING:
+    from alig_deepobs.runners.places import Place
 
 _TARGET_HELP = "\n".join(f"  {name:9s} {text}" for name, text in TARGETS.items())
 
@@ -53,9 +56,10 @@ def reproduce(
     methods: str,
     changes: tuple[str, ...],
     output_dir: str,
-    jobs: int,
+    place: Place,
     force: bool,
     dry_run: bool,
+    emit: str | None,
     **options: Any,
 ) -> int:
     """See the help text above."""
@@ -82,7 +86,9 @@ def reproduce(
     plan = make_plan(experiment, chosen, RunSpec(testproblem="", optimizer="", **options), keys)
     say(f"{plan}\n")
     folder = folder / budget
-    done = carry_out(plan.cells, output_dir=str(folder), jobs=jobs, force=force, dry_run=dry_run)
+    done = carry_out(
+        plan.cells, output_dir=str(folder), place=place, emit=emit, force=force, dry_run=dry_run
+    )
     if done is None:
         return 0
 

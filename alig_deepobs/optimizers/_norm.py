@@ -64,7 +64,7 @@ def _products(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
     dtype = torch.float64 if any(x.dtype == torch.float64 for x in xs) else torch.float32
     products = [
         # Products of small numbers vanish in half precision, so they are formed in the wider type.
-        local(((x.to(dtype) if x.dtype in _HALF else x) * y).sum(dtype=dtype), full=True)
+        local((x.to(dtype) * y).sum(), full=True)
         for x, y in zip(xs, ys, strict=True)
     ]
     return torch.stack([product.to(products[0].device) for product in products])
@@ -107,7 +107,7 @@ def by_type(tensors: list[Tensor]) -> list[list[Tensor]]:
 
 def locals_of(tensors: list[Tensor]) -> list[Tensor]:
     """The parts of tensors that live on this rank; see `local`."""
-    return [t if type(t) in _PLAIN else local(t) for t in tensors]
+    return [local(t) for t in tensors]
 
 
 def local(tensor: Tensor, full: bool = False) -> Tensor:

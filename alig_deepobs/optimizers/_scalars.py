@@ -49,7 +49,7 @@ def at_most(x: Scalar, cap: Scalar) -> Scalar:
         return torch.minimum(torch.as_tensor(x).to(cap), cap)
     if isinstance(x, Tensor):
         return x.clamp(max=cap)
-    return cap if x > cap else x
+    return min(x, cap)  # in this order, for nan is not less than anything
 
 
 def at_least(x: Scalar, floor: Scalar) -> Scalar:
@@ -58,7 +58,7 @@ def at_least(x: Scalar, floor: Scalar) -> Scalar:
         return torch.maximum(torch.as_tensor(x).to(floor), floor)
     if isinstance(x, Tensor):
         return x.clamp(min=floor)
-    return floor if x < floor else x
+    return max(x, floor)
 
 
 def choose(condition: bool | Tensor, yes: Scalar, no: Scalar) -> Scalar:

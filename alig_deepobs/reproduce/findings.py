@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from alig_deepobs.analysis import Interval, mean_interval, widest_range
+from alig_deepobs.analysis import Interval, mean_interval, share_interval, widest_range
 from alig_deepobs.reproduce.declare import Kind, Part
 from alig_deepobs.reproduce.plan import Plan, PlannedMethod
 from alig_deepobs.run import Outcome, RunResult
@@ -64,8 +64,9 @@ class Finding:
     def measured(self) -> Interval:
         """The same quantity as measured here; its n is 0 where there is nothing."""
         if self.kind is Kind.TABLE:
-            found = [run.best_valid_test_accuracy for run in self.runs]
-            return mean_interval([100 * value for value in found if value is not None])
+            best = [run.best_valid_test_accuracy for run in self.runs]
+            found = share_interval([value for value in best if value is not None])
+            return Interval(100 * found.mean, 100 * found.low, 100 * found.high, found.n)
         values = [value for value in map(objective, self.runs) if math.isfinite(value)]
         return mean_interval([min(values)] if values and self.kind is Kind.HEAT_MAP else values)
 
@@ -122,9 +123,9 @@ class Finding:
         tuning = [run for outcome in self.outcomes for runs in outcome.tuning for run in runs]
         if tuning and not any(run.outcome is Outcome.DONE for run in tuning):
             texts.append("every setting of the search diverged or failed")
-        for kind in (Outcome.DIVERGED, Outcome.FAILED, Outcome.INTERRUPTED):
+        for kind in Outcome:
             bad = [run for run in self.runs if run.outcome is kind]
-            if bad:
+            if bad and kind is not Outcome.DONE:
                 texts.append(f"{len(bad)} of {len(self.runs)} runs {kind.value}")
         return "; ".join([*texts, *filter(None, [self.planned.method.note])])
 

@@ -60,7 +60,8 @@ def find_baselines(section: Section, wanted: Sequence[str]) -> list[Baseline]:
         _baseline(section, row, kind)
         for kind, of in runs.items()
         if kind in wanted and of
-        for row in leaderboard(of, section.entry).rows
+        # What is beside them differs from row to row, so they are not compared.
+        for row in (_alone(row) for row in leaderboard(of, section.entry).rows)
     ]
     sign = -1.0 if section.entry.higher_is_better else 1.0
     means = [baseline.row.headline.mean for baseline in found]
@@ -122,6 +123,10 @@ def baseline_table(section: Section, wanted: Sequence[str]) -> Table[Baseline] |
         notes=[f"{note}." for note in notes],
         common={"testproblem": section.entry.name},
     )
+
+
+def _alone(row: Standing) -> Standing:
+    return replace(row, to_best=None, reference="", to_reference=None, tied=False)
 
 
 def _same_problem(section: Section, run: RunResult) -> bool:

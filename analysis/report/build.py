@@ -80,15 +80,19 @@ class Report:
         return lines
 
 
-def build_report(folders: Sequence[str | Path], baselines: Sequence[str] = ()) -> Report:
+def build_report(
+    folders: Sequence[str | Path], baselines: Sequence[str] = (), reference: str | None = None
+) -> Report:
     """Reads results folders and compares what can be compared.
 
     Args:
         folders: results folders, ours or DeepOBS's; a folder inside another is read once.
         baselines: ``deepobs`` for the published figures, ``measured`` for this project's.
+        reference: optimizer (label or registry name) with which every other is compared, beside
+            the best; by default ALI-G, where it takes part.
 
     Raises:
-        UsageError: there is no such folder, or no usable result in any of them.
+        UsageError: there is no such folder, no usable result in any of them, or no such reference.
     """
     loaded = load_results(folders, with_tuning=True, light=True)
     runs = [run for run in loaded.results if run.purpose != "tuning"]
@@ -96,7 +100,7 @@ def build_report(folders: Sequence[str | Path], baselines: Sequence[str] = ()) -
     names = tuple(map(str, folders))
     if not runs:
         raise UsageError(_nothing_usable(", ".join(names), len(tuning), loaded.problems))
-    sections = tuple(make_sections(runs, tuning))
+    sections = tuple(make_sections(runs, tuning, reference))
     return Report(
         folders=names,
         runs=tuple(runs),

@@ -22,11 +22,10 @@ from alig_deepobs.analysis.report.charts import (
     section_charts,
 )
 from alig_deepobs.analysis.report.environment import common_environment, environment_table
-from alig_deepobs.analysis.report.rows import page_tables, winner
+from alig_deepobs.analysis.report.rows import page_tables
 from alig_deepobs.analysis.report.sections import Section
 from alig_deepobs.analysis.report.sensitivity import sensitivity_table
 from alig_deepobs.analysis.report.tables import (
-    leaderboard_table,
     skipped_table,
     summary_table,
     target_table,
@@ -105,9 +104,6 @@ def _context(report: Report) -> dict[str, Any]:
 def _section(section: Section, report: Report, style: Mapping[str, Style]) -> dict[str, Any]:
     own, beside = page_tables(section, report.baselines)
     published = published_groups(section, report.baselines)
-    table = leaderboard_table(section)
-    # The settings of the rows, up to the empty note, and the flags stand elsewhere.
-    notes = table.all_notes[table.all_notes.index("") + 1 :]
     return {
         "slug": section.slug,
         "title": section.title,
@@ -117,9 +113,10 @@ def _section(section: Section, report: Report, style: Mapping[str, Style]) -> di
         "own": own,
         "baselines": beside,
         "open": len(beside.rows) <= _MOST_OPEN_BASELINES,
-        "winner": winner(section),
-        "flags": [flag.text for flag in section.flags if not flag.label],
-        "notes": [note for note in notes if not note.startswith("! ")],
+        "verdict": section.board.verdict,
+        "warnings": section.board.warnings,
+        "flags": [flag.text for flag in section.board.flags if not flag.label],
+        "notes": [*section.board.notes, *section.board.table.column_notes],
         "targets": target_table(section),
         "charts": [_drawn(chart) for chart in section_charts(section, style, published)],
         "labels": [*section.groups, *published],

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from alig_deepobs.analysis.columns import COLUMNS
 from alig_deepobs.analysis.leaderboard import Leaderboard
 from alig_deepobs.analysis.report.baselines import find_baselines
 from alig_deepobs.analysis.report.sections import Section
 from alig_deepobs.analysis.standings import Standing
 from alig_deepobs.analysis.statistics import Interval
-from alig_deepobs.analysis.table import Cell, Heading
+from alig_deepobs.analysis.table import Cell, Heading, Table
+from alig_deepobs.analysis.verdict import compared_text
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def page_tables(section: Section, wanted: Sequence[str]) -> tuple[PageTable, Pag
     axis = _axis([row.headline for row in (*board.rows, *rows)])
     own = PageTable(board.table.headings, [])
     for row, cells in zip(board.rows, board.table.cells, strict=True):
-        texts = (*(flag.text for flag in section.flags if flag.label == row.label), row.note)
+        texts = (*(flag.text for flag in board.flags if flag.label == row.label), row.note)
         notes = [f"{text[:1].upper()}{text[1:]}." for text in texts if text]
         outcomes = sorted({run.outcome.value for run in row.group.runs})
         interval = _on_axis(row.headline, axis)
@@ -84,7 +86,7 @@ def page_tables(section: Section, wanted: Sequence[str]) -> tuple[PageTable, Pag
         own.rows.append(PageRow(row, cells, *verdict, interval, notes, outcomes, row.label))
     if not baselines:
         return own, PageTable([], [])
-    table = Leaderboard(board.entry, rows).table
+    table = Table("baselines", "", COLUMNS, rows)
     beside = [
         PageRow(
             baseline.row,
@@ -101,43 +103,22 @@ def page_tables(section: Section, wanted: Sequence[str]) -> tuple[PageTable, Pag
     return own, PageTable(table.headings, beside)
 
 
-def winner(section: Section) -> str:
-    """Who is first, in one sentence that claims no more than the tests do."""
-    rows = section.board.rows
-    first = rows[0]
-    if first.n_done == 0:
-        return "No run finished."
-    if len(rows) == 1:
-        return f"Only {first.label} was run."
-    if first.n_diverged:
-        return f"Every optimizer has a run that diverged; {first.label} has the fewest."
-    tied = [row.label for row in rows if row.tied and row is not first]
-    if tied:
-        return f"{first.label} has the best mean; not told apart from it: {', '.join(tied)}."
-    if all(row.separated or row.n_diverged or not row.n_done for row in rows[1:]):
-        return f"{first.label} is ahead of all others."
-    return f"{first.label} has the best mean."
-
-
 def _verdict(board: Leaderboard, row: Standing) -> tuple[str, str]:
     """What may be said about a row, and how it is coloured."""
     if row.n_done == 0:
         return "no finished run", "failed"
-    if row.n_diverged:
-        return f"{row.n_diverged} of {row.n_seeds} diverged", "failed"
+    if row.n_unfinished:
+        return row.unfinished_text, "failed"
     if row.rank == 1:
         if len(board.rows) == 1:
             return "only one", "tied"
         return ("shares first place", "tied") if row.tied else ("ahead of all others", "best")
-    p = row.p_adjusted
-    chance = "" if math.isnan(p) else f", p = {p:.2g}" if p >= 0.001 else ", p < 0.001"
-    if row.tied:
-        few = row.difference.n < 2
-        return ("too few seeds to tell" if few else f"tied{chance}"), "tied"
-    if row.separated:
-        scale, unit = (100, " points") if board.entry.metric == "accuracy" else (1, "")
-        return f"{scale * row.difference.mean:+.3g}{unit}{chance}", "behind"
-    return "not told apart", "tied"
+    pair = row.to_best
+    if pair is None or not pair.difference.known:
+        return "too few seeds to tell", "tied"
+    if pair.separated:
+        return f"worse {compared_text(pair, row)}", "behind"
+    return f"tied, p = {pair.p_adjusted:.2g}", "tied"
 
 
 def _axis(intervals: Sequence[Interval]) -> tuple[float, float] | None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from alig_deepobs.analysis.flags import Flag, find_flags
 from alig_deepobs.analysis.formats import params_text
 from alig_deepobs.analysis.frames import final_headline
 from alig_deepobs.analysis.groups import Group, comparable_groups, differences, group_runs
 from alig_deepobs.analysis.leaderboard import Leaderboard, leaderboard
 from alig_deepobs.analysis.report.sensitivity import Grid, find_grids, main_parameter
+from alig_deepobs.errors import unknown_choice
 from alig_deepobs.registry import ProblemEntry, testproblems
 from alig_deepobs.run import Run, RunResult, facets
 
@@ -33,7 +33,6 @@ class Section:
         entry: the problem.
         board: the leaderboard of the chosen settings.
         others: settings that a better value of the main hyper-parameter beat, worst last.
-        flags: warnings with their evidence.
         grids: of every optimizer with three values of its main hyper-parameter or more.
     """
 
@@ -43,7 +42,6 @@ class Section:
     entry: ProblemEntry
     board: Leaderboard
     others: tuple[Group, ...]
-    flags: tuple[Flag, ...]
     grids: tuple[Grid, ...]
 
     @property
@@ -52,7 +50,9 @@ class Section:
         return {row.label: row.group for row in self.board.rows}
 
 
-def make_sections(runs: Sequence[RunResult], tuning: Sequence[RunResult] = ()) -> list[Section]:
+def make_sections(
+    runs: Sequence[RunResult], tuning: Sequence[RunResult] = (), reference: str | None = None
+) -> list[Section]:
     """The sections of a report.
 
     Each optimizer has one row, at the value of its main hyper-parameter (learning rate, cap) with
@@ -62,7 +62,14 @@ def make_sections(runs: Sequence[RunResult], tuning: Sequence[RunResult] = ()) -
     Args:
         runs: the results; those of a finished run must have the headline metric.
         tuning: runs that only served to choose a setting; they show the sensitivity.
+        reference: optimizer with which every other is compared, where it has runs.
+
+    Raises:
+        UsageError: the reference has no run at all.
     """
+    names = {name for run in runs for name in (run.optimizer, run.optimizer_name) if name}
+    if reference is not None and not _is_one_of(reference, names):
+        raise unknown_choice("reference", reference, sorted(names))
     # They hold out a part of the training data, which the results need not do.
     held_out = {"split": "", "data_version": ""}
     probes = [(run, run.comparison() | held_out) for run in tuning]
@@ -71,8 +78,14 @@ def make_sections(runs: Sequence[RunResult], tuning: Sequence[RunResult] = ()) -
         shared = members[0].comparison()
         tried = [run for run, of in probes if of == shared | held_out]
         entry = entry_for(members[0].testproblem, members)
-        sections.append(_section(shared, entry, members, tried))
+        here = {name for run in members for name in (run.optimizer, run.optimizer_name)}
+        of = reference if reference is not None and _is_one_of(reference, here) else None
+        sections.append(_section(shared, entry, members, tried, of))
     return _with_unique_names(sections)
+
+
+def _is_one_of(name: str, names: Iterable[str]) -> bool:
+    return name.lower() in map(str.lower, names)
 
 
 def entry_for(name: str, runs: Sequence[RunResult]) -> ProblemEntry:
@@ -98,6 +111,7 @@ def _section(
     entry: ProblemEntry,
     runs: list[RunResult],
     tuning: list[RunResult],
+    reference: str | None,
 ) -> Section:
     families = _families(group_runs(runs, entry))
     chosen = [_chosen(family, entry) for family in families]
@@ -117,9 +131,8 @@ def _section(
         title=entry.label,
         shared=shared,
         entry=entry,
-        board=leaderboard(picked, entry),
+        board=leaderboard(picked, entry, reference=reference),
         others=tuple(sorted(others, key=lambda group: _quality(group, entry))),
-        flags=tuple(find_flags(picked, entry)),
         grids=find_grids(families, tried, entry),
     )
 

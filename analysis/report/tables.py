@@ -52,6 +52,14 @@ def all_tables(report: Report) -> list[Table[Any]]:
     return [table for table in tables if table is not None]
 
 
+def print_table(table: Table[Any]) -> None:
+    """Prints a table, as wide as the terminal; through a pipe 160 columns."""
+    console = Console()
+    width = console.width if console.is_terminal else 160
+    console = console if console.is_terminal else Console(width=width)
+    console.print(to_rich(table, width), soft_wrap=False)
+
+
 def print_report(report: Report, console: Console, width: int) -> None:
     """Prints the report, without the files that were skipped."""
     about = "\n".join(wrapped(shown(line), width) for line in report.about())
@@ -75,12 +83,7 @@ def markdown_report(report: Report) -> str:
 
 def leaderboard_table(section: Section) -> Table[Standing]:
     """The leaderboard of a problem with its notes and warnings."""
-    table = section.board.table
-    flagged = any(flag.kind == "non_interpolating" for flag in section.flags)
-    # A flag says that with its evidence.
-    notes = [n for n in table.notes if not (flagged and n.startswith("This problem does not"))]
-    notes += [f"! {flag.text}" for flag in section.flags]
-    return replace(table, name=f"leaderboard-{section.slug}", notes=notes)
+    return replace(section.board.table, name=f"leaderboard-{section.slug}")
 
 
 def summary_table(overall: Overall) -> Table[dict[str, Any]]:

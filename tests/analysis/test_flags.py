@@ -58,25 +58,69 @@ def test_interpolation(make_run, accuracy_problem, loss_problem):
     assert "close to 0" in find_flags(near, loss_problem)[0].text
 
 
-@pytest.mark.parametrize(("clipped", "word"), [(1.0, "it was SGD"), (0.4, "40 % of its steps")])
-def test_wrong_bound(make_run, loss_problem, clipped, word):
-    run = make_run(
+def at_cap(make_run, clipped, **hyperparams):
+    return make_run(
         "AliG",
-        hyperparams={"max_lr": 0.1, "f_min": 0.0},
+        hyperparams={"max_lr": 0.1, **hyperparams},
         train_data_losses=[90.0, 87.0, 85.0],
         step_sizes=[{"mean": 0.1, "clipped_fraction": clipped}] * 2,
         guarded_steps={"below_f_min": 5},
+        optimizer="alig",
     )
-    floor, bound = find_flags([run], loss_problem)
+
+
+def test_wrong_bound(make_run, loss_problem):
+    floor, bound = find_flags([at_cap(make_run, 0.4, f_min=0.0)], loss_problem)
     assert (floor.kind, bound.kind) == ("non_interpolating", "wrong_bound")
-    assert word in bound.text
+    assert "40 % of its steps" in bound.text
     assert "25 % had a loss at or below the bound" in bound.text  # 5 of 20 steps
 
 
+@pytest.mark.parametrize(
+    ("momentum", "words"),
+    [
+        (0.0, "it was SGD and the cap 0.1 as learning rate"),
+        (0.9, "it was SGD with Nesterov momentum 0.9 and the cap 0.1 as learning rate"),
+    ],
+)
+def test_all_steps_at_the_cap(make_run, accuracy_problem, loss_problem, momentum, words):
+    """Said on every problem, and with the method that is left."""
+    run = at_cap(make_run, 1.0, momentum=momentum, f_min=0.0)
+    (flag,) = find_flags([run], accuracy_problem)
+    assert flag.kind == "at_cap"
+    assert f"100 % of its steps were at the cap, so {words}" in flag.text
+    assert kinds(find_flags([run], loss_problem)) == ["at_cap", "non_interpolating", "wrong_bound"]
+    assert find_flags([at_cap(make_run, 0.5, momentum=momentum)], accuracy_problem) == []
+
+
+def test_at_the_cap_is_the_method_that_the_flag_names():
+    """ALI-G whose steps are all at the cap moves as torch's SGD with Nesterov momentum does."""
+    import torch
+
+    from alig_deepobs import AliG
+
+    found = {}
+    for name, make in {
+        "alig": lambda w: AliG(w, max_lr=0.1, momentum=0.9),
+        "sgd": lambda w: torch.optim.SGD(w, lr=0.1, momentum=0.9, nesterov=True),
+    }.items():
+        weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+        optimizer = make([weight])
+        for _ in range(5):
+            optimizer.zero_grad()
+            loss = weight.square().sum() + 100  # far above 0, so the step is the cap
+            loss.backward()
+            optimizer.step(lambda loss=loss: loss)
+        found[name] = weight.detach().clone()
+    torch.testing.assert_close(found["alig"], found["sgd"])
+
+
 def test_measured_quadratic():
-    """The measured runs show it: with its tuned cap and no momentum, ALI-G is SGD there."""
+    """The measured runs show it: with its tuned cap ALI-G is SGD there."""
     flags = find_flags(measured_results("quadratic_deep"), find_testproblem("quadratic_deep"))
     bounds = [flag for flag in flags if flag.kind == "wrong_bound"]
-    assert len(bounds) == 4
-    assert sum("of its steps were at the cap" in flag.text for flag in bounds) == 4
-    assert not any(flag.label.startswith(("SGD", "Momentum", "Adam")) for flag in bounds)
+    capped = [flag for flag in flags if flag.kind == "at_cap"]
+    assert (len(bounds), len(capped)) == (4, 2)
+    assert sum("of its steps were at the cap" in flag.text for flag in bounds) == 2
+    assert "SGD with Nesterov momentum 0.9" in capped[0].text
+    assert not any(flag.label.startswith(("SGD", "Momentum", "Adam")) for flag in flags)

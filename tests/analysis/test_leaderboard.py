@@ -77,7 +77,7 @@ def test_diverged_runs_sink_and_show(make_run, accuracy_problem):
     ]
     steady, risky, lost = leaderboard(runs, accuracy_problem).rows
     assert (steady.label, risky.label, lost.label) == ("Steady", "Risky", "Lost")
-    assert (risky.n_seeds, risky.n_done, risky.n_diverged) == (3, 2, 1)
+    assert (risky.n_seeds, risky.n_done, risky.unfinished) == (3, 2, {"diverged": 1})
     assert risky.note.startswith("1 of 3 diverged")
     assert not risky.tied
     assert lost.headline.n == 0
@@ -88,7 +88,7 @@ def test_diverged_runs_sink_and_show(make_run, accuracy_problem):
 def test_interrupted_runs_are_named(make_run, accuracy_problem):
     runs = [make_run(seed=1), make_run(seed=2, outcome=Outcome.INTERRUPTED)]
     (row,) = leaderboard(runs, accuracy_problem).rows
-    assert (row.n_done, row.n_diverged, row.headline.n) == (1, 0, 1)
+    assert (row.n_done, row.unfinished, row.headline.n) == (1, {"interrupted": 1}, 1)
     assert "1 of 2 interrupted" in row.note
 
 

@@ -85,7 +85,7 @@ def test_csv_is_exact_and_has_what_readers_do_not_see(table):
 def test_an_interval_is_four_columns():
     table = Table("t", "T", [Column("x")], [{"x": Interval(0.5, 0.25, 0.75, 3)}])
     assert to_csv(table) == "x_mean,x_low,x_high,x_n\n0.5,0.25,0.75,3\n"
-    (((text, key),),) = table.cells
+    (((text, key, _),),) = table.cells
     assert (text, key) == ("0.50 [0.25, 0.75]", 0.5)
 
 
@@ -130,3 +130,18 @@ def test_files(table, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultError, match="cannot write"):
         write_table(table, tmp_path / "file", "csv")
+
+
+def test_a_single_cell_is_set_off():
+    columns = [
+        Column("a"),
+        Column("b", strong=lambda row: row["b"] > 1),
+        Column("c", text=lambda row, value: "", strong=lambda row: True),
+    ]
+    table = Table("t", "T", columns, [{"a": 1, "b": 1, "c": 0}, {"a": 2, "b": 2, "c": 0}])
+    assert "| 2 | **2** |  |" in to_markdown(table)
+    assert r"2 & \textbf{2} & " in to_latex(table)
+    assert "**1**" not in to_markdown(table)
+    assert [[cell.strong for cell in cells] for cells in table.cells] == [
+        [False, False, True], [False, True, True]
+    ]  # fmt: skip
