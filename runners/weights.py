@@ -69,7 +69,7 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     try:
-        _check_sizes(path)
+        check_sizes(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken file makes torch stumble over whatever comes
         reason = str(error).partition("\n")[0]
@@ -83,7 +83,7 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     return weights
 
 
-def _check_sizes(path: Path) -> None:
+def check_sizes(path: Path) -> None:
     """Refuses what claims to be larger than it is: torch would decompress it.
 
     Raises:
