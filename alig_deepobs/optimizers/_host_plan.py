@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._utils import _flatten_dense_tensors
 from torch.nn import Parameter
 
 SCALE = "velocity_scale"
@@ -31,6 +32,9 @@ _FARTHEST = 1e8
 
 _LARGE = 16_384
 """Numbers in a tensor from which on its norm is taken by itself: one pass, without a temporary."""
+
+_PIECE = 32
+"""Small tensors that are put side by side for their norm."""
 
 _PLAIN = (Parameter, Tensor)
 _TYPES = (torch.float32, torch.float64)
@@ -205,6 +209,8 @@ def squared_norm(grads: list[Tensor]) -> float:
             flat = g.view(-1)
             total += torch.dot(flat, flat).item()
     if small:
-        norms = torch.stack(torch._foreach_norm(small))
-        total += torch.dot(norms, norms).item()
+        # Each copied tensor is small, and a piece of them stays in the cache.
+        for start in range(0, len(small), _PIECE):
+            flat = _flatten_dense_tensors(small[start : start + _PIECE])
+            total += torch.dot(flat, flat).item()
     return total
