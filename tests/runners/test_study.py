@@ -25,8 +25,12 @@ from alig_deepobs.runners.study import local
 
 COMMAND = [
     "compare", "digits_mlp", "-N", "2", "--seeds", "2", "--optimizers", "alig,sgd",
-    "--protocol", "equal:5", "--tuning_seeds", "1",
+    "--protocol", "equal:5", "--tuning_seeds", "1", "--executor", "processes",
 ]  # fmt: skip
+ALONE = {
+    "seeds": 2, "num_epochs": 2, "executor": "processes",  # bit for bit
+    "protocol": "equal:5", "tuning_seeds": 1,
+}  # fmt: skip
 
 
 def cells(*optimizers, seeds=(42, 43), epochs=1, problem="quadratic_deep"):
@@ -76,8 +80,7 @@ def start(folder, *words):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    compare("digits_mlp", "alig,sgd", seeds=2, num_epochs=2, output_dir=folder,
-            protocol="equal:5", tuning_seeds=1)  # fmt: skip
+    compare("digits_mlp", "alig,sgd", output_dir=folder, **ALONE)
     return results(folder)
 
 
@@ -180,7 +183,7 @@ def test_an_optimizer_that_diverges_or_fails_is_a_row_and_not_the_end(tmp_path, 
 
 
 def test_processes_give_the_same_results_bit_for_bit(tmp_path, undisturbed):
-    compare("digits_mlp", "alig,sgd", seeds=2, num_epochs=2, output_dir=tmp_path, jobs=2)
+    compare("digits_mlp", "alig,sgd", output_dir=tmp_path, jobs=2, **ALONE)
     assert results(tmp_path) == undisturbed
 
 
