@@ -1,6 +1,11 @@
 """``python -m alig_deepobs``: the same as the command ``alig-deepobs``."""
 
+import sys
+
 from alig_deepobs.cli.main import main
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        # Python has put the current folder first, and nothing in it may run unasked.
+        del sys.path[0]
     main()

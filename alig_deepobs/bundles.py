@@ -14,24 +14,27 @@ from pathlib import Path
 
 from alig_deepobs.errors import ResultError
 from alig_deepobs.files import write_bytes_atomically
+from alig_deepobs.foreign import gzip_lines
 from alig_deepobs.results import parse_result, to_json
 from alig_deepobs.run import RunResult
 
 SUFFIX = ".jsonl.gz"
 """How the names of bundles end."""
+LARGEST = 256 * 1024 * 1024
+"""Bytes of the largest bundle that is read, decompressed; the largest one here has 1.1 MB."""
 
 
 def read_bundle(path: Path) -> list[RunResult]:
     """The results in a bundle, in their order.
 
     Raises:
-        ResultError: the file cannot be read, is cut off, or a line is no result.
+        ResultError: the file cannot be read, is cut off, is larger than `LARGEST`, or a line is no
+            result.
     """
     try:
-        lines = gzip.decompress(path.read_bytes()).splitlines()
+        return [parse_result(line, path) for line in gzip_lines(path, LARGEST)]
     except (OSError, EOFError, zlib.error) as error:
         raise ResultError(f"cannot read {path}: {error}; get it anew") from error
-    return [parse_result(line, path) for line in lines]
 
 
 def write_bundle(results: Iterable[RunResult], path: Path) -> None:

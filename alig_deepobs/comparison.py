@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alig_deepobs.analysis import leaderboard, load_results, runs_frame
-from alig_deepobs.baselines import grid_for, known_setting
 from alig_deepobs.errors import UsageError, unknown_choice
+from alig_deepobs.protocols import DEFAULT, Protocol
 from alig_deepobs.registry import expand_names, find_optimizer, find_testproblem
 from alig_deepobs.run import Outcome, RunResult, RunSpec
-from alig_deepobs.runners.selection import Rule, tuning_seeds
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Cell, CellOutcome, Study, local
 from alig_deepobs.settings import parse_setting, split_settings
@@ -89,16 +88,20 @@ def compare(
     random_seed: int = 42,
     jobs: int = 1,
     output_dir: str | Path | None = "results",
-    no_tuning: bool = False,
+    protocol: str = DEFAULT,
+    grids: Sequence[str] = (),
+    tuning_seeds: int | None = None,
+    force_known: bool = False,
     force: bool = False,
     reference: str | None = None,
     **options: Any,
 ) -> Comparison:
     """Compares optimizers on test problems.
 
-    Each optimizer gets its best known setting: the one given in brackets, else one that is known
-    for this problem, else the best of a small grid, chosen on held-out training data. Then every
-    optimizer is run with the same seeds. Runs that are in the folder are not run again.
+    Each optimizer gets its setting as the protocol says (`alig_deepobs.protocols`); by default all
+    are tuned alike, over the range that each declares, at the epochs of this comparison. What is
+    given in brackets is fixed. Then every optimizer is run with the same seeds. Runs that are in
+    the folder are not run again.
 
     Args:
         testproblems: names of problems or of sets of problems.
@@ -108,7 +111,12 @@ def compare(
         jobs: runs at the same time, in processes of their own. A script that uses more than one
             must guard its main program with ``if __name__ == "__main__":``.
         output_dir: folder for the results; None: write none.
-        no_tuning: where no setting is known, take the defaults instead of a grid.
+        protocol: how settings are chosen: ``equal``, ``budget:12``, ``grid``, ``deepobs``,
+            ``known`` or ``defaults``.
+        grids: values to choose from, such as ``"alig:max_lr=1e-3..10/9,momentum=0|0.9"``.
+        tuning_seeds: runs of each setting that serve to choose, none of which is reported.
+        force_known: with ``known``, take settings also where they were tuned for another problem
+            or another number of epochs.
         force: run again what is in the folder.
         reference: optimizer with which every other is compared; see `check_reference`.
         **options: further fields of `RunSpec`, such as ``num_epochs``.
@@ -118,13 +126,15 @@ def compare(
         DataError: data is missing.
 
     Example:
-        >>> found = compare("two_d_beale", "alig,sgd", seeds=2, num_epochs=1, output_dir=None)
+        >>> found = compare("two_d_beale", "alig,sgd", seeds=2, num_epochs=1, output_dir=None,
+        ...                 protocol="defaults")
         >>> len(found.frame), found.leaderboard.rows[0].rank
         (4, 1)
     """
     store = None if output_dir is None else Store(Path(output_dir))
     chosen = tuple(range(random_seed, random_seed + seeds))
-    cells = plan_comparison(testproblems, optimizers, chosen, options, no_tuning)
+    parsed = Protocol.parse(protocol, grids, tuning_seeds, force_known)
+    cells = plan_comparison(testproblems, optimizers, chosen, parsed, options)
     check_reference(reference, cells, store)
     outcomes = Study(cells, store, force=force).carry_out(local(jobs))
     return comparison(outcomes, store, reference)
@@ -134,86 +144,37 @@ def plan_comparison(
     testproblems: str | Iterable[str],
     optimizers: str | Iterable[str],
     seeds: tuple[int, ...],
+    protocol: Protocol,
     options: Mapping[str, Any],
-    no_tuning: bool = False,
 ) -> list[Cell]:
     """The cells of a comparison: every optimizer on every problem; see `compare`.
 
     Args:
         testproblems: names of problems or of sets of problems.
         optimizers: names or settings.
-        seeds: to report.
+        seeds: to report; empty: only choose the settings.
+        protocol: how settings are chosen.
         options: further fields of `RunSpec`.
-        no_tuning: where no setting is known, take the defaults instead of a grid.
+
+    Raises:
+        UsageError: a name or an option is wrong.
     """
     problems = [testproblems] if isinstance(testproblems, str) else list(testproblems)
     given = [optimizers] if isinstance(optimizers, str) else list(optimizers)
     settings = [parse_setting(text) for texts in given for text in split_settings(texts)]
     if not settings:
         raise UsageError("--optimizers names no optimizer")
-    rule = Rule(tuning_seeds(seeds))
+    named = [setting.name for setting in settings]
+    for name in protocol.grids:
+        if name not in named:
+            raise unknown_choice("optimizer of a grid", name, named)
     cells = []
     for problem in map(parse_setting, expand_names(problems)):
         for setting in settings:
-            spec = RunSpec(problem.name, setting.name, **options)
+            spec = RunSpec(problem.name, setting.name, setting.params, **options)
             spec = replace(spec, problem_options={**spec.problem_options, **problem.params})
-            cells.append(Cell(tuple(candidates(spec, setting.params, no_tuning)), seeds, rule))
+            cells.append(protocol.cell(spec, seeds))
     return cells
-
-
-def plan_tuning(
-    testproblems: Iterable[str],
-    optimizers: str,
-    seeds: int,
-    options: Mapping[str, Any],
-) -> list[Cell]:
-    """Cells that choose a setting and report nothing.
-
-    Args:
-        testproblems: names of problems or of sets of problems.
-        optimizers: names, with commas.
-        seeds: runs of each setting.
-        options: further fields of `RunSpec`.
-
-    Raises:
-        UsageError: an optimizer has nothing to choose from.
-    """
-    cells = []
-    for problem in map(parse_setting, expand_names(testproblems)):
-        for setting in map(parse_setting, split_settings(optimizers)):
-            spec = RunSpec(problem.name, setting.name, **options)
-            spec = replace(spec, problem_options={**spec.problem_options, **problem.params})
-            found = candidates(spec, setting.params, known=False)
-            if len(found) < 2:
-                raise UsageError(f"{setting.name} has no grid to tune over on {problem.name}")
-            cells.append(Cell(tuple(found), (), Rule(tuning_seeds((), seeds))))
-    return cells
-
-
-def candidates(
-    spec: RunSpec, params: Mapping[str, Any], no_tuning: bool = False, known: bool = True
-) -> list[RunSpec]:
-    """The settings of an optimizer to choose from; a single one where there is no choice.
-
-    Args:
-        spec: a run of the optimizer.
-        params: hyper-parameters that were given with it.
-        no_tuning: take the defaults instead of a grid.
-        known: take a setting that is known for this problem, where there is one.
-    """
-    problem = find_testproblem(spec.testproblem)
-    entry = find_optimizer(spec.optimizer, spec.framework)
-    if params:
-        return [replace(spec, hyperparams=dict(params), setting_source="given on the command line")]
-    setting = known_setting(problem.name, entry.name) if known else None
-    if setting is not None:
-        return [replace(spec, hyperparams=dict(setting.params), setting_source=setting.source)]
-    grid = [] if no_tuning else grid_for(problem.name, entry)
-    if len(grid) < 2:  # nothing to choose from
-        own = entry.name in problem.optimizer_defaults
-        source = "the problem's defaults" if own else "defaults, not tuned on this problem"
-        return [replace(spec, setting_source=source)]
-    return [replace(spec, hyperparams=dict(values)) for values in grid]
 
 
 def check_reference(reference: str | None, cells: Sequence[Cell], store: Store | None) -> None:

@@ -6,17 +6,17 @@ imported when it is used.
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from importlib.util import find_spec
 from typing import Any, Literal
 
 from alig_deepobs.errors import UsageError
 from alig_deepobs.optimizers._sentences import no_weight_decay
+from alig_deepobs.plugins import calling, load_object
 
 
 class NeedsLoss(StrEnum):
@@ -42,6 +42,16 @@ class HyperParameter:
     """Whether None is a value (for example: no cap)."""
     choices: tuple[Any, ...] = ()
     """The only values that there are; empty: any of the type."""
+    low: float | None = None
+    """Where its range for tuning starts; None: it has none."""
+    high: float | None = None
+    """Where its range for tuning ends."""
+    log: bool = True
+    """Whether the range is stepped through by factors."""
+    minimum: float | None = None
+    """Tuning never goes below this."""
+    maximum: float | None = None
+    """Tuning never goes above this."""
 
     def check(self, name: str, value: Any, of: str) -> Any:
         """Returns the value in the declared type.
@@ -76,10 +86,35 @@ def _checked(
     return {key: declared[key].check(key, value, of) for key, value in given.items()}
 
 
+RUN_FACTS = ("data_size", "num_epochs", "batches_per_epoch")
+"""What `OptimizerEntry.run_arguments` may ask for."""
+
 RATES = ("lr", "learning_rate", "max_lr", "fraction")
 """Names under which optimizers know their learning rate, or what takes its place."""
 
 _TYPE_NAMES = {float: "a number", int: "an integer", bool: "True or False", str: "text"}
+
+
+def _one_of(of: str, name: str, value: Any, known: tuple[str, ...]) -> str:
+    if not (isinstance(value, str) and value in known):
+        raise UsageError(f"{of}: {name} must be {' or '.join(known)}, not {value!r}")
+    return value
+
+
+def _check_entry(entry: Any, declared: Any) -> None:
+    """Checks that the texts of an entry are texts, and its parameters declarations."""
+    for item in fields(entry):
+        value = getattr(entry, item.name)
+        if item.type == "str" and not isinstance(value, str):
+            raise UsageError(f"{type(entry).__name__}: {item.name} must be text, not {value!r}")
+        if str(item.type).startswith("Mapping") and not isinstance(value, Mapping):
+            raise UsageError(f"{entry.name}: {item.name} must be a mapping, not {value!r}")
+    if not re.fullmatch(r"[^\s\[\],=]+", entry.name):
+        raise UsageError(f"{entry.name!r} is no name for the command line")
+    _one_of(entry.name, "framework", entry.framework, ("pytorch", "tensorflow"))
+    for name, parameter in declared.items():
+        if not (isinstance(name, str) and isinstance(parameter, HyperParameter)):
+            raise UsageError(f"{entry.name}: {name!r} is not declared by a HyperParameter")
 
 
 @dataclass(frozen=True)
@@ -92,12 +127,8 @@ class OptimizerEntry:
         title: the name in papers, where it is another one.
         factory: ``"package.module:Class"``, called as ``Class(params, **hyperparameters)``.
         needs_loss: what its ``step`` wants.
-        hyperparameters: name -> declaration; the first one is the one that is tuned first.
-        grid: values of that one to try where no setting is known, ascending; empty: its default
-            times powers of ten.
-        rate_like: an optimizer whose main hyper-parameter means the same, so that where a problem
-            moves the grid of that one (`alig_deepobs.baselines.settings.GRID_SHIFTS`), it moves
-            this one, too; empty: none but itself.
+        hyperparameters: name -> declaration; the first one is the main one, which every protocol
+            tunes. Those that declare a range, too, are tuned where a protocol tunes several.
         regularization: ``"l2"`` if the runner adds the problem's L2 term to loss and gradient,
             ``"ball"`` if it leaves it out and, where ``max_norm`` is set, keeps the weights in
             the ball ``|w| <= max_norm`` through ``projection_fn``, ``"own"`` if it leaves it out
@@ -123,8 +154,6 @@ class OptimizerEntry:
     factory: str
     needs_loss: NeedsLoss = NeedsLoss.NOTHING
     hyperparameters: Mapping[str, HyperParameter] = field(default_factory=dict)
-    grid: tuple[float, ...] = ()
-    rate_like: str = ""
     regularization: Literal["l2", "ball", "own", "none"] = "l2"
     run_arguments: Mapping[str, str] = field(default_factory=dict)
     package: str = ""
@@ -135,6 +164,20 @@ class OptimizerEntry:
     title: str = ""
     citation: str = ""
     description: str = ""
+
+    def __post_init__(self) -> None:
+        """Finds a mistake of whoever declared the optimizer.
+
+        Raises:
+            UsageError: a value is none of its field's.
+        """
+        _check_entry(self, self.hyperparameters)
+        # A text that is equal to a member is as good as the member.
+        needs = _one_of(self.name, "needs_loss", self.needs_loss, tuple(map(str, NeedsLoss)))
+        object.__setattr__(self, "needs_loss", NeedsLoss(needs))
+        _one_of(self.name, "regularization", self.regularization, ("l2", "ball", "own", "none"))
+        for argument, fact in self.run_arguments.items():
+            _one_of(self.name, f"run_arguments[{argument!r}]", fact, RUN_FACTS)
 
     @property
     def main_hyperparameter(self) -> str | None:
@@ -162,6 +205,11 @@ class OptimizerEntry:
     def rate(self) -> str | None:
         """The hyper-parameter that is a learning rate, a cap or the like (None: there is none)."""
         return next((name for name in RATES if name in self.hyperparameters), None)
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it was made up for a class that is in no registry."""
+        return ":" in self.name
 
     @property
     def is_installed(self) -> bool:
@@ -234,6 +282,19 @@ class ProblemEntry:
     citation: str = ""
     description: str = ""
 
+    def __post_init__(self) -> None:
+        """Finds a mistake of whoever declared the problem.
+
+        Raises:
+            UsageError: a value is none of its field's.
+        """
+        _check_entry(self, self.options)
+        _one_of(self.name, "metric", self.metric, ("accuracy", "loss"))
+        _one_of(self.name, "default_split", self.default_split, ("full", "validation"))
+        for name in ("batch_size", "num_epochs"):
+            if type(getattr(self, name)) is not int:
+                raise UsageError(f"{self.name}: {name} must be an integer")
+
     @property
     def higher_is_better(self) -> bool:
         """The direction of the headline metric."""
@@ -261,20 +322,12 @@ class ProblemEntry:
         """The problem's class."""
         return load_object(self.factory)
 
+    def make(self, *arguments: Any, **options: Any) -> Any:
+        """A problem, made by its class with these arguments.
 
-def load_object(path: str) -> Any:
-    """Imports ``package.module:name``.
-
-    Raises:
-        UsageError: the module or the name does not exist.
-    """
-    module_name, colon, attribute = path.partition(":")
-    if not colon or not module_name or not attribute:
-        raise UsageError(f"{path!r} is not an import path of the form package.module:Class")
-    try:
-        found: Any = importlib.import_module(module_name)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"cannot import {path!r}: {error}") from error
-    return found
+        Raises:
+            UsageError: it cannot be imported or made; the message has the file and the line.
+        """
+        problem_class = self.load()
+        with calling(f"making {self.name}"):
+            return problem_class(*arguments, **options)

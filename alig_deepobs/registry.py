@@ -19,9 +19,10 @@ from alig_deepobs.entries import (
     NeedsLoss,
     OptimizerEntry,
     ProblemEntry,
-    load_object,
 )
-from alig_deepobs.errors import UsageError, unknown_name
+from alig_deepobs.errors import AligDeepobsError, UsageError, unknown_name
+from alig_deepobs.foreign import shown
+from alig_deepobs.plugins import calling, load_object
 from alig_deepobs.settings import Setting
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "optimizers",
     "register_optimizer",
     "register_testproblem",
+    "required_arguments",
     "resolve_optimizer",
     "testproblems",
 ]
@@ -183,7 +185,13 @@ def needs_loss_of(optimizer_class: Any) -> NeedsLoss:
     """What the step of a class wants: its attribute ``needs_loss``, or its entry's word for it."""
     declared = getattr(optimizer_class, "needs_loss", None)
     if declared is not None:
-        return NeedsLoss(declared)
+        try:
+            return NeedsLoss(declared)
+        except ValueError:
+            known = " or ".join(NeedsLoss)
+            raise UsageError(
+                f"{optimizer_class.__qualname__}: needs_loss must be {known}, not {declared!r}"
+            ) from None
     path = f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
     for entry in optimizers().values():
         if entry.factory == path:
@@ -200,7 +208,8 @@ def entry_of_class(optimizer_class: Any, path: str | None = None) -> OptimizerEn
 
     Args:
         optimizer_class: a class called as ``optimizer_class(params, **hyperparameters)``; its
-            attributes ``needs_loss``, ``regularization`` and ``run_arguments`` are believed.
+            attributes ``needs_loss``, ``regularization``, ``run_arguments`` and ``hyperparameters``
+            (name -> `HyperParameter`, with ranges) are believed.
         path: its import path, if it has another one than its module and name say.
 
     Raises:
@@ -214,21 +223,49 @@ def entry_of_class(optimizer_class: Any, path: str | None = None) -> OptimizerEn
         label=optimizer_class.__name__,
         factory=path,
         needs_loss=needs_loss_of(optimizer_class),
-        hyperparameters=_rate_of(optimizer_class),
+        hyperparameters=_hyperparameters_of(optimizer_class),
         regularization=getattr(optimizer_class, "regularization", "l2"),
         run_arguments=getattr(optimizer_class, "run_arguments", {}),
     )
 
 
-def _rate_of(optimizer_class: type) -> dict[str, HyperParameter]:
-    """The learning rate of a class, if its constructor has one with a default."""
+def _hyperparameters_of(optimizer_class: type) -> dict[str, HyperParameter]:
+    """What a class declares in its attribute ``hyperparameters``, else its learning rate."""
+    declared = getattr(optimizer_class, "hyperparameters", None)
+    if isinstance(declared, dict):
+        for name, parameter in declared.items():
+            if not isinstance(parameter, HyperParameter):
+                raise UsageError(
+                    f"{optimizer_class.__name__}.hyperparameters[{name!r}] is no HyperParameter"
+                )
+        return dict(declared)
     try:
-        found = inspect.signature(optimizer_class).parameters.get("lr")
+        arguments = inspect.signature(optimizer_class).parameters
     except (TypeError, ValueError):  # some constructors cannot be looked at
         return {}
-    if found is None or not isinstance(found.default, (int, float)):
-        return {}
-    return {"lr": HyperParameter(float, float(found.default), "learning rate")}
+    for name in RATES:
+        default = arguments[name].default if name in arguments else None
+        if isinstance(default, (int, float)) and not isinstance(default, bool):
+            return {name: HyperParameter(float, float(default), "learning rate")}
+    return {}
+
+
+def required_arguments(entry: OptimizerEntry) -> list[str]:
+    """Arguments without a default of a class in no registry, beside its parameters."""
+    if not entry.is_path or entry.framework == "tensorflow":
+        return []
+    try:
+        arguments = list(inspect.signature(entry.load()).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return []
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [
+        each.name
+        for each in arguments
+        if each.default is each.empty
+        and each.kind not in several
+        and each.name not in entry.run_arguments
+    ]
 
 
 def _add_entry_points(group: str, kind: type[Entry], known: dict[str, Entry]) -> None:
@@ -239,16 +276,17 @@ def _add_entry_points(group: str, kind: type[Entry], known: dict[str, Entry]) ->
     """
     for point in metadata.entry_points(group=group):
         try:
-            entry = point.load()
-        except Exception as error:  # noqa: BLE001 - a stranger's package may raise anything
-            logger.warning("entry point %s (%s) left out: %s", point.name, point.value, error)
+            with calling(f"importing {point.value!r}"):
+                entry = point.load()
+        except AligDeepobsError as error:
+            logger.warning("entry point %s left out: %s", point.name, shown(error))
             continue
         if not isinstance(entry, kind):
             logger.warning("entry point %s (%s) is no %s", point.name, point.value, kind.__name__)
         elif entry.name in known:
             logger.warning(
-                "entry point %s (%s) left out: the name %s is taken",
-                point.name, point.value, entry.name,
+                "entry point %s (%s) left out: the name %s is taken by %s, and this one is %s",
+                point.name, point.value, entry.name, known[entry.name].factory, entry.factory,
             )  # fmt: skip
         else:
             known[entry.name] = entry

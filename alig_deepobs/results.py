@@ -21,6 +21,8 @@ from typing import Any
 
 from alig_deepobs.errors import ResultError
 from alig_deepobs.files import write_text_atomically
+from alig_deepobs.foreign import brief, parse_json, read_regular
+from alig_deepobs.record_checks import CURVES, check_record, finite_length
 from alig_deepobs.registry import testproblems
 from alig_deepobs.run import Outcome, Run, RunResult, facets
 
@@ -45,7 +47,7 @@ def to_json(result: RunResult) -> dict[str, Any]:
     record["hyperparams"] = {k: v for k, v in result.hyperparams.items() if k not in _RATES}
     record["lr_sched_epochs"] = result.training_params.get("lr_sched_epochs")
     record["lr_sched_factors"] = result.training_params.get("lr_sched_factors")
-    return {key: _plain(value) for key, value in record.items()}
+    return {key: plain(value) for key, value in record.items()}
 
 
 def setting_folder(run: Run) -> str:
@@ -146,11 +148,12 @@ def read_result(path: str | Path) -> RunResult:
     the outcome is ``diverged``.
 
     Raises:
-        ResultError: the file is not JSON or lacks what a result has.
+        ResultError: the file cannot be read, is not JSON, or is not a complete result: it lacks
+            something, or a value is of a wrong kind or makes no sense (`check_record`).
     """
     path = Path(path)
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path)
     except OSError as error:
         raise ResultError(f"cannot read {path}: {error.strerror or error}") from error
     return parse_result(raw, path)
@@ -168,14 +171,14 @@ def parse_result(raw: bytes, path: Path) -> RunResult:
         ResultError: as in `read_result`.
     """
     try:
-        record = json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        record = parse_json(raw)
+    except ValueError as error:
         raise ResultError(f"{path} is not a JSON file: {error}") from error
     if not isinstance(record, dict) or "test_losses" not in record:
         raise ResultError(f"{path} is not a result: it has no test_losses")
     schema = record.get("schema_version", 0)
-    if not isinstance(schema, int):
-        raise ResultError(f"{path} is not a result: its schema_version is {schema!r}")
+    if type(schema) is not int or schema < 0:
+        raise ResultError(f"{path} is not a result: its schema_version is {brief(schema)}")
     if schema > SCHEMA_VERSION:
         raise ResultError(
             f"{path} has schema version {schema}; this version of alig-deepobs reads up to "
@@ -192,7 +195,7 @@ def _from_ours(record: Mapping[str, Any], path: Path, schema: int) -> RunResult:
         if schema == 1:
             values |= _from_schema_1(values)
         result = RunResult(**values)
-        _check_kinds(result)
+        check_record(result)
         if result.numbers_version == 0:
             result.schema_version = 0  # DeepOBS's, in a file of ours
     except KeyError as error:
@@ -231,26 +234,6 @@ def _in_force(testproblem: Any, weight_decay: float | None) -> float | None:
     return entry.weight_decay if weight_decay is None and entry is not None else weight_decay
 
 
-def _check_kinds(result: RunResult) -> None:
-    """Finds a value of a wrong kind when a file is read, not in the middle of a report.
-
-    Raises:
-        TypeError, ValueError: there is one, or a number that is not finite, which this package
-            never writes.
-    """
-    for item in dataclasses.fields(RunResult):
-        value = getattr(result, item.name)
-        name = str(item.type)
-        kind = _KINDS.get(name.partition("[")[0])
-        if kind is not None and (not isinstance(value, kind) or (kind is int and value is True)):
-            raise TypeError(f"{item.name} is {str(value)[:40]!r}")
-        if name == "list[float]" and not all(map(math.isfinite, value)):
-            raise ValueError(f"{item.name} holds a number that is not finite")
-
-
-_KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
-
-
 def _from_deepobs(record: Mapping[str, Any], path: Path) -> RunResult:
     """Reads the dialects of DeepOBS 1.2 (``optimizer_name``) and 1.1 (``optimizer``)."""
     new = "optimizer_name" in record or "optimizer_hyperparams" in record
@@ -262,37 +245,47 @@ def _from_deepobs(record: Mapping[str, Any], path: Path) -> RunResult:
             if record.get("lr_sched_epochs") is not None:
                 training["lr_sched_epochs"] = record["lr_sched_epochs"]
                 training["lr_sched_factors"] = record["lr_sched_factors"]
-        lists = {
-            name: [float(value) for value in record.get(name, [])]
-            for name in (
-                "train_losses", "valid_losses", "test_losses", "train_accuracies",
-                "valid_accuracies", "test_accuracies", "minibatch_train_losses",
-            )
-        }  # fmt: skip
-        testproblem = record.get("testproblem", path.parents[2].name)
+        lists = {name: _numbers(name, record.get(name, [])) for name in _DEEPOBS_LISTS}
+        testproblem = record["testproblem"] if "testproblem" in record else path.parents[2].name
         stamp = re.search(r"__(\d{4}-\d\d-\d\d)-(\d\d)-(\d\d)-(\d\d)(__|\.)", path.name)
         result = RunResult(
             testproblem,
             record.get("optimizer_name", record.get("optimizer", "")),
             hyperparams,
-            batch_size=int(record["batch_size"]),
-            num_epochs=int(record["num_epochs"]),
-            random_seed=int(record["random_seed"]),
+            batch_size=record["batch_size"],
+            num_epochs=record["num_epochs"],
+            random_seed=record["random_seed"],
             weight_decay=_in_force(testproblem, record.get("weight_decay", record.get("l2_reg"))),
             training_params=training,
-            train_log_interval=int(record.get("train_log_interval", 10)),
+            train_log_interval=record.get("train_log_interval", 10),
             framework="pytorch" if new else "tensorflow",
             numbers_version=0,
             started=f"{stamp[1]}T{stamp[2]}:{stamp[3]}:{stamp[4]}" if stamp else "",
             schema_version=0,
             **lists,  # type: ignore[arg-type]
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ResultError(f"{path} is not a complete result of DeepOBS: {error!r}") from error
-    if not any(lists[name] for name in lists if name != "minibatch_train_losses"):
-        raise ResultError(f"{path} is not a complete result of DeepOBS: its lists are empty")
-    cut_at_first_non_finite(result)
+        if not any(lists[name] for name in lists if name != "minibatch_train_losses"):
+            raise ValueError("its lists are empty")
+        cut_at_first_non_finite(result)
+        check_record(result)
+    except KeyError as error:
+        raise ResultError(f"{path} is not a complete result of DeepOBS: no {error}") from error
+    except (AttributeError, IndexError, OverflowError, TypeError, ValueError) as error:
+        raise ResultError(f"{path} is not a complete result of DeepOBS: {error}") from error
     return result
+
+
+_DEEPOBS_LISTS = (
+    "train_losses", "valid_losses", "test_losses", "train_accuracies", "valid_accuracies",
+    "test_accuracies", "minibatch_train_losses",
+)  # fmt: skip
+
+
+def _numbers(name: str, values: Any) -> list[float]:
+    """A list of DeepOBS's, in which numbers need not be finite."""
+    if type(values) is not list or not set(map(type, values)) <= {float, int}:
+        raise ValueError(f"{name} is {brief(values)}; expected numbers")
+    return list(map(float, values))
 
 
 def cut_at_first_non_finite(result: RunResult) -> None:
@@ -301,34 +294,26 @@ def cut_at_first_non_finite(result: RunResult) -> None:
     If there is one, or among the losses of mini-batches, the run has diverged, and the outcome
     says so.
     """
-    parts = ("train", "valid", "test")
-    kinds = ("losses", "data_losses", "accuracies")
-    names = [f"{part}_{kind}" for part in parts for kind in kinds]
-    curves = {name: getattr(result, name) for name in names if getattr(result, name)}
-    good = min((_finite_length(curve) for curve in curves.values()), default=0)
+    curves = {name: getattr(result, name) for name in CURVES if getattr(result, name)}
+    good = min((finite_length(curve) for curve in curves.values()), default=0)
     if any(good < len(curve) for curve in curves.values()):
         result.outcome = Outcome.DIVERGED
         result.outcome_reason = f"not finite at epoch {good}"
     for name, curve in curves.items():
         setattr(result, name, curve[:good])
     minibatch = result.minibatch_train_losses
-    result.minibatch_train_losses = minibatch[: _finite_length(minibatch)]
+    result.minibatch_train_losses = minibatch[: finite_length(minibatch)]
     if len(result.minibatch_train_losses) < len(minibatch) and result.outcome is Outcome.DONE:
         result.outcome = Outcome.DIVERGED
         result.outcome_reason = "the loss of a mini-batch was not finite"
 
 
-def _finite_length(values: list[float]) -> int:
-    """The length of the part of a list before the first number that is not finite."""
-    return next((i for i, value in enumerate(values) if not math.isfinite(value)), len(values))
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no form for: tuples, and NumPy's and torch's scalars."""
+def plain(value: Any) -> Any:
+    """Plain data for values that JSON has no form for: tuples, scalars of NumPy and torch."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return plain_scalar(value)
 
 

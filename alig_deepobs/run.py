@@ -16,6 +16,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from alig_deepobs.entries import HyperParameter, OptimizerEntry, ProblemEntry
@@ -55,6 +56,8 @@ class Outcome(StrEnum):
 
     DONE = "done"
     DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out of memory"
+    TIMEOUT = "timeout"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
 
@@ -140,6 +143,9 @@ class Run:
         train_log_interval: steps between two logged mini-batch losses.
         purpose: ``tuning`` for a run that only serves to choose a setting, else empty.
         setting_source: who chose the hyper-parameters and how, one line.
+        tuning: the same for programs: ``protocol`` (`alig_deepobs.protocols`), and where a search
+            chose ``trials``, ``seeds``, ``criterion``, ``range`` and, where the value is the last
+            of those that were tried, ``at_end``; empty if nothing is known.
     """
 
     testproblem: str = _field(
@@ -228,6 +234,7 @@ class Run:
     )  # fmt: skip
     purpose: str = _field(Facet(label="purpose"), "")
     setting_source: str = _field(Facet(label="source of the setting"), "")
+    tuning: dict[str, Any] = _field(Facet(label="tuning"), dict)
 
     def identity(self) -> str:
         """The same for two runs if and only if they are the same run, tried twice."""
@@ -255,7 +262,7 @@ class Run:
         if self.weight_decay != default and params.get("weight_decay") is None:
             params["weight_decay"] = self.weight_decay
         # A file holds lists where a run in memory holds tuples; both are the same setting.
-        return {key: tuple(v) if isinstance(v, list) else v for key, v in params.items()}
+        return {key: _tuples(value) for key, value in params.items()}
 
     @property
     def learning_rate(self) -> float | None:
@@ -299,6 +306,10 @@ class Run:
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:20]
 
 
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
 def _canonical(value: Any) -> Any:
     """One form for values that mean the same: ``1`` and ``1.0``, lists and tuples."""
     if isinstance(value, Mapping):
@@ -322,6 +333,11 @@ class ResolvedRun(Run):
         offline: never touch the network.
         keep_best: folder for the weights of the epoch with the best validation accuracy; None:
             do not keep them.
+        time_limit: seconds after which the run is ended, those before an interruption included;
+            None: never.
+        checkpoint_interval: seconds between two checkpoints; None: see
+            `alig_deepobs.runners.checkpoint`.
+        checkpoint: file that the run is kept in while it goes on, and taken up from; None: none.
     """
 
     problem: ProblemEntry = _field(Facet(label="problem's entry"))
@@ -355,6 +371,35 @@ class ResolvedRun(Run):
         ),
         None,
     )  # fmt: skip
+    time_limit: float | None = _field(
+        Facet(
+            label="time limit", flags=(), minimum=0, metavar="SECONDS",
+            help="End a run after so many seconds, and keep what was measured.",
+        ),
+        None,
+    )  # fmt: skip
+    checkpoint_interval: float | None = _field(
+        Facet(
+            label="checkpoint interval", flags=(), minimum=0, metavar="SECONDS",
+            help="Seconds between two checkpoints of a run; by default after epochs, not in the "
+            "first seconds, and every five minutes within an epoch.",
+        ),
+        None,
+    )  # fmt: skip
+    checkpoint: str | None = _field(Facet(label="checkpoint"), None)
+
+    def command_line(self) -> str:
+        """`repeat_command` with everything that is no part of the identity: the very same run."""
+        words = [self.repeat_command()]
+        for name, facet in facets(ResolvedRun).items():
+            value = getattr(self, name)
+            plain = facet.flags is not None or name in ("purpose", "setting_source")
+            if facet.identity or not plain or not value:
+                continue
+            if facet.metavar == "DIR":
+                value = Path(value).expanduser().absolute()
+            words.append(f"--{name}" if value is True else shlex.join([f"--{name}", str(value)]))
+        return " ".join(words)
 
     def result(self, **measured: Any) -> RunResult:
         """The result of this run, with what was measured so far."""
@@ -394,8 +439,11 @@ class RunSpec:
     problem_options: dict[str, Any] = field(default_factory=dict)
     training_params: dict[str, Any] = field(default_factory=dict)
     keep_best: str | None = None
+    time_limit: float | None = None
+    checkpoint_interval: float | None = None
     purpose: str = ""
     setting_source: str = ""
+    tuning: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -430,6 +478,7 @@ class RunResult(Run):
     Attributes:
         outcome: how the run ended.
         outcome_reason: for anything but ``done``, one line.
+        time_limit: seconds after which the run was ended; None if it was not.
         train_losses: the objective of this run (L2 term included if it had one) on the
             train-eval set.
         valid_losses, test_losses: likewise.
@@ -464,6 +513,7 @@ class RunResult(Run):
 
     outcome: Outcome = _measured(Outcome.DONE, "outcome")
     outcome_reason: str = _measured("", "reason")
+    time_limit: float | None = _measured(None)
     train_losses: list[float] = _measured(list)
     valid_losses: list[float] = _measured(list)
     test_losses: list[float] = _measured(list)

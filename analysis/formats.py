@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from alig_deepobs.analysis.statistics import Interval
+from alig_deepobs.foreign import shown
 
 MISSING = "–"
 
@@ -21,8 +22,11 @@ _LATEX = {
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "±": r"$\pm$", "–": "--",
     "—": "---", "−": r"$-$", "×": r"$\times$", "∞": r"$\infty$", "†": r"$\dagger$",
     "≤": r"$\leq$", "≥": r"$\geq$", "…": r"\dots{}", "·": r"$\cdot$",
-    "\N{NO-BREAK SPACE}": "~", "\n": " ",
+    "\N{NO-BREAK SPACE}": "~", "\n": " ", "\t": " ",
 }  # fmt: skip
+# Backslashes first: the escapes of `shown` are text, too. Dots and colons would make links.
+_LINE_START = re.compile(r"^(\s*)([>=]|#+(?=\s|$)|\[(?=.\])|[-+](?=[-+\s]|$)|\d+(?=[.)](?:\s|$)))")
+_MARKDOWN = re.compile(r"[\\`*_|~$]|\](?=[(\[:])|(?<=www)\.|:(?=//)|(?<=mailto):", re.IGNORECASE)
 _LATEX_PATTERN = re.compile("|".join(map(re.escape, _LATEX)))
 
 
@@ -182,11 +186,34 @@ def wrapped(paragraph: str, width: int) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Text in which nothing is markup, in one line."""
-    text = text.replace("\n", " ").replace("<", "&lt;")
-    for character in ("|", "*", "_"):
-        text = text.replace(character, f"\\{character}")
-    return text
+    r"""Text in which nothing is markup, a link or a formula, in one line.
+
+    Example:
+        >>> print(escape_markdown("a_b | [x](http://y) <b> $z$ & `c`"))
+        a\_b \| [x\](http\://y) &lt;b> \$z\$ &amp; \`c\`
+    """
+    text = shown(text, lines=True).replace("\n", " ").replace("\t", " ")
+    text = _MARKDOWN.sub(r"\\\g<0>", text).replace("&", "&amp;").replace("<", "&lt;")
+    # What begins a heading, a quotation or a list where a line begins.
+    return re.sub(
+        r"^(\s*)([>=]|#+(?=\s|$)|\[(?=.\])|[-+](?=[-+\s]|$)|\d+(?=[.)](?:\s|$)))", _begin, text
+    )
+
+
+def _begin(found: re.Match[str]) -> str:
+    mark = found[2]
+    return f"{found[1]}&#{ord(mark[0])};{mark[1:]}" if mark.isdigit() else f"{found[1]}\\{mark}"
+
+
+def escape_csv(text: str) -> str:
+    """Text that a spreadsheet does not take for a formula.
+
+    Example:
+        >>> escape_csv("=1+1"), escape_csv("SGD"), escape_csv("-")
+        ("'=1+1", 'SGD', '-')
+    """
+    text = shown(text, lines=True)
+    return f"'{text}" if len(text) > 1 and text[0] in "=+-@\t\n" else text
 
 
 def escape_latex(text: str) -> str:
@@ -196,7 +223,7 @@ def escape_latex(text: str) -> str:
         >>> print(escape_latex("50 % of a_b & {c} ± 1"))
         50 \% of a\_b \& \{c\} $\pm$ 1
     """
-    return _LATEX_PATTERN.sub(lambda found: _LATEX[found[0]], text)
+    return _LATEX_PATTERN.sub(lambda found: _LATEX[found[0]], shown(text, lines=True))
 
 
 def _two_digits(value: float) -> str:

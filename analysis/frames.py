@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from alig_deepobs.analysis.formats import params_text
+from alig_deepobs.analysis.formats import escape_csv, params_text
 from alig_deepobs.files import write_text_atomically
 from alig_deepobs.registry import ProblemEntry
 from alig_deepobs.run import Outcome, RunResult
@@ -104,8 +104,19 @@ def write_csv(results: Iterable[RunResult], path: str | Path) -> Path:
         ResultError: the file cannot be written.
     """
     path = Path(path)
-    write_text_atomically(path, runs_frame(results).to_csv(index=False))
+    write_text_atomically(path, csv_text(runs_frame(results)))
     return path
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A frame as CSV; no text in it acts on a terminal or is a formula of a spreadsheet."""
+    safe = frame.rename(columns=lambda name: escape_csv(str(name)))
+    for number, kind in enumerate(frame.dtypes):
+        if kind.kind not in "biufc":
+            values = [escape_csv(v) if isinstance(v, str) else v for v in frame.iloc[:, number]]
+            safe.isetitem(number, np.array([*values, None], object)[:-1])
+    text: str = safe.to_csv(index=False, lineterminator="\n")
+    return text
 
 
 def loss_curve(result: RunResult, of: EvaluationSet) -> list[float]:

@@ -10,11 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from alig_deepobs.analysis.frames import epochs_finished, headline_curve
+from alig_deepobs.analysis.frames import headline_curve
 from alig_deepobs.bundles import SUFFIX, read_bundle
 from alig_deepobs.errors import ResultError, UsageError
+from alig_deepobs.files import files_below, is_regular
 from alig_deepobs.registry import testproblems
-from alig_deepobs.results import newest, parse_result
+from alig_deepobs.results import newest, read_result
 from alig_deepobs.run import Outcome, RunResult
 
 
@@ -102,13 +103,13 @@ def iter_results(
             raise UsageError(f"there is no results folder {root}")
     seen: set[Path] = set()
     for root in roots:
-        here = sorted(filter(_is_result, root.resolve().rglob("*.json*")))
+        here = sorted(filter(_is_result, files_below(root.resolve())))
         if not here:
             yield LoadProblem(root, "there is no result in this folder")
         for path in here:
-            if path in seen:
+            if path.resolve() in seen:
                 continue
-            seen.add(path)
+            seen.add(path.resolve())
             for found in _read(path, light):
                 tuning = isinstance(found, Found) and found.result.purpose == "tuning"
                 if with_tuning or not tuning:
@@ -123,13 +124,13 @@ def _is_result(path: Path) -> bool:
 
 
 def _read(path: Path, light: bool) -> list[Found | LoadProblem]:
+    if path.exists() and not is_regular(path):
+        return [LoadProblem(path, f"{path} is not a regular file")]
     try:
         is_bundle = path.name.endswith(SUFFIX)
-        results = read_bundle(path) if is_bundle else [parse_result(path.read_bytes(), path)]
+        results = read_bundle(path) if is_bundle else [read_result(path)]
     except ResultError as error:
         return [LoadProblem(path, str(error))]
-    except OSError as error:
-        return [LoadProblem(path, f"cannot read {path}: {error.strerror or error}")]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # The right keys with values of a wrong kind; strangers' files may hold anything.
         return [LoadProblem(path, f"not a usable result: {error!r}")]
@@ -149,8 +150,4 @@ def _lack(result: RunResult) -> str:
     if entry is not None and not headline_curve(result, entry):
         # The beta of DeepOBS 1.2 drops all accuracies where one of them is exactly 0.
         return f"has no test {entry.metric}, by which {result.testproblem} is judged"
-    finished = epochs_finished(result)
-    short = finished < result.num_epochs and result.purpose != "tuning"
-    if result.schema_version == 0 and short:
-        return f"ends after {finished} of {result.num_epochs} epochs"
     return ""

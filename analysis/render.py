@@ -17,8 +17,10 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from alig_deepobs.analysis.formats import escape_latex, escape_markdown, wrapped
+from alig_deepobs.analysis.frames import csv_text
 from alig_deepobs.analysis.table import Cell, Table
 from alig_deepobs.files import write_text_atomically
+from alig_deepobs.foreign import shown
 
 _ARROWS = {1: r" $\uparrow$", -1: r" $\downarrow$", 0: ""}
 
@@ -29,15 +31,20 @@ def to_rich(table: Table[Any], width: int = 80) -> Group:
     drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in table.headings:
         justify = "right" if heading.right else "left"
-        drawn.add_column(Text(heading.text), justify=justify, overflow="fold")  # type: ignore[arg-type]
+        drawn.add_column(_text(heading.text), justify=justify, overflow="fold")  # type: ignore[arg-type]
     for cells in table.cells:
         # Text keeps brackets as they are; a plain string would be read as markup.
-        drawn.add_row(*(Text(cell.text, style="bold" if cell.strong else "") for cell in cells))
-    parts: list[RenderableType] = [Text(table.title, style="bold"), drawn]
+        drawn.add_row(*(_text(cell.text, "bold" if cell.strong else "") for cell in cells))
+    parts: list[RenderableType] = [_text(table.title, "bold"), drawn]
     if table.all_notes:
         notes = "\n".join(wrapped(note, width) for note in table.all_notes)
-        parts.append(Text(notes, style="dim"))
+        parts.append(_text(notes, "dim"))
     return Group(*parts)
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Text of which nothing acts on the terminal."""
+    return Text(shown(text, lines=True), style=style)
 
 
 def to_text(table: Table[Any], width: int = 120) -> str:
@@ -102,7 +109,7 @@ def to_latex(table: Table[Any]) -> str:
 
 def to_csv(table: Table[Any]) -> str:
     """All columns as CSV, numbers in full precision."""
-    return table.frame.to_csv(index=False, lineterminator="\n")
+    return csv_text(table.frame)
 
 
 def write_table(table: Table[Any], folder: str | Path, kind: str) -> Path:

@@ -17,13 +17,12 @@ from alig_deepobs.baselines.imports import (
     remove_import,
     stored_imports,
 )
-from alig_deepobs.baselines.settings import KnownSetting, grid_for, known_setting
+from alig_deepobs.baselines.settings import KnownSetting, known_setting
 
 __all__ = [
     "ImportReport",
     "KnownSetting",
     "about_published",
-    "grid_for",
     "import_results",
     "known_setting",
     "measured_grid",

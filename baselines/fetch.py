@@ -51,6 +51,7 @@ def download(url: str = URL) -> Path:
     """
     import pooch
 
+    from alig_deepobs.testproblems.datasets.download import Downloader
     from alig_deepobs.testproblems.datasets.fetch import short_reason
 
     name = f"DeepOBS_Baselines-{COMMIT[:7]}" + (".zip" if url.endswith(".zip") else ".tar.gz")
@@ -58,7 +59,7 @@ def download(url: str = URL) -> Path:
     level = its_logger.level
     its_logger.setLevel(logging.WARNING)  # its advice on digests is for developers
     try:
-        return Path(pooch.retrieve(url, None, name, imports_folder()))
+        return Path(pooch.retrieve(url, None, name, imports_folder(), downloader=Downloader()))
     except (OSError, ValueError) as error:  # requests' errors are OSErrors
         logger.info("%s: %s", url, error)
         raise DataError(

@@ -6,9 +6,10 @@ reads results reads it. Mini-batch losses, most of the official 1.4 GB, are not 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from alig_deepobs.baselines.archive import Member, result_members
 from alig_deepobs.errors import ResultError, UsageError
 from alig_deepobs.files import write_text_atomically
+from alig_deepobs.foreign import shown
 from alig_deepobs.registry import optimizers
 from alig_deepobs.results import (
     check_folder_name,
@@ -76,12 +78,20 @@ def imports_folder() -> Path:
 def stored_imports() -> list[Import]:
     """The imports, by name."""
     return [
-        Import(path.parent.name, path.read_text(encoding="utf-8").strip(), path.parent)
+        Import(
+            path.parent.name,
+            path.read_text(encoding="utf-8", errors="replace").strip(),
+            path.parent,
+        )
         for path in sorted(imports_folder().glob(f"*/{_SOURCE}"))
     ]
 
 
-def import_results(source: str | Path, name: str | None = None) -> ImportReport:
+def import_results(
+    source: str | Path,
+    name: str | None = None,
+    check: Callable[[list[RunResult]], None] | None = None,
+) -> ImportReport:
     """Imports all results of a folder or an archive, of any dialect.
 
     Everything is read before anything is written. A file that is no result is left out and
@@ -90,6 +100,7 @@ def import_results(source: str | Path, name: str | None = None) -> ImportReport:
     Args:
         source: a results folder, or a ``.zip`` or ``.tar.gz`` of one.
         name: what to call the import, or the import to add to; by default the name of the source.
+        check: looks at the results before any of them is kept, and raises an error to keep none.
 
     Raises:
         UsageError: there is nothing at that path, or another source has that name.
@@ -100,11 +111,13 @@ def import_results(source: str | Path, name: str | None = None) -> ImportReport:
     report = ImportReport(check_folder_name(name or source.name, "the import"))
     there = stored_imports()
     other = next((of for of in there if of.name == report.name), None)
-    if name is None and other is not None and other.source != str(source):
+    if name is None and other is not None and other.source != shown(source):
         raise UsageError(
             f"the import {report.name} is from {other.source}; give this one another --name"
         )
     report.results = list(parsed(result_members(source), report))
+    if check is not None:
+        check(report.results)
     folders = [of.folder for of in there]
     folder = imports_folder() / report.name
     for result in report.results:
@@ -114,7 +127,7 @@ def import_results(source: str | Path, name: str | None = None) -> ImportReport:
             write_result(result, _root(folder, result))
             report.added += 1
     if report.added:
-        write_text_atomically(folder / _SOURCE, f"{source}\n")
+        write_text_atomically(folder / _SOURCE, f"{shown(source)}\n")
     return report
 
 
@@ -169,6 +182,8 @@ def parsed(members: Iterator[Member], report: ImportReport) -> Iterator[RunResul
         try:
             path = PurePosixPath(member.name)
             result = under_our_names(parse_result(member.raw, Path(path)), path.parent.name)
+            check_folder_name(result.testproblem, "the test problem")
+            check_folder_name(result.optimizer_name, "the optimizer's label")
             yield replace(result, minibatch_train_losses=[])
         except ResultError as error:
             report.problems[member.name] = str(error)
@@ -188,5 +203,12 @@ def _holds(folder: Path, result: RunResult) -> bool:
     return any(
         found.identity() == result.identity()
         and (found.test_losses, found.started) == (result.test_losses, result.started)
-        for found in map(read_result, files)
+        for found in _readable(files)
     )
+
+
+def _readable(files: Iterable[Path]) -> Iterator[RunResult]:
+    """The results in files; one that has been damaged since does not stop the others."""
+    for path in files:
+        with contextlib.suppress(ResultError):
+            yield read_result(path)

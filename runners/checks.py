@@ -43,7 +43,7 @@ def check(run: ResolvedRun, optimizer_class: Any = None, *, check_data: bool = T
         raise UsageError(f"{run.optimizer}: {error}") from error
     if run.problem.options:
         # The problem's constructor, too, is the only one who knows what its options may be.
-        problem = run.problem.load()(
+        problem = run.problem.make(
             run.batch_size, synthetic=run.synthetic, data_dir=run.data_dir, offline=run.offline,
             device=run.device, split=run.split, **run.problem_options,
         )  # fmt: skip

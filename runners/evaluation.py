@@ -31,13 +31,16 @@ def mini_batches(problem: Any, **options: Any) -> Iterator[Callable[[], LossAndA
         yield evaluate
 
 
-def evaluate(problem: Any, of: str, has_l2: bool) -> Evaluation:
+def evaluate(
+    problem: Any, of: str, has_l2: bool, pause: Callable[[], None] = lambda: None
+) -> Evaluation:
     """Mean loss and accuracy of a set.
 
     Args:
         problem: a test problem that is set up.
         of: ``train``, ``valid`` or ``test``.
         has_l2: whether the L2 term is part of the objective.
+        pause: called after each mini-batch; it may end the evaluation with an exception.
     """
     {
         "train": problem.train_eval_init_op,
@@ -54,6 +57,7 @@ def evaluate(problem: Any, of: str, has_l2: bool) -> Evaluation:
         if share != 1.0:
             batch_loss, batch_accuracy = share * batch_loss, share * batch_accuracy
         loss, accuracy, batches = loss + batch_loss, accuracy + batch_accuracy, batches + share
+        pause()
     data_loss = float(loss) / batches
     # The weights do not change within an evaluation, so neither does the L2 term.
     penalty = regularization_value(problem) if has_l2 else 0.0

@@ -17,9 +17,13 @@ import torch
 
 from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.optimizers.health import HealthWarning
+from alig_deepobs.plugins import Interrupted, is_interrupt, passed
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.faults import outcome_of
+from alig_deepobs.runners.places import Place
+from alig_deepobs.runners.ranks import Ranks
 from alig_deepobs.runners.startup import skip_compiler
 from alig_deepobs.runners.training import execute
 
@@ -43,32 +47,45 @@ class Executor(Protocol):
         """Frees what the executor has."""
 
 
-def attempt(run: ResolvedRun, callback: Callback) -> RunResult:
+def attempt(run: ResolvedRun, callback: Callback, ranks: Ranks | None = None) -> RunResult:
     """Carries out a run; whatever breaks it is in its result, so that the others can go on.
 
     Args:
         run: the run.
         callback: hears of the progress.
+        ranks: this process among those that carry out the run together.
     """
     started = now()
     try:
-        return execute(run, callback)
+        return execute(run, callback, ranks=ranks)
     except RunError as error:
         if error.result is not None:
             failed: RunResult = error.result
             return failed
-        reason = str(error)
+        outcome, reason = Outcome.FAILED, str(error)
     except AligDeepobsError as error:
-        reason = str(error)
-    except KeyboardInterrupt:  # before the first evaluation
-        return run.result(
-            started=started,
-            outcome=Outcome.INTERRUPTED,
-            outcome_reason="interrupted before the first epoch",
-        )
-    except Exception as error:  # noqa: BLE001 - a stranger's problem or optimizer may raise anything
-        reason = f"{type(error).__name__}: {error}"
-    return run.result(started=started, outcome=Outcome.FAILED, outcome_reason=reason)
+        outcome, reason = Outcome.FAILED, str(error)
+    except BaseException as error:  # noqa: BLE001 - a stranger's problem or optimizer may raise anything
+        if is_interrupt(error) or passed(error, callback):  # before the first evaluation
+            return run.result(
+                started=started,
+                outcome=Outcome.INTERRUPTED,
+                outcome_reason="interrupted before the first epoch",
+            )
+        outcome, reason = outcome_of(error)
+    return run.result(started=started, outcome=outcome, outcome_reason=reason)
+
+
+def start(place: Place) -> Executor:
+    """Starts an executor on this machine: one run goes on in this process, more in others."""
+    jobs = place.jobs or 1
+    return Processes(jobs) if jobs > 1 else InProcess()
+
+
+def broken(run: ResolvedRun, error: BaseException) -> RunResult:
+    """The result of a run that an executor could not bring to any end."""
+    outcome, reason = outcome_of(error)
+    return run.result(started=now(), outcome=outcome, outcome_reason=reason)
 
 
 class InProcess:
@@ -130,10 +147,7 @@ class Processes:
                 )  # fmt: skip
             except BaseException as error:  # noqa: BLE001 - what a worker cannot send back
                 self.free.append(pool)
-                result = run.result(
-                    started=now(), outcome=Outcome.FAILED,
-                    outcome_reason=f"{type(error).__name__}: {error}",
-                )  # fmt: skip
+                result = broken(run, error)
             given.set_result(result)
 
         pool.submit(_work, number, run).add_done_callback(end)
@@ -200,10 +214,10 @@ def _start(events: SimpleQueue[Any], threads: int, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """Ends this process when its parent is gone: nobody would write its results."""
     while os.getppid() == parent:
         time.sleep(1.0)
@@ -211,7 +225,7 @@ def _end_with(parent: int) -> None:
 
 
 def _interrupt(signum: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+    raise Interrupted(signum)
 
 
 def _work(number: int, run: ResolvedRun) -> RunResult:

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from alig_deepobs.entries import NeedsLoss, OptimizerEntry
 from alig_deepobs.errors import UsageError
 from alig_deepobs.optimizers.projection import L2Ball
+from alig_deepobs.plugins import calling
+from alig_deepobs.runners.ranks import Ranks
 from alig_deepobs.testproblems.base import LossAndAccuracy, TestProblem
 
 UNKNOWN_RUN: Mapping[str, int] = {"data_size": 1, "num_epochs": 1, "batches_per_epoch": 1}
@@ -85,7 +87,8 @@ def build_optimizer(
     try:
         if max_norm is not None:
             arguments["projection_fn"] = L2Ball(parameters, max_norm)
-        optimizer = optimizer_class(given, **arguments)
+        with calling("its constructor", (TypeError, ValueError)):
+            optimizer = optimizer_class(given, **arguments)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{entry.name}: {error}") from error
     factor = max(factors, default=0.0)
@@ -127,7 +130,11 @@ def batch_options(problem: Any, objective: Objective, needs: NeedsLoss) -> dict[
 
 
 def make_step(
-    problem: TestProblem, optimizer: Any, needs: NeedsLoss, clip_norm: float | None = None
+    problem: TestProblem,
+    optimizer: Any,
+    needs: NeedsLoss,
+    clip_norm: float | None = None,
+    ranks: Ranks | None = None,
 ) -> Callable[[Batch], Tensor]:
     """A function that takes one step on a drawn mini-batch and returns its objective.
 
@@ -139,9 +146,10 @@ def make_step(
         needs: what ``step`` wants.
         clip_norm: gradients with a larger norm (of all parameters together) are scaled down to
             this one.
+        ranks: the processes that share the mini-batches; None: there is one.
     """
     if needs is NeedsLoss.CLOSURE:
-        return _step_with_closure(optimizer, torch.device(problem.device))
+        return _step_with_closure(optimizer, torch.device(problem.device), ranks)
     arguments = _arguments_of_step(problem, optimizer, needs)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
 
@@ -152,8 +160,10 @@ def make_step(
         loss.backward()
         if clip_norm is not None:
             nn.utils.clip_grad_norm_(parameters, clip_norm)
-        value = loss.detach()
-        optimizer.step(**arguments(value, losses.detach()))
+        value, losses = loss.detach(), losses.detach()
+        if ranks is not None:
+            value, losses = ranks.value_of(losses, needs)
+        optimizer.step(**arguments(value, losses))
         return value
 
     return step
@@ -174,7 +184,12 @@ def _arguments_of_step(
     }  # fmt: skip
 
 
-def _step_with_closure(optimizer: Any, device: torch.device) -> Callable[[Batch], Tensor]:
+def _step_with_closure(
+    optimizer: Any, device: torch.device, ranks: Ranks | None
+) -> Callable[[Batch], Tensor]:
+    def value_of(loss: Tensor) -> Tensor:
+        return loss if ranks is None else ranks.value_of(loss, NeedsLoss.CLOSURE)[0]
+
     def step(batch: Batch) -> Tensor:
         # Within one step the objective is one function: every evaluation has the same mini-batch
         # and draws the same dropout masks.
@@ -186,12 +201,13 @@ def _step_with_closure(optimizer: Any, device: torch.device) -> Callable[[Batch]
                 _restore_noise(device, noise)
             if not backward:
                 with torch.no_grad():
-                    return batch()[0].detach()
+                    return value_of(batch()[0].detach())
             optimizer.zero_grad()
             loss = batch()[0]
             loss.backward()
-            first.append(loss.detach())
-            return loss
+            value = value_of(loss)
+            first.append(value.detach())
+            return value
 
         optimizer.step(closure)
         if not first:

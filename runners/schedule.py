@@ -130,15 +130,16 @@ class ScheduledRates:
         self.decay = decay or Decay()
         self.plateaus = 0
         self.best: float | None = None
+        self.optimizer = optimizer
         changes = schedule is not None or decay is not None
-        self.groups = optimizer.param_groups if changes else []
-        if any(not math.isfinite(group.get("lr", math.inf)) for group in self.groups):
+        groups = optimizer.param_groups if changes else []
+        if any(not math.isfinite(group.get("lr", math.inf)) for group in groups):
             raise UsageError(
                 f"{type(optimizer).__name__} has no learning rate that a schedule could change: "
                 "leave lr_sched_epochs, lr_sched_factors, lr_decay_per_epoch and "
                 "lr_plateau_factor out"
             )
-        self.base = [group["lr"] for group in self.groups]
+        self.base = [group["lr"] for group in groups]
 
     def set(self, finished_epochs: int) -> None:
         """Sets the rates for the epoch that comes after so many finished ones."""
@@ -146,7 +147,8 @@ class ScheduledRates:
         factor *= self.decay.per_epoch**finished_epochs
         if self.decay.on_plateau is not None:
             factor *= self.decay.on_plateau**self.plateaus
-        for group, base in zip(self.groups, self.base, strict=True):
+        # An optimizer that has loaded a state has other groups.
+        for base, group in zip(self.base, self.optimizer.param_groups, strict=False):
             group["lr"] = base * factor
 
     def note(self, metric: float) -> None:
@@ -155,6 +157,14 @@ class ScheduledRates:
             self.best = metric
         else:
             self.plateaus += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `note` has heard."""
+        return {"plateaus": self.plateaus, "best": self.best}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from what `state_dict` returned."""
+        self.plateaus, self.best = state["plateaus"], state["best"]
 
 
 def clip_norm_of(training_params: Mapping[str, Any], needs: NeedsLoss) -> float | None:

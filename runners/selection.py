@@ -11,7 +11,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from alig_deepobs.registry import find_testproblem, testproblems
 from alig_deepobs.run import Outcome, RunResult, RunSpec
@@ -111,7 +111,8 @@ class Rule:
 
     def runs(self, candidate: RunSpec) -> list[RunSpec]:
         """The runs that a candidate is judged by."""
-        split = "validation" if _holds_out(candidate) else "full"
+        # What decides by the test set has no use for a validation set.
+        split = "validation" if _holds_out(candidate) and not self.metric else "full"
         return [
             replace(candidate, random_seed=seed, split=split, purpose="tuning", keep_best=None)
             for seed in self.seeds
@@ -128,20 +129,39 @@ class Rule:
     def ranked(self, candidates: Sequence[Sequence[RunResult]]) -> list[int]:
         """The numbers of the candidates, the best one first.
 
+        Those that trained for more epochs come before all others: a search that starts with short
+        runs trains the best of them again.
+
         Args:
             candidates: the runs of each.
         """
         scores = [
-            tuple(map(statistics.fmean, zip(*map(self._score, runs), strict=True)))
+            (-runs[0].num_epochs, *map(statistics.fmean, zip(*map(self._score, runs), strict=True)))
             for runs in candidates
         ]
         return sorted(range(len(scores)), key=scores.__getitem__)
 
+    def criterion(self, candidate: RunSpec) -> str:
+        """What a candidate is judged by, for a reader."""
+        if self.metric:
+            return self.metric.replace("_", " ").replace("accuracies", "accuracy").rstrip("s")
+        if not _holds_out(candidate):
+            return "training loss"
+        return f"validation {find_testproblem(candidate.testproblem).metric}"
+
     def source(self, candidates: Sequence[RunSpec]) -> str:
         """Who chose a setting among these, and how, for the record."""
-        by = "validation data" if _holds_out(candidates[0]) else "the training loss"
         seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+        by = self.criterion(candidates[0])
         return f"best of {len(candidates)} settings by {by}, {self.epoch} epoch, {seeds}"
+
+    def facts(self, candidates: Sequence[RunSpec]) -> dict[str, Any]:
+        """The same as `source` for a record."""
+        return {
+            "trials": len(candidates),
+            "seeds": list(self.seeds),
+            "criterion": f"{self.criterion(candidates[0])}, {self.epoch} epoch",
+        }
 
     def score_text(self, runs: Sequence[RunResult]) -> str:
         """What a candidate is judged by, for a reader.

@@ -6,7 +6,8 @@ from typing import Any
 
 from alig_deepobs.run import ResolvedRun
 from alig_deepobs.runners.deepobs import runners
-from alig_deepobs.runners.training import own_random_state, set_up
+from alig_deepobs.runners.noise import own_random_state
+from alig_deepobs.runners.training import set_up
 from alig_deepobs.testproblems.checks import find_device
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from alig_deepobs.errors import ResultError
-from alig_deepobs.files import check_writable
+from alig_deepobs.files import check_writable, clear_leftovers
 from alig_deepobs.results import newest, read_result, run_folder, write_result
 from alig_deepobs.run import Outcome, ResolvedRun, Run, RunResult
 
 CLAIMS = ".claims"
+CHECKPOINTS = ".checkpoints"
 TUNING = "tuning"
 
 
@@ -31,6 +32,10 @@ class Store:
 
     folder: Path
 
+    def __post_init__(self) -> None:
+        # Wherever the process goes, the results stay here.
+        object.__setattr__(self, "folder", self.folder.absolute())
+
     def check(self) -> None:
         """Finds out whether results can be written.
 
@@ -42,6 +47,8 @@ class Store:
     def find(self, run: Run, since: str = "") -> RunResult | None:
         """The result of a run that came to its end, if it is there.
 
+        One that its time limit ended counts where the limit of ``run`` is not longer.
+
         Args:
             run: the run.
             since: a time (`alig_deepobs.results.now`); a run that failed after it counts, too, so
@@ -52,11 +59,17 @@ class Store:
             found = result if found is None else newest(found, result)
         if found is None or not _has_extras(found, run):
             return None
-        failed = found.outcome is Outcome.FAILED and since and found.started >= since
-        return found if found.outcome.is_final or failed else None
+        broke = found.outcome in (Outcome.FAILED, Outcome.OUT_OF_MEMORY)
+        if found.outcome.is_final or (broke and since and found.started >= since):
+            return found
+        limit = getattr(run, "time_limit", None)
+        return found if limit is not None and limit <= (found.time_limit or 0.0) else None
 
     def write(self, result: RunResult) -> Path:
         """Writes a result; it takes the place of those of the same run that count less.
+
+        The later of two is this one, whatever the clock says. A run that will not be taken up
+        loses its checkpoint.
 
         Raises:
             ResultError: it cannot be written.
@@ -64,10 +77,39 @@ class Store:
         earlier = list(self._results(result))
         path = write_result(result, self._root(result))
         for old_path, old in earlier:
-            if newest(old, result) is result:
+            if result.outcome.is_final or not old.outcome.is_final:
                 with contextlib.suppress(OSError):
                     old_path.unlink()
+        if result.outcome.is_final or result.outcome is Outcome.FAILED:
+            self.forget(result)
         return path
+
+    def checkpoint(self, run: Run) -> Path:
+        """The file that a run is kept in while it goes on."""
+        return self.folder / CHECKPOINTS / f"{_name(run)}.pt"
+
+    def forget(self, run: Run) -> None:
+        """Removes the checkpoint of a run, if there is one."""
+        path = self.checkpoint(run)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+            path.parent.rmdir()
+
+    def clear(self, found: Iterable[Run]) -> None:
+        """Removes what processes that were killed have left behind.
+
+        Args:
+            found: runs whose results are there: they need no checkpoint any more.
+        """
+        if (self.folder / CHECKPOINTS).is_dir():
+            for run in found:
+                self.forget(run)
+        clear_leftovers(self.folder)
+        for path in (self.folder / CLAIMS).glob("*"):
+            with contextlib.suppress(OSError, Timeout), FileLock(path, timeout=0):
+                path.unlink()
+        with contextlib.suppress(OSError):
+            (self.folder / CLAIMS).rmdir()
 
     @contextlib.contextmanager
     def claim(self, run: Run) -> Iterator[bool]:
@@ -78,7 +120,7 @@ class Store:
         Raises:
             ResultError: the folder is not writable.
         """
-        path = self.folder / CLAIMS / f"{run.purpose or 'run'}-{run.identity()}"
+        path = self.folder / CLAIMS / _name(run)
         check_writable(path.parent)
         lock = FileLock(path, timeout=0)
         try:
@@ -104,11 +146,19 @@ class Store:
     def _results(self, run: Run) -> Iterator[tuple[Path, RunResult]]:
         """The readable files of a run; broken ones are for the report to name."""
         folder = run_folder(run, self._root(run))
-        for path in sorted(folder.glob(f"random_seed__{run.random_seed}__*.json")):
+        try:
+            paths = sorted(folder.glob(f"random_seed__{run.random_seed}__*.json"))
+        except OSError:  # `check` says what is wrong with the folder
+            paths = []
+        for path in paths:
             with contextlib.suppress(ResultError):
                 result = read_result(path)
                 if result.identity() == run.identity():
                     yield path, result
+
+
+def _name(run: Run) -> str:
+    return f"{run.purpose or 'run'}-{run.identity()}"
 
 
 def _has_extras(found: RunResult, run: Run) -> bool:

@@ -9,23 +9,44 @@ processes, and can be extended later.
 from __future__ import annotations
 
 import heapq
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from alig_deepobs.errors import ResultError
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.places import Place
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.selection import Rule
 from alig_deepobs.runners.store import Store
+from alig_deepobs.spaces import Axis
 
 if TYPE_CHECKING:
     from alig_deepobs.runners.executors import Executor
+
+logger = logging.getLogger(__name__)
+
+
+class Search(Protocol):
+    """Says which settings to try next, from what the ones so far have shown."""
+
+    def more(self, candidates: Sequence[RunSpec], ranked: Sequence[int]) -> Sequence[RunSpec]:
+        """Further settings; empty if the best one is to be chosen now.
+
+        The same candidates and ranks always give the same settings, so that a study goes on where
+        it stopped.
+
+        Args:
+            candidates: the settings so far.
+            ranked: their numbers, the best one first.
+        """
 
 
 @dataclass(frozen=True)
@@ -33,28 +54,55 @@ class Cell:
     """One optimizer on one problem in a study.
 
     Attributes:
-        candidates: the settings, as they would be reported, without their seed.
+        candidates: the settings to start with, as they would be reported, without their seed.
         seeds: the seeds to report the chosen one with.
         rule: how one of several candidates is chosen; a single one is taken as it is.
+        search: what may be tried after these; None: nothing.
+        protocol: name of the way in which the settings came about; empty if it has none.
+        axes: what the settings differ in.
     """
 
     candidates: tuple[RunSpec, ...]
     seeds: tuple[int, ...]
     rule: Rule = field(default_factory=Rule)
+    search: Search | None = None
+    protocol: str = ""
+    axes: tuple[Axis, ...] = ()
 
-    @property
-    def tuning(self) -> list[RunSpec]:
-        """The runs that only serve to choose, candidate by candidate."""
-        if len(self.candidates) < 2:
+    def tuning(self, candidates: Sequence[RunSpec]) -> list[RunSpec]:
+        """The runs that only serve to choose, candidate by candidate; none without a choice."""
+        if len(self.candidates) < 2 and self.search is None:
             return []
-        return [spec for candidate in self.candidates for spec in self.rule.runs(candidate)]
+        return [spec for candidate in candidates for spec in self.rule.runs(candidate)]
 
-    def reported(self, chosen: int) -> list[RunSpec]:
+    def reported(self, candidates: Sequence[RunSpec], chosen: int) -> list[RunSpec]:
         """The runs that are reported, where the candidate of this number was chosen."""
-        spec = self.candidates[chosen]
-        if len(self.candidates) > 1:
-            spec = replace(spec, setting_source=self.rule.source(self.candidates))
-        return [replace(spec, random_seed=seed) for seed in self.seeds]
+        spec = candidates[chosen]
+        tuning: dict[str, Any] = {"protocol": self.protocol} if self.protocol else {}
+        if len(candidates) > 1:
+            end = self.end(candidates, chosen)
+            tuning |= self.rule.facts(candidates)
+            tuning |= {"range": ", ".join(map(str, self.axes))} if self.axes else {}
+            tuning |= {"at_end": end} if end else {}
+            source = self.rule.source(candidates)
+            source = f"{self.protocol}: {source}" if self.protocol else source
+            source = f"{source}; {end}" if end else source
+            spec = replace(spec, setting_source=source)
+        return [replace(spec, tuning=tuning, random_seed=seed) for seed in self.seeds]
+
+    def end(self, candidates: Sequence[RunSpec], chosen: int) -> str:
+        """Says so where the chosen value of a single axis is the last one that was tried."""
+        if len(self.axes) != 1 or len(candidates) < 3:
+            return ""
+        name = self.axes[0].name
+        values = [spec.hyperparams[name] for spec in candidates]
+        best = values[chosen]
+        if not all(isinstance(value, (int, float)) for value in values):
+            return ""
+        if best not in (min(values), max(values)):
+            return ""
+        side = "smallest" if best == min(values) else "largest"
+        return f"the {side} {name} that was tried: another may be better"
 
 
 @dataclass
@@ -63,15 +111,22 @@ class CellOutcome:
 
     Attributes:
         cell: the cell.
+        candidates: the settings that were tried.
         tuning: for each candidate, the runs that served to choose; empty where nothing was chosen.
         chosen: number of the chosen candidate.
         runs: the reported runs, by seed in the order of the cell.
     """
 
     cell: Cell
+    candidates: list[RunSpec] = field(default_factory=list)
     tuning: list[list[RunResult]] = field(default_factory=list)
     chosen: int = 0
     runs: list[RunResult] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.candidates = self.candidates or list(self.cell.candidates)
+        if self.cell.tuning(self.candidates):
+            self.tuning = self.tuning or [[] for _ in self.candidates]
 
 
 class Progress(Protocol):
@@ -80,11 +135,14 @@ class Progress(Protocol):
     def planned(self, total: int, found: int) -> None:
         """So many runs make up the study; so many of them are in the store already."""
 
+    def grown(self, runs: int) -> None:
+        """A search asks for so many more runs."""
+
     def callback(self, run: ResolvedRun) -> Callback:
         """What hears of a run that is about to start."""
 
     def ended(self, run: ResolvedRun, result: RunResult) -> None:
-        """A run has ended, and its result is written."""
+        """A run has ended, and its result is written, or kept until it can be."""
 
 
 class Silent:
@@ -92,6 +150,9 @@ class Silent:
 
     def planned(self, total: int, found: int) -> None:
         """See `Progress.planned`."""
+
+    def grown(self, runs: int) -> None:
+        """See `Progress.grown`."""
 
     def callback(self, run: ResolvedRun) -> Callback:
         """See `Progress.callback`."""
@@ -122,8 +183,9 @@ class Study:
         cells: the plan.
         store: where results are looked for and written; None: nowhere.
         force: run again what is in the store; the new result takes the place of the old.
-        check_data: False for a plan that is only to be looked at; data is then neither looked for
-            nor downloaded, and no run is recognized in the store.
+        check_data: False to leave data alone; it is then neither looked for nor downloaded, and no
+            run is recognized in the store.
+        look_only: whether the plan is not to be carried out, so that nothing need be writable.
         own_process: whether nothing else happens in this process, which may then start quicker
             (`alig_deepobs.runners.startup`).
 
@@ -140,24 +202,28 @@ class Study:
         *,
         force: bool = False,
         check_data: bool = True,
+        look_only: bool = False,
         own_process: bool = False,
     ) -> None:
         self.cells = list(cells)
         self.store = store
         self.force = force
         self.since = now()
+        self.unwritten: list[tuple[RunResult, ExitStack]] = []  # with the claims on their runs
         names = [cell.candidates[0].testproblem for cell in self.cells]
         self.problems = {name: number for number, name in enumerate(dict.fromkeys(names))}
         self.first: list[_Task] = []  # what can start at once
         self.later: list[list[_Task]] = [[] for _ in self.cells]  # reported, if the first is chosen
         for number, cell in enumerate(self.cells):
-            tuning = self._tasks(number, 0, cell.tuning, check_data)
-            reported = self._tasks(number, 1, cell.reported(0), check_data)
+            tuning = self._tasks(number, 0, cell.tuning(cell.candidates), check_data)
+            reported = self._tasks(number, 1, cell.reported(cell.candidates, 0), check_data)
             self.first += tuning or reported
             self.later[number] = reported if tuning else []
         self.found, self.missing = self._survey()
         if self.missing:
             self._check(check_data, own_process)
+            if self.store is not None and not look_only:
+                self.store.check()
 
     @property
     def runs(self) -> list[ResolvedRun]:
@@ -168,20 +234,26 @@ class Study:
         """The runs that are in the store and those that are not, as far as choices are known."""
         found, missing = [], []
         self.outcomes = [CellOutcome(cell) for cell in self.cells]
+        self.old: dict[tuple[str, str], str] = {}  # when those began that are to be run again
         undecided = {task.cell for tasks in self.later for task in tasks}
         tasks = sorted(self.first, reverse=True)
         while tasks:
             task = tasks.pop()
-            result = None if self.store is None or self.force else self.store.find(task.run)
+            result = None if self.store is None else self.store.find(task.run)
+            if self.force and result is not None:
+                self.old[task.run.purpose, task.run.identity()] = result.started
+                result = None
             if result is None:
                 missing.append(task.run)
                 continue
             found.append(task.run)
-            reported = self._take(task, result)
-            if reported:
+            further = self._take(task, result)
+            if any(each.stage == 1 for each in further):
                 undecided.discard(task.cell)
-                tasks += reported
+            tasks += further
+        self.ready = list(missing)
         missing += [task.run for cell in sorted(undecided) for task in self.later[cell]]
+        self.surveyed = [len(outcome.candidates) for outcome in self.outcomes]
         return found, missing
 
     def _check(self, check_data: bool, own_process: bool) -> None:
@@ -193,8 +265,6 @@ class Study:
             skip_compiler()
         for run in {run.setting(): run for run in self.missing}.values():
             check(run, check_data=check_data)
-        if self.store is not None and check_data:
-            self.store.check()
 
     def carry_out(
         self, start: Callable[[], Executor] | None = None, progress: Progress | None = None
@@ -211,8 +281,11 @@ class Study:
 
         Raises:
             KeyboardInterrupt: the study was interrupted; what was measured is written.
+            ResultError: results could not be written, up to the end.
         """
         progress = progress or Silent()
+        if self.store is not None and self.missing:
+            self.store.clear(self.found)
         progress.planned(len(self.runs), len(self.found))
         self.outcomes = [CellOutcome(cell) for cell in self.cells]
         waiting = list(self.first)
@@ -227,24 +300,24 @@ class Study:
                     claim = ExitStack()
                     result = self._in_store(task.run)
                     if result is None and self.store is not None:
-                        if not claim.enter_context(self.store.claim(task.run)):
+                        if not self._claim(task.run, claim):
                             elsewhere.append(task)
                             continue
                         result = self._in_store(task.run)
                     if result is not None:
                         claim.close()
-                        self._push(waiting, self._take(task, result))
+                        self._push(waiting, self._further(task, result, progress))
                         continue
                     executor = executor or (start or local())()
-                    future = executor.submit(task.run, progress.callback(task.run))
+                    run = self._with_checkpoint(task.run)
+                    future = executor.submit(run, progress.callback(run))
                     under_way[future] = (task, claim)
                 if under_way:
                     timeout = 1.0 if elsewhere else None
                     for future in wait(under_way, timeout, FIRST_COMPLETED).done:
                         task, claim = under_way.pop(future)
-                        with claim:
-                            result = self._write(task.run, future.result(), progress)
-                        self._push(waiting, self._take(task, result))
+                        result = self._write(task.run, future.result(), claim, progress)
+                        self._push(waiting, self._further(task, result, progress))
                 elif elsewhere:
                     time.sleep(0.5)
                 self._push(waiting, elsewhere)
@@ -253,18 +326,26 @@ class Study:
             if executor is not None:
                 executor.interrupt()
             for future, (task, claim) in under_way.items():
-                with claim:
-                    self._write(task.run, future.result(timeout=60), progress, ended=False)
+                self._write(task.run, future.result(timeout=60), claim, progress, ended=False)
             raise
         finally:
             if executor is not None:
                 executor.close()
+            missing = self._write_what_waits()
+            for _, claim in self.unwritten:
+                claim.close()
+        if missing:
+            raise ResultError(missing)
         return self.outcomes
 
     def _tasks(
-        self, cell: int, stage: int, specs: Sequence[RunSpec], check_data: bool = True
-    ) -> list[_Task]:
-        """Resolved runs; those that differ in the seed alone are resolved once."""
+        self, cell: int, stage: int, specs: Sequence[RunSpec], check_data: bool = True,
+        first: int = 0,
+    ) -> list[_Task]:  # fmt: skip
+        """Resolved runs; those that differ in the seed alone are resolved once.
+
+        ``first`` is the number of the candidate of the first run.
+        """
         per_candidate = len(self.cells[cell].rule.seeds) if stage == 0 else len(specs)
         tasks = []
         for number, spec in enumerate(specs):
@@ -273,25 +354,82 @@ class Study:
                 resolved = resolve(spec, check_data=check_data)
             run = replace(resolved, random_seed=spec.random_seed)
             problem = self.problems[spec.testproblem]
-            tasks.append(_Task(problem, stage, repetition, cell, candidate, run))
+            tasks.append(_Task(problem, stage, repetition, cell, first + candidate, run))
         return tasks
 
     def _in_store(self, run: ResolvedRun) -> RunResult | None:
         if self.store is None:
             return None
         found = self.store.find(run, self.since)
-        return None if found is None or (self.force and found.started < self.since) else found
+        if found is None or not self.force:
+            return found
+        # Another process may have run it again; clocks may go backwards.
+        old = self.old.get((run.purpose, run.identity()))
+        return (
+            None if found.started == old or (old is None and found.started < self.since) else found
+        )
+
+    def _claim(self, run: ResolvedRun, claim: ExitStack) -> bool:
+        """Claims a run; where that is not possible in mid-study, nobody else can work, either."""
+        assert self.store is not None
+        try:
+            return claim.enter_context(self.store.claim(run))
+        except ResultError as error:
+            logger.warning("the study goes on: %s", error)
+            return True
+
+    def _with_checkpoint(self, run: ResolvedRun) -> ResolvedRun:
+        if self.store is None:
+            return run
+        if self.force:
+            self.store.forget(run)
+        return replace(run, checkpoint=str(self.store.checkpoint(run).absolute()))
 
     def _write(
-        self, run: ResolvedRun, result: RunResult, progress: Progress, ended: bool = True
+        self,
+        run: ResolvedRun,
+        result: RunResult,
+        claim: ExitStack,
+        progress: Progress,
+        ended: bool = True,
     ) -> RunResult:
         nothing = result.outcome is Outcome.INTERRUPTED and not result.test_losses
-        if self.store is not None and not nothing:
-            self.store.write(result)
+        if self.store is None or nothing:
+            claim.close()
+        else:
+            self.unwritten.append((result, claim))
+            missing = self._write_what_waits()
+            if missing:
+                logger.warning("%s; they are kept in memory and tried again", missing)
         progress.ended(run, result)
         if ended and result.outcome is Outcome.INTERRUPTED:
             raise KeyboardInterrupt
         return result
+
+    def _further(self, task: _Task, result: RunResult, progress: Progress) -> list[_Task]:
+        """Takes a result; returns the tasks that are possible now, and says if they are new."""
+        further = self._take(task, result)
+        tried = len(self.outcomes[task.cell].candidates)
+        if any(each.stage == 0 for each in further) and tried > self.surveyed[task.cell]:
+            progress.grown(len(further))
+        return further
+
+    def _write_what_waits(self) -> str:
+        """Writes the results that are not written yet; returns what is missing and why."""
+        reasons = []
+        for result, claim in self.unwritten.copy():
+            assert self.store is not None
+            try:
+                self.store.write(result)
+            except ResultError as error:
+                reasons.append(str(error))
+                continue
+            self.unwritten.remove((result, claim))
+            claim.close()
+        if not reasons:
+            return ""
+        count = len(reasons)
+        return f"{count} result{'' if count == 1 else 's'} could not be written: {reasons[0]}"
 
     def _take(self, task: _Task, result: RunResult) -> list[_Task]:
         """Takes a result; returns the tasks that are possible now."""
@@ -300,12 +438,18 @@ class Study:
             outcome.runs.append(result)
             outcome.runs.sort(key=lambda run: cell.seeds.index(run.random_seed))
             return []
-        outcome.tuning = outcome.tuning or [[] for _ in cell.candidates]
         outcome.tuning[task.candidate].append(result)
         if any(len(runs) < len(cell.rule.seeds) for runs in outcome.tuning):
             return []
-        outcome.chosen = cell.rule.choose(outcome.tuning)
-        return self._tasks(task.cell, 1, cell.reported(outcome.chosen))
+        ranked = cell.rule.ranked(outcome.tuning)
+        more = cell.search.more(outcome.candidates, ranked) if cell.search is not None else ()
+        if more:
+            tried = len(outcome.candidates)
+            outcome.candidates += more
+            outcome.tuning += [[] for _ in more]
+            return self._tasks(task.cell, 0, cell.tuning(more), first=tried)
+        outcome.chosen = ranked[0]
+        return self._tasks(task.cell, 1, cell.reported(outcome.candidates, outcome.chosen))
 
     @staticmethod
     def _push(heap: list[_Task], tasks: Sequence[_Task]) -> None:
@@ -319,13 +463,7 @@ def local(jobs: int = 1) -> Callable[[], Executor]:
     Args:
         jobs: runs at the same time; 1: in this process, more: in processes of their own.
     """
-
-    def start() -> Executor:
-        from alig_deepobs.runners.executors import InProcess, Processes  # with torch
-
-        return Processes(jobs) if jobs > 1 else InProcess()
-
-    return start
+    return Place(jobs=jobs).start
 
 
 def estimated_seconds(runs: Sequence[ResolvedRun]) -> tuple[float, int]:

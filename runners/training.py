@@ -8,54 +8,67 @@ per epoch, and a run that diverges ends there and says so.
 
 from __future__ import annotations
 
+import contextlib
 import math
-import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.optimizers._loss_method import LossMethod
+from alig_deepobs.plugins import Interrupted, is_interrupt, passed
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.checkpoint import Checkpoints, load_optimizer_state, measured, stamp_of
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.environment import environment
+from alig_deepobs.runners.epoch import Epoch, step_size_summary
 from alig_deepobs.runners.evaluation import SETS, evaluate, mini_batches
+from alig_deepobs.runners.faults import outcome_of
+from alig_deepobs.runners.noise import (
+    generator_states,
+    own_random_state,
+    restore_generators,
+    seed_noise,
+)
 from alig_deepobs.runners.objective import Objective, batch_options, build_optimizer, make_step
+from alig_deepobs.runners.ranks import Ranks, Wish
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
 from alig_deepobs.runners.selection import record_selection
+from alig_deepobs.runners.signals import Deferred
 from alig_deepobs.runners.tensorflow.execute import execute_in_tensorflow
 from alig_deepobs.runners.threads import cpu_threads, suitable_threads
 from alig_deepobs.runners.weights import KeptWeights
-from alig_deepobs.seeds import derive_seed
 from alig_deepobs.testproblems import TestProblem
 from alig_deepobs.testproblems.checks import find_device
 
 
 def execute(
-    run: RunSpec | ResolvedRun, callback: Callback | None = None, optimizer_class: Any = None
+    run: RunSpec | ResolvedRun,
+    callback: Callback | None = None,
+    optimizer_class: Any = None,
+    ranks: Ranks | None = None,
 ) -> RunResult:
     """Carries out a run.
 
     Neither torch's global random state nor anything else of the process is changed by it. On the
     CPU, two runs of one specification with equally many threads on one machine give the same
-    metrics, bit for bit.
+    metrics, bit for bit. A run with a ``checkpoint`` is taken up where that was written.
 
     Args:
         run: the run; what is only asked for is resolved first.
         callback: hears of the progress.
         optimizer_class: the class to use instead of importing the one that the specification
             names (for classes that cannot be imported, such as those of a notebook).
+        ranks: this process among those that carry out the run together.
 
     Returns:
-        The result; its ``outcome`` says how the run ended. An interrupt (Ctrl-C) ends the run, and
-        what was measured until then is in the result.
+        The result; its ``outcome`` says how the run ended. An interrupt (Ctrl-C) or the time limit
+        ends the run, and what was measured until then is in the result.
 
     Raises:
         UsageError: the specification makes no sense.
@@ -69,8 +82,11 @@ def execute(
         return execute_in_tensorflow(run, callback)
     if optimizer_class is None:
         optimizer_class = run.entry.load()
-    with own_random_state(run.random_seed, find_device(run.device)):
-        return train(run, set_up(run), optimizer_class, callback)
+    with (
+        own_random_state(run.random_seed, find_device(run.device)),
+        contextlib.chdir(Path.cwd()),  # wherever an optimizer goes, the caller stays
+    ):
+        return train(run, set_up(run), optimizer_class, callback, ranks)
 
 
 def train(
@@ -78,6 +94,7 @@ def train(
     problem: TestProblem,
     optimizer_class: Any,
     callback: Callback | None = None,
+    ranks: Ranks | None = None,
 ) -> RunResult:
     """Trains on a problem that is set up already; see `execute`.
 
@@ -86,21 +103,42 @@ def train(
         problem: its problem.
         optimizer_class: its optimizer's class.
         callback: hears of the progress.
+        ranks: this process among those that carry out the run together.
     """
     with cpu_threads(run.threads or suitable_threads(problem)):
-        return _Training(run, problem, optimizer_class, callback or Callback()).carry_out()
+        training = _Training(run, problem, optimizer_class, callback or Callback(), ranks)
+        return training.carry_out()
+
+
+STEPS_BETWEEN_AGREEMENTS = 10
+"""Mini-batches after which ranks ask each other whether one of them wants to leave."""
+
+
+class _TimeUp(Exception):  # noqa: N818 - it is none
+    """The time limit of a run is over."""
 
 
 class _Training:
     """One run under way: the problem, the optimizer, and the result as it grows."""
 
     def __init__(
-        self, run: ResolvedRun, problem: TestProblem, optimizer_class: Any, callback: Callback
+        self,
+        run: ResolvedRun,
+        problem: TestProblem,
+        optimizer_class: Any,
+        callback: Callback,
+        ranks: Ranks | None,
     ) -> None:
         self.run = run
         self.problem = problem
         self.callback = callback
+        self.ranks = ranks
         self.device = torch.device(problem.device)
+        self.trained = problem.net  # with the gradients of all ranks, where there are several
+        if ranks is not None:
+            ranks.check(problem, run.batch_size)
+            self.trained, problem.cut = ranks.wrap(problem), ranks.share
+        self.net = problem.net
         parameters = [p for p in problem.net.parameters() if p.requires_grad]
         self.optimizer, self.objective = build_optimizer(
             optimizer_class,
@@ -118,89 +156,122 @@ class _Training:
         self.batch_options = batch_options(problem, self.objective, run.entry.needs_loss)
         self.step = make_step(
             problem, self.optimizer, run.entry.needs_loss,
-            clip_norm_of(params, run.entry.needs_loss),
+            clip_norm_of(params, run.entry.needs_loss), ranks,
         )  # fmt: skip
         self.result = _started(run, problem, self.objective)
         self.result.optimizer_class = f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
-        self.kept = None if run.keep_best is None else KeptWeights(run.keep_best, self.result)
+        self.writes = ranks is None or ranks.writes
+        keeps = self.writes and run.keep_best is not None
+        self.kept = KeptWeights(str(run.keep_best), self.result) if keeps else None
+        if ranks is not None:
+            self.result.environment["processes"] = ranks.size
+        self.epoch: Epoch | None = None
+        self.signals = Deferred()
+        self.checkpoints = Checkpoints(
+            run.checkpoint, run.checkpoint_interval, stamp_of(run, optimizer_class, self.device)
+        )
+        self.can_resume = False  # whether the state is that between two mini-batches
+        self.pauses = 0
+        self.began = self.next_look = time.monotonic()
+        self.begun_epoch = 0.0
 
     def carry_out(self) -> RunResult:
         """Trains and evaluates until the last epoch, or until the run diverges."""
         result = self.result
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
-        self.callback.started(result, self.problem.steps_per_epoch)
         try:
-            finite = self._evaluate(0)
-            for epoch in range(1, self.run.num_epochs + 1):
-                if not finite:
-                    break
-                self.rates.set(epoch - 1)
-                self._train(epoch)
-                finite = self._evaluate(epoch)
-                if finite and self.run.split == "validation":
-                    self.rates.note(self._validation_metric())
-        except KeyboardInterrupt:
-            result.outcome = Outcome.INTERRUPTED
-            finished = max(0, len(result.test_losses) - 1)
-            result.outcome_reason = f"interrupted after {finished} epochs"
+            with self.signals:
+                self._take_up()
+                self.callback.started(result, self.problem.steps_per_epoch)
+                self._go_on()
         except AligDeepobsError:
             raise
-        except Exception as error:  # a stranger's optimizer may raise anything
-            result.outcome = Outcome.FAILED
-            result.outcome_reason = f"{type(error).__name__}: {error}"
-            self.callback.finished(result)
-            raise RunError(
-                f"{self.run.optimizer} on {self.run.testproblem} broke after "
-                f"{result.steps} steps: {error or type(error).__name__}",
-                result,
-            ) from error
+        except BaseException as error:  # a stranger's optimizer may raise anything
+            if isinstance(error, SystemExit) and self.can_resume:
+                self._save()  # it came from the handler of a batch system's warning
+                raise
+            stopped = isinstance(error, KeyboardInterrupt) and passed(error, self.callback)
+            if not (stopped or is_interrupt(error) or isinstance(error, _TimeUp)):
+                result.outcome, result.outcome_reason = outcome_of(error)
+                self.callback.finished(result)
+                raise RunError(
+                    f"{self.run.optimizer} on {self.run.testproblem} broke after "
+                    f"{result.steps} steps: {result.outcome_reason}",
+                    result,
+                ) from error
+            self._end_early(error)
         if self.device.type == "cuda":
-            result.peak_memory_bytes = torch.cuda.max_memory_allocated(self.device)
+            peak = torch.cuda.max_memory_allocated(self.device)
+            result.peak_memory_bytes = max(peak, result.peak_memory_bytes or 0)
         result.guarded_steps = dict(getattr(self.optimizer, "guarded_steps", {}))
         self.callback.finished(result)
         return result
 
-    def _train(self, epoch: int) -> None:
+    def _go_on(self) -> None:
+        """Alternates evaluations and epochs, from wherever the result stands."""
+        result = self.result
+        while True:
+            trained, evaluated = len(result.training_seconds), len(result.test_losses)
+            if evaluated == trained + 1:
+                if trained == self.run.num_epochs:
+                    return
+                self._train(trained + 1)
+            elif not self._evaluate(trained):
+                return
+            elif self.checkpoints.due(within_epoch=False):
+                self._save()
+
+    def _train(self, number: int) -> None:
         """One epoch of training; the host reads the device once, at its end."""
         result, problem, interval = self.result, self.problem, self.run.train_log_interval
-        logged: list[Tensor] = []
-        sizes: list[tuple[float | Tensor, float | Tensor]] = []
-        _seed_noise(self.run.random_seed, "train", epoch)
-        problem.train_init_op()
-        self._switch("train")
+        epoch = self.epoch or self._start_epoch(number)
         has_step_size = hasattr(self.optimizer, "last_step_sizes")
-        total = torch.zeros((), device=self.device)
-        full_steps = 0.0
-        start = self._clock()
-        for number, batch in enumerate(mini_batches(problem, **self.batch_options)):
+        self.begun_epoch = self._clock() - epoch.seconds
+        problem.net = self.trained
+        for batch in mini_batches(problem, **self.batch_options):
             loss = self.step(batch)
             # The weight of an incomplete mini-batch; a multiplication would cost a full one time.
             share = getattr(problem, "batch_share", 1.0)
-            total += loss if share == 1.0 else share * loss
-            full_steps += share
-            if number % interval == 0:
-                self.callback.ticked(epoch, number)
-                logged.append(loss)
+            epoch.total += loss if share == 1.0 else share * loss
+            epoch.full_steps += share
+            if epoch.steps % interval == 0:
+                self.callback.ticked(number, epoch.steps)
+                epoch.losses.append(loss)
                 if has_step_size:
-                    sizes.append(self.optimizer.last_step_sizes)
+                    epoch.sizes.append(self.optimizer.last_step_sizes)
+            epoch.steps += 1
             result.steps += 1
+            self._pause()
+        problem.net = self.net
+        if self.ranks is not None:
+            self.ranks.share_buffers(self.net)
         self._switch("end_epoch")
-        result.training_seconds.append(self._clock() - start)
+        result.training_seconds.append(self._clock() - self.begun_epoch)
+        self.epoch = None
 
-        losses = torch.stack(logged).tolist() if logged else []
+        losses = torch.stack(epoch.losses).tolist() if epoch.losses else []
         for index, loss_value in enumerate(losses):
-            self.callback.stepped(epoch, index * interval, loss_value)
+            self.callback.stepped(number, index * interval, loss_value)
         finite = next((i for i, x in enumerate(losses) if not math.isfinite(x)), len(losses))
         result.minibatch_train_losses += losses[:finite]
-        mean = float(total) / full_steps
+        mean = float(epoch.total) / epoch.full_steps
         if math.isfinite(mean):
             result.epoch_mean_losses.append(mean)
-        summary = step_size_summary(sizes)
+        summary = step_size_summary(epoch.sizes)
         if isinstance(self.optimizer, LossMethod):
             self.optimizer.health()  # warns of trouble, where the device was read anyway
         if summary:
             result.step_sizes.append(summary)
+
+    def _start_epoch(self, number: int) -> Epoch:
+        self.rates.set(number - 1)
+        phase = "train" if self.ranks is None else self.ranks.phase("train")
+        seed_noise(self.run.random_seed, phase, number)
+        self.problem.train_init_op()
+        self._switch("train")
+        self.epoch = Epoch(number, torch.zeros((), device=self.device))
+        return self.epoch
 
     def _evaluate(self, epoch: int) -> bool:
         """Evaluates every set and appends to the result, unless something is not finite."""
@@ -208,8 +279,8 @@ class _Training:
         self._switch("eval")
         evaluations = {}
         for name in self.sets:
-            _seed_noise(self.run.random_seed, name, epoch)
-            evaluations[name] = evaluate(self.problem, name, self.objective.has_l2)
+            seed_noise(self.run.random_seed, name, epoch)
+            evaluations[name] = evaluate(self.problem, name, self.objective.has_l2, self._pause)
         self.result.evaluation_seconds.append(self._clock() - start)
         for name, metrics in evaluations.items():
             if not metrics.is_finite:
@@ -221,8 +292,103 @@ class _Training:
         record_selection(self.result)
         if self.kept is not None and self.result.best_valid_epoch == epoch:
             self.kept.save(problem=self.problem, epoch=epoch)
+        if epoch and self.run.split == "validation":
+            self.rates.note(self._validation_metric())
         self.callback.evaluated(epoch, evaluations)
         return True
+
+    # --- Leaving a run and taking it up again ----------------------------------------------------
+
+    def _pause(self) -> None:
+        """Between two mini-batches: here the run can be left and taken up again."""
+        if self.ranks is None:
+            wish = self._wish()
+        else:
+            self.pauses += 1
+            if self.pauses % STEPS_BETWEEN_AGREEMENTS:
+                return
+            wish = self.ranks.agree(self._wish(), self.device)
+        if wish is Wish.GO_ON:
+            return
+        if wish is Wish.KEEP:
+            self._save()
+            return
+        self.can_resume = True
+        if wish is Wish.TIME_IS_UP:
+            raise _TimeUp
+        self.signals.check()
+        if self.ranks is not None:  # another rank has received the signal
+            raise Interrupted
+        self.can_resume = False
+
+    def _wish(self) -> Wish:
+        if self.signals.received:
+            return Wish.LEAVE
+        now = time.monotonic()
+        if now < self.next_look or not self.writes:
+            return Wish.GO_ON
+        limit = self.run.time_limit
+        if limit is not None and now - self.began >= limit:
+            return Wish.TIME_IS_UP
+        deadline = math.inf if limit is None else self.began + limit
+        self.next_look = min(now + min(1.0, self.checkpoints.within_epochs), deadline)
+        is_due = self.epoch is not None and self.checkpoints.due(within_epoch=True)
+        return Wish.KEEP if is_due else Wish.GO_ON
+
+    def _end_early(self, error: BaseException) -> None:
+        result, limit = self.result, self.run.time_limit
+        finished = max(0, len(result.test_losses) - 1)
+        result.outcome = Outcome.INTERRUPTED
+        result.outcome_reason = f"interrupted after {finished} epochs"
+        if isinstance(error, _TimeUp):
+            result.outcome, result.time_limit = Outcome.TIMEOUT, limit
+            result.outcome_reason = f"the limit of {limit:g} s was over after {finished} epochs"
+        if self.can_resume:
+            self._save()
+
+    def _save(self) -> None:
+        if self.checkpoints.path is None or not self.writes:
+            return
+        seconds = self._clock() - self.begun_epoch
+        content = {
+            "result": measured(self.result),
+            "epoch": None if self.epoch is None else self.epoch.state_dict(seconds),
+            "seconds": time.monotonic() - self.began,
+            "net": self.net.state_dict(),
+            "carried": self.problem.carried,
+            "optimizer": self.optimizer.state_dict(),
+            "rates": self.rates.state_dict(),
+            "generators": generator_states(self.device),
+        }
+        self.checkpoints.save(content)
+
+    def _take_up(self) -> None:
+        """Goes on from the checkpoint, if there is one."""
+        content = self.checkpoints.load() if self.writes else None
+        if self.ranks is not None:
+            content = self.ranks.from_first(content)
+        if content is None:
+            return
+        result, problem = self.result, self.problem
+        for name, value in content["result"].items():
+            setattr(result, name, value)
+        result.environment["resumed_after_steps"] = result.steps
+        self.began -= content["seconds"]
+        self.net.load_state_dict(content["net"])
+        load_optimizer_state(self.optimizer, content["optimizer"])
+        self.rates.load_state_dict(content["rates"])
+        epochs, evaluations = len(result.training_seconds), len(result.test_losses)
+        if content["epoch"] is None:
+            problem.take_up(epochs, evaluations)
+            return
+        self.epoch = Epoch.from_state(content["epoch"], self.device)
+        problem.take_up(epochs + 1, evaluations, self.epoch.steps)
+        problem.carried = content["carried"]
+        if self.writes:
+            restore_generators(content["generators"], self.device)
+        elif self.ranks is not None:
+            phase = f"{self.ranks.phase('train')} after {self.epoch.steps} steps"
+            seed_noise(self.run.random_seed, phase, self.epoch.number)
 
     def _validation_metric(self) -> float:
         """Of the last evaluation; higher is better."""
@@ -273,8 +439,7 @@ def _facts(run: ResolvedRun, problem: TestProblem) -> dict[str, int]:
 
 def set_up(run: ResolvedRun) -> TestProblem:
     """The problem of a run, ready to be trained on."""
-    problem_class: Callable[..., TestProblem] = run.problem.load()
-    problem = problem_class(
+    problem: TestProblem = run.problem.make(
         run.batch_size,
         run.weight_decay,
         synthetic=run.synthetic,
@@ -288,54 +453,3 @@ def set_up(run: ResolvedRun) -> TestProblem:
     )
     problem.set_up()
     return problem
-
-
-def step_size_summary(
-    sizes: Sequence[tuple[float | Tensor, float | Tensor]],
-) -> dict[str, float]:
-    """Mean, median, extremes and the clipped share of an epoch's logged steps.
-
-    Steps of a size that is not finite, with which a run diverges, are left out; empty if there are
-    no others.
-    """
-    if sizes and isinstance(sizes[0][0], Tensor):
-        pairs = torch.stack([torch.stack([torch.as_tensor(x) for x in pair]) for pair in sizes])
-        rows = [(clipped, unclipped) for clipped, unclipped in pairs.tolist()]
-    else:
-        rows = [(float(clipped), float(unclipped)) for clipped, unclipped in sizes]
-    rows = [row for row in rows if math.isfinite(row[0])]
-    if not rows:
-        return {}
-    clipped = [row[0] for row in rows]
-    return {
-        "mean": statistics.fmean(clipped),
-        "median": statistics.median(clipped),
-        "min": min(clipped),
-        "max": max(clipped),
-        "clipped_fraction": statistics.fmean(row[0] < row[1] for row in rows),
-    }
-
-
-def _seed_noise(seed: int, phase: str, epoch: int) -> None:
-    """Seeds dropout and sampled latents, which torch draws from its global generator.
-
-    Training and every evaluation have their own stream, so evaluating never changes training.
-    """
-    torch.manual_seed(derive_seed(seed, "noise", phase, epoch))
-
-
-@contextmanager
-def own_random_state(seed: int, device: torch.device) -> Iterator[None]:
-    """Leaves torch's global random state as it was found, and its default data type.
-
-    Within it the default is float32, which the data have: a run is the same in every process.
-    """
-    devices = [device] if device.type == "cuda" else []
-    default = torch.get_default_dtype()
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(derive_seed(seed, "noise"))
-        torch.set_default_dtype(torch.float32)
-        try:
-            yield
-        finally:
-            torch.set_default_dtype(default)

@@ -36,7 +36,8 @@ class KeptWeights:
             f"{result.testproblem}__{result.optimizer_name}__random_seed__{result.random_seed}"
             f"__{stamp}__{secrets.token_hex(4)}.pt"
         )
-        self.path = Path(folder) / name
+        self.name = str(Path(folder) / name)
+        self.path = Path(self.name).absolute()  # wherever the process goes
 
     def save(self, problem: TestProblem, epoch: int) -> None:
         """Writes the problem's current weights, in one step.
@@ -53,7 +54,7 @@ class KeptWeights:
         stream = io.BytesIO()
         torch.save(content, stream)
         write_bytes_atomically(self.path, stream.getvalue())
-        self.result.best_weights = str(self.path)
+        self.result.best_weights = self.name
 
 
 def load_weights(path: str | Path) -> dict[str, Tensor]:

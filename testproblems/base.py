@@ -75,6 +75,8 @@ class TestProblem:
         epochs_started: calls of `train_init_op`; the next one takes `batch_order` of this
             number. A resumed run sets it.
         evaluations_started: the same for `train_eval_init_op`.
+        cut: takes this process's part of a training mini-batch; None: it gets all of it.
+        carried: what one mini-batch hands to the next (`carry`), None for most problems.
 
     Raises:
         UsageError: an argument does not make sense.
@@ -134,6 +136,8 @@ class TestProblem:
         self.epochs_started = 0
         self.evaluations_started = 0
         self.batch_share = 1.0
+        self.cut: Callable[[Batch], Batch] | None = None
+        self.carried: Any = None
         self._batches: Iterator[Batch] | None = None
         self._batches_drawn = 0
         self._rows: tuple[Tensor, ...] | None = None
@@ -183,7 +187,7 @@ class TestProblem:
         return correct
 
     def carry(self, outputs: Any) -> None:
-        """Keeps what the next mini-batch needs of the outputs (the state of a recurrent net)."""
+        """Keeps in ``carried`` what the next mini-batch needs (the state of a recurrent net)."""
 
     def is_regularized(self, parameter: nn.Parameter) -> bool:
         """Whether the L2 term has this parameter: by default every kernel, no bias, no scale."""
@@ -327,10 +331,12 @@ class TestProblem:
         if self._batches is None:
             raise UsageError("start a phase first, for example with train_init_op()")
         batch = next(self._batches)
+        training = self.phase == "train"
+        if training and self.cut is not None:
+            batch = self.cut(batch)
         if not self.drops_incomplete:
             self.batch_share = len(batch[0]) / self.batch_size
         self._batches_drawn += 1
-        training = self.phase == "train"
 
         def loss_and_accuracy() -> LossAndAccuracy:
             with contextlib.nullcontext() if training else torch.no_grad():
@@ -343,6 +349,22 @@ class TestProblem:
                 return loss, 0.0 if correct is None else correct.float().mean()
 
         return loss_and_accuracy
+
+    def take_up(self, epochs: int, evaluations: int, drawn: int | None = None) -> None:
+        """Goes on where a run was left; the network is the caller's business.
+
+        Args:
+            epochs: training epochs that were started.
+            evaluations: evaluations on training data that were started.
+            drawn: mini-batches drawn in the last of these epochs; None where it is over.
+        """
+        self.epochs_started, self.evaluations_started = epochs, evaluations
+        if drawn is not None:
+            self._start("train", epochs - 1)
+            assert self._batches is not None
+            for _ in range(drawn):
+                next(self._batches)
+            self._batches_drawn = drawn
 
     def get_batch_loss_and_accuracy(
         self, reduction: str = "mean", add_regularization_if_available: bool = True

@@ -40,7 +40,6 @@ class tolstoi_char_rnn(TestProblem):
     """
 
     loss_function: ClassVar[type[nn.Module]] = SequenceLoss
-    _state: Tensor
 
     def load_data(self) -> DataSet:
         """Loads the text."""
@@ -94,12 +93,12 @@ class tolstoi_char_rnn(TestProblem):
 
     def carry(self, outputs: Any) -> None:
         """Hands the state to the next mini-batch, without its graph."""
-        self._state = outputs[1].detach()
+        self.carried = outputs[1].detach()
 
     def _start(self, phase: Phase, number: int = 0) -> None:
         super()._start(phase, number)
-        self._state = self.zero_state()
+        self.carried = self.zero_state()
         assert self._batches is not None
         # The state is looked up when a mini-batch is drawn. A mini-batch that is evaluated several
         # times, as line searches do, starts from the same state each time.
-        self._batches = ((*batch, self._state) for batch in self._batches)
+        self._batches = ((*batch, self.carried) for batch in self._batches)

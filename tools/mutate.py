@@ -42,8 +42,12 @@ TYPES = m.Subscript(value=m.Name("Literal") | m.Name("Callable")) | m.BinaryOper
 NO_TESTS = 5  # pytest's exit code
 # Checks that what is never so is not so.
 DECLARATIONS = ("strict=True", "frozen=True")
+DECLARED = m.Arg(keyword=m.Name("strict") | m.Name("frozen"), value=m.Name("True"))
 # What most tests import, but nothing of this package: its modules are imported after the change.
-WARM = ("numpy", "pytest", "torch", "pandas", "scipy.stats", "scipy.special", "hypothesis")
+WARM = (
+    "numpy", "pytest", "torch", "torch._dynamo", "pandas", "scipy.stats", "scipy.special",
+    "hypothesis", "lightning.pytorch",
+)  # fmt: skip
 
 
 class Mutants(cst.CSTTransformer):
@@ -72,6 +76,7 @@ def _has_no_meaning(node: cst.CSTNode) -> bool:
         or m.matches(node, m.Call(func=m.Name("cast")) | m.If(test=m.Name("TYPE_CHECKING")))
         or m.matches(node, m.Expr(value=m.SimpleString()))  # a docstring
         or m.matches(node, m.Assign(targets=[m.AssignTarget(target=m.Name("__all__"))]))
+        or m.matches(node, DECLARED)
         or m.matches(node, m.TypeAlias() | m.Assign(value=TYPES))
     )
 
@@ -91,18 +96,16 @@ def _may_matter(new: cst.CSTNode) -> bool:
     return True
 
 
-def mutants(code: str) -> list[str]:
-    """The code with each of its changes."""
-    module = cst.parse_module(code)
+def mutants(module: cst.Module) -> list[tuple[cst.CSTNode, cst.CSTNode]]:
+    """The changes of a module, each one once: pairs of a node and what takes its place."""
     collector = Mutants()
     module.visit(collector)
-    found: dict[str, None] = {code: None}
+    found: dict[tuple[int, str], tuple[cst.CSTNode, cst.CSTNode]] = {}
     for old, new in collector.found:
-        changed = module.deep_replace(old, new)
-        assert isinstance(changed, cst.Module)
-        if all(changed.code.count(words) == code.count(words) for words in DECLARATIONS):
-            found[changed.code] = None
-    return list(found)[1:]
+        before, after = module.code_for_node(old), module.code_for_node(new)
+        if after != before and all(after.count(w) == before.count(w) for w in DECLARATIONS):
+            found.setdefault((id(old), after), (old, new))
+    return list(found.values())
 
 
 @dataclass
@@ -173,7 +176,9 @@ class Tree:
         os.dup2(output, 2)
         pytest = importlib.import_module("pytest")
         files = [test for test in tests if test.startswith("tests/")]
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests[len(files) :]]
+        plugins = ["no:cacheprovider", "no:xdist", "no:anyio"]
+        options = ["-x", "-q", *(word for name in plugins for word in ("-p", name))]
+        options += tests[len(files) :]
         found = NO_TESTS
         for file in files:  # one after the other, so that none is collected after a failure
             code = int(pytest.main([*options, file]))
@@ -186,7 +191,8 @@ class Tree:
 def try_out(tree: Tree, module: str, tests: list[str], sample: int, seed: int) -> Tally:
     """Tries a sample of the changes of a module."""
     code = (tree.root / module).read_text(encoding="utf-8")
-    possible = mutants(code)
+    tree_of_code = cst.parse_module(code)
+    possible = mutants(tree_of_code)
     draw = random.Random(f"{seed} {module}")
     chosen = sorted(draw.sample(range(len(possible)), min(sample, len(possible))))
     start = time.monotonic()
@@ -196,10 +202,12 @@ def try_out(tree: Tree, module: str, tests: list[str], sample: int, seed: int) -
     limit = 10 + 5 * (time.monotonic() - start)
     tally = Tally(module, possible=len(possible))
     for index in chosen:
-        tree.write(module, possible[index])
+        changed = tree_of_code.deep_replace(*possible[index])
+        assert isinstance(changed, cst.Module)
+        tree.write(module, changed.code)
         tally.total += 1
         if tree.passes(tests, limit):
-            lines = (text.splitlines() for text in (code, possible[index]))
+            lines = (text.splitlines() for text in (code, changed.code))
             diff = list(difflib.unified_diff(*lines, n=0, lineterm=""))[2:]
             tally.survivors.append("\n".join(diff))
             print(f"{module}: survived\n{tally.survivors[-1]}", flush=True)

@@ -12,6 +12,9 @@ _FUSED = {"fused": True}
 _TF_TRAIN = "tensorflow:compat.v1.train"
 
 _LR = HyperParameter(float, 1e-3, "learning rate")
+MOMENTUM = HyperParameter(
+    float, 0.9, "Nesterov momentum, 0 to turn it off", low=0.0, high=0.99, log=False
+)
 
 BASELINES = (
     OptimizerEntry(
@@ -22,13 +25,12 @@ BASELINES = (
         needs_loss=NeedsLoss.VALUE,
         hyperparameters={
             "max_lr": HyperParameter(float, 0.1, "cap of the step size; None: no cap", True),
-            "momentum": HyperParameter(float, 0.9, "Nesterov momentum, 0 to turn it off"),
+            "momentum": MOMENTUM,
             "eps": HyperParameter(float, 1e-5, "added to the squared gradient norm"),
             "adjusted_momentum": HyperParameter(bool, False, "step size outside the velocity"),
             "f_min": HyperParameter(float, 0.0, "lower bound of the mini-batch loss"),
             "max_norm": HyperParameter(float, None, "radius of the ball; None: no ball", True),
         },
-        grid=(1e-2, 3e-2, 1e-1, 3e-1, 1.0),
         regularization="ball",
         tensorflow_factory="alig_deepobs.tensorflow:AliG",
         citation=ALIG,
@@ -38,8 +40,7 @@ BASELINES = (
         name="sgd",
         label="SGD",
         factory="torch.optim:SGD",
-        hyperparameters={"lr": _LR},
-        grid=(1e-2, 3e-2, 1e-1, 3e-1, 1.0),
+        hyperparameters={"lr": HyperParameter(float, 1e-3, "learning rate", low=1e-3, high=10.0)},
         options=_FUSED,
         tensorflow_factory=f"{_TF_TRAIN}.GradientDescentOptimizer",
         citation="Robbins, Monro: A Stochastic Approximation Method, 1951",
@@ -50,11 +51,12 @@ BASELINES = (
         label="Momentum",
         factory="torch.optim:SGD",
         hyperparameters={
-            "lr": _LR,
-            "momentum": HyperParameter(float, 0.9, "momentum (heavy ball)"),
+            "lr": HyperParameter(float, 1e-3, "learning rate", low=1e-4, high=1.0),
+            "momentum": HyperParameter(
+                float, 0.9, "momentum (heavy ball)", low=0.0, high=0.99, log=False
+            ),
             "nesterov": HyperParameter(bool, False, "Nesterov's form"),
         },
-        grid=(1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
         options=_FUSED,
         tensorflow_factory=f"{_TF_TRAIN}.MomentumOptimizer",
         tensorflow_names={"nesterov": ("use_nesterov",)},
@@ -70,7 +72,6 @@ BASELINES = (
             "betas": HyperParameter(tuple, (0.9, 0.999), "decay of the two moments"),
             "eps": HyperParameter(float, 1e-8, "added to the root of the second moment"),
         },
-        grid=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
         options=_FUSED,
         tensorflow_factory=f"{_TF_TRAIN}.AdamOptimizer",
         tensorflow_names={"betas": ("beta1", "beta2"), "eps": ("epsilon",)},

@@ -45,7 +45,7 @@ DEEPOBS_PROBLEMS = (
              "loss", None, False, "Branin function with linear noise", has_validation=False),
     ProblemEntry(
         "digits_logreg", "Digits LogReg", "alig_deepobs.testproblems.digits:digits_logreg",
-        "digits", 32, 30, interpolates=False, weight_decay=0.0, reshuffles=True,
+        "digits", 32, 30, interpolates=True, weight_decay=0.0, reshuffles=True,
         citation="scikit-learn: load_digits; UCI optdigits",
         description="logistic regression on 1,797 handwritten digits; needs no download",
     ),

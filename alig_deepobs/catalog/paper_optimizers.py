@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alig_deepobs.catalog.baselines import ALIG
+from alig_deepobs.catalog.baselines import ALIG, MOMENTUM
 from alig_deepobs.entries import HyperParameter, NeedsLoss, OptimizerEntry
 
 # torch's fastest implementations, so that times compare methods.
@@ -10,7 +10,6 @@ _FUSED = {"fused": True}
 _FOREACH = {"foreach": True}
 
 _LR = HyperParameter(float, 1e-3, "learning rate")
-_MOMENTUM = HyperParameter(float, 0.9, "Nesterov momentum, 0 to turn it off")
 _BETAS = HyperParameter(tuple, (0.9, 0.999), "decay of the two moments")
 _ADAM_EPS = HyperParameter(float, 1e-8, "added to the root of the second moment")
 _EPS = HyperParameter(float, 1e-5, "added to the denominator of the step size")
@@ -21,12 +20,10 @@ _OF_TORCH = (
         label="Nesterov",
         factory="torch.optim:SGD",
         hyperparameters={
-            "lr": _LR,
-            "momentum": HyperParameter(float, 0.9, "momentum"),
+            "lr": HyperParameter(float, 1e-3, "learning rate", low=1e-4, high=1.0),
+            "momentum": HyperParameter(float, 0.9, "momentum", low=0.0, high=0.99, log=False),
             "nesterov": HyperParameter(bool, True, "False: heavy ball"),
         },
-        grid=(1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
-        rate_like="momentum",
         options=_FUSED,
         citation="Nesterov: A method of solving a convex programming problem with convergence "
         "rate O(1/k^2), 1983; Sutskever et al., ICML 2013",
@@ -41,7 +38,6 @@ _OF_TORCH = (
             "initial_accumulator_value": HyperParameter(float, 0.0, "TensorFlow 1 has 0.1"),
             "eps": HyperParameter(float, 1e-10, "added to the root; TensorFlow 1 has 0"),
         },
-        grid=(3e-3, 1e-2, 3e-2, 1e-1, 3e-1),
         options=_FOREACH,
         citation="Duchi, Hazan, Singer: Adaptive Subgradient Methods, JMLR 2011",
         description="learning rates that fall with the sum of squared gradients",
@@ -56,7 +52,6 @@ _OF_TORCH = (
             "eps": _ADAM_EPS,
             "amsgrad": HyperParameter(bool, True, "False: Adam"),
         },
-        grid=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
         options=_FUSED,
         citation="Reddi, Kale, Kumar: On the Convergence of Adam and Beyond, ICLR 2018",
         description="Adam with the largest second moment so far",
@@ -70,10 +65,14 @@ _OF_TORCH = (
             "betas": _BETAS,
             "eps": _ADAM_EPS,
             "weight_decay": HyperParameter(
-                float, 1e-2, "decoupled decay of all weights; None: the problem's L2 factor", True
+                float,
+                1e-2,
+                "decoupled decay of all weights; None: the problem's L2 factor",
+                True,
+                low=1e-4,
+                high=1.0,
             ),
         },
-        grid=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
         regularization="own",
         options=_FUSED,
         citation="Loshchilov, Hutter: Decoupled Weight Decay Regularization, ICLR 2019",
@@ -90,7 +89,6 @@ _OF_TORCH = (
             "eps": HyperParameter(float, 1e-8, "added to the root of the second moment"),
             "momentum": HyperParameter(float, 0.0, "momentum"),
         },
-        grid=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
         options=_FOREACH,
         citation="Tieleman, Hinton: Lecture 6.5, COURSERA, 2012",
         description="gradients over the root of their averaged square; torch's form",
@@ -106,14 +104,20 @@ _OF_TORCH = (
             "momentum": HyperParameter(float, 0.0, "momentum"),
             "eps": HyperParameter(float, 1e-10, "added to the second moment"),
         },
-        grid=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
         citation="Tieleman, Hinton: Lecture 6.5, COURSERA, 2012",
         description="RMSProp in TensorFlow 1's form, its second moment started at 1",
     ),
 )
 
 _L4 = {
-    "fraction": HyperParameter(float, 0.15, "part of the gap that a step is meant to close"),
+    "fraction": HyperParameter(
+        float,
+        0.15,
+        "part of the gap that a step is meant to close",
+        low=0.01,
+        high=1.0,
+        maximum=1.0,
+    ),
     "minloss_factor": HyperParameter(float, 0.9, "how far below the smallest loss so far to aim"),
     "init_factor": HyperParameter(float, 0.75, "smallest loss so far over the first loss"),
     "minloss_forget_time": HyperParameter(float, 1000.0, "steps in which it is forgotten"),
@@ -147,11 +151,9 @@ _OWN = (
         needs_loss=NeedsLoss.VALUE,
         hyperparameters={
             "lr": HyperParameter(float, 0.1, "proximal coefficient, the cap of the step size"),
-            "momentum": _MOMENTUM,
+            "momentum": MOMENTUM,
             "eps": _EPS,
         },
-        grid=(1e-2, 3e-2, 1e-1, 3e-1, 1.0),
-        rate_like="alig",
         regularization="own",
         citation="Berrada, Zisserman, Kumar: Deep Frank-Wolfe for Neural Network Optimization, "
         "ICLR 2019",
@@ -166,12 +168,10 @@ _OWN = (
             "lr": HyperParameter(
                 float, 0.1, "inverse Lipschitz constant; a step has the length lr * loss"
             ),
-            "momentum": HyperParameter(float, 0.9, "momentum, 0 to turn it off"),
+            "momentum": MOMENTUM,
             "eps": _EPS,
             "official": HyperParameter(bool, False, "without momentum, do nothing"),
         },
-        grid=(1e-2, 3e-2, 1e-1, 3e-1, 1.0),
-        rate_like="alig",
         citation="Zhang, Wu, Wang: BPGrad: Towards Global Optimality in Deep Learning via Branch "
         "and Pruning, CVPR 2018",
         description="a step whose length is the loss over a Lipschitz constant",
@@ -186,7 +186,6 @@ _OWN = (
             "eps": _ADAM_EPS,
             "initial_accumulator": HyperParameter(float, 0.0, "start of the second moment"),
         },
-        grid=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
         citation="Zaheer, Reddi, Sachan, Kale, Kumar: Adaptive Methods for Nonconvex Optimization, "
         "NeurIPS 2018",
         description="Adam with an additive second moment",
@@ -198,7 +197,6 @@ _OWN = (
         factory="alig_deepobs.optimizers.l4:L4Adam",
         needs_loss=NeedsLoss.VALUE,
         hyperparameters=_L4,
-        grid=(1.5e-2, 5e-2, 1.5e-1, 2.5e-1, 5e-1),
         citation=_L4_PAPER,
         description="Adam's direction, step size from the gap to the smallest loss so far",
     ),
@@ -209,7 +207,6 @@ _OWN = (
         factory="alig_deepobs.optimizers.l4:L4Mom",
         needs_loss=NeedsLoss.VALUE,
         hyperparameters=_L4,
-        grid=(1.5e-2, 5e-2, 1.5e-1, 2.5e-1, 5e-1),
         citation=_L4_PAPER,
         description="averaged gradient, step size from the gap to the smallest loss so far",
     ),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from alig_deepobs.catalog.baselines import MOMENTUM
 from alig_deepobs.entries import HyperParameter, NeedsLoss, OptimizerEntry
 
-_MOMENTUM = HyperParameter(float, 0.9, "Nesterov momentum, 0 to turn it off")
 _BETAS = HyperParameter(tuple, (0.9, 0.999), "decay of the two moments")
 _ADAM_EPS = HyperParameter(float, 1e-8, "added to the root of the second moment")
 _F_MIN = HyperParameter(float, 0.0, "lower bound of the mini-batch loss")
@@ -35,8 +35,6 @@ _POLYAK = (
             "power": HyperParameter(float, 0.6, "the cap falls with step^-power"),
             "f_min": _F_MIN,
         },
-        grid=(3e-1, 1.0, 3.0, 10.0, 30.0),
-        rate_like="alig",
         regularization="none",
         citation="Asi, Duchi: Stochastic (approximate) proximal point methods: convergence, "
         "optimality, and adaptivity, SIAM Journal on Optimization, 2019",
@@ -58,7 +56,6 @@ _POLYAK = (
             "f_star": HyperParameter(float, 0.0, "smallest mini-batch loss (constant)"),
             "eps": HyperParameter(float, 1e-8, "added to the denominator"),
         },
-        grid=(1e-1, 2e-1, 5e-1, 1.0, 2.0),
         regularization="none",
         run_arguments={"n_batches_per_epoch": "batches_per_epoch"},
         citation="Loizou, Vaswani, Laradji, Lacoste-Julien: Stochastic Polyak Step-size for SGD, "
@@ -78,8 +75,6 @@ _POLYAK = (
             "bias_correction": HyperParameter(bool, False, "start the averages at 0"),
             "use_fstar": HyperParameter(bool, False, "estimate the lower bound while training"),
         },
-        grid=(1e-1, 3e-1, 1.0, 3.0, 10.0),
-        rate_like="alig",
         regularization="own",
         citation="Schaipp, Ohana, Eickenberg, Defazio, Gower: MoMo, ICML 2024",
         description="momentum with a Polyak-type step size for the averaged model",
@@ -98,7 +93,6 @@ _POLYAK = (
             "divide": HyperParameter(bool, True, "weight decay as a proximal step"),
             "use_fstar": HyperParameter(bool, False, "estimate the lower bound while training"),
         },
-        grid=(3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
         regularization="own",
         citation="Schaipp, Ohana, Eickenberg, Defazio, Gower: MoMo, ICML 2024",
         description="Adam with a Polyak-type step size for the averaged model",
@@ -114,12 +108,10 @@ _OTHERS = (
         needs_loss=NeedsLoss.PER_EXAMPLE,
         hyperparameters={
             "lr": _lr(0.1, "cap of the step size"),
-            "momentum": _MOMENTUM,
+            "momentum": MOMENTUM,
             "num_updates": HyperParameter(int, 5, "revisions of the approximate optimal values"),
             "alias_losses": HyperParameter(bool, False, "do as the authors' code"),
         },
-        grid=(1e-2, 3e-2, 1e-1, 3e-1, 1.0),
-        rate_like="alig",
         regularization="own",
         run_arguments={"data_size": "data_size", "epochs": "num_epochs"},
         citation="Paren, Poudel, Kumar: Faking Interpolation Until You Make It, TMLR 2022",
@@ -131,13 +123,14 @@ _OTHERS = (
         factory="alig_deepobs.optimizers.sls:SLS",
         needs_loss=NeedsLoss.CLOSURE,
         hyperparameters={
-            "c": HyperParameter(float, 0.1, "Armijo's constant"),
+            "c": HyperParameter(
+                float, 0.1, "Armijo's constant", low=0.01, high=0.5, minimum=0.0, maximum=0.5
+            ),
             "init_step_size": HyperParameter(float, 1.0, "step size at the start"),
             "beta_b": HyperParameter(float, 0.9, "factor of a backtracking step"),
             "gamma": HyperParameter(float, 2.0, "growth of the step size per epoch"),
             "eta_max": HyperParameter(float, 10.0, "largest step size"),
         },
-        grid=(1e-2, 5e-2, 1e-1, 2e-1, 5e-1),
         run_arguments={"n_batches_per_epoch": "batches_per_epoch"},
         citation="Vaswani, Mishkin, Laradji, Schmidt, Gidel, Lacoste-Julien: Painless Stochastic "
         "Gradient, NeurIPS 2019",
@@ -157,8 +150,6 @@ _OPTIONAL = (
             "momentum": HyperParameter(float, 0.9, "weight of the average in the gradient's point"),
             "warmup_steps": HyperParameter(int, 0, "steps of linear warm-up"),
         },
-        grid=(1e-1, 3e-1, 1.0, 3.0, 10.0),
-        rate_like="sgd",
         package="schedulefree",
         citation="Defazio, Yang, Mehta, Mishchenko, Khaled, Cutkosky: The Road Less Scheduled, "
         "NeurIPS 2024",
@@ -174,7 +165,6 @@ _OPTIONAL = (
             "betas": _BETAS,
             "warmup_steps": HyperParameter(int, 0, "steps of linear warm-up"),
         },
-        grid=(3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
         package="schedulefree",
         citation="Defazio, Yang, Mehta, Mishchenko, Khaled, Cutkosky: The Road Less Scheduled, "
         "NeurIPS 2024",
@@ -191,7 +181,6 @@ _OPTIONAL = (
             "use_bias_correction": HyperParameter(bool, False, "Adam's bias correction"),
             "safeguard_warmup": HyperParameter(bool, False, "for runs that warm up"),
         },
-        grid=(2.5e-1, 5e-1, 1.0, 2.0, 4.0),
         package="prodigyopt",
         citation="Mishchenko, Defazio: Prodigy: An Expeditiously Adaptive Parameter-Free Learner, "
         "ICML 2024",

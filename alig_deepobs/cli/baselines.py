@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alig_deepobs.cli.options import option
+from alig_deepobs.cli.output import say
 
 if TYPE_CHECKING:
     from alig_deepobs.analysis.table import Table
     from alig_deepobs.baselines import ImportReport
+    from alig_deepobs.run import RunResult
 
 SHOWN_PROBLEMS = 20
 
@@ -49,7 +51,7 @@ def show(problems: tuple[str, ...], grid: bool, as_json: bool) -> None:
             "problems": {name: _records(table) for name, table in tables.items()},
             "grids": {name: _records(table) for name, table in grids.items()},
         }
-        click.echo(json_module.dumps(document, indent=2, allow_nan=False))
+        say(json_module.dumps(document, indent=2, allow_nan=False))
         return
     console = Console()
     width = console.width if console.is_terminal else 140
@@ -59,9 +61,9 @@ def show(problems: tuple[str, ...], grid: bool, as_json: bool) -> None:
         if name in grids:
             out.print(to_rich(grids[name], width))
     for note in known.notes(list(tables.values())):
-        out.print(note, style="dim", highlight=False)
+        out.print(note, style="dim", markup=False, highlight=False)
     for of in imports:
-        out.print(f"Imported: {of.name}, {of.runs} runs, from {of.source}", markup=False)
+        say(f"Imported: {of.name}, {of.runs} runs, from {of.source}")
 
 
 @baselines.command("import")
@@ -91,24 +93,25 @@ def fetch(url: str | None) -> int:
     from alig_deepobs.errors import DataError
 
     address = url or fetching.URL
-    click.echo(f"Downloading {address}")
+    say(f"Downloading {address}")
     archive = fetching.download(address)
+
+    def check(results: list[RunResult]) -> None:
+        found = fetching.verify(results)
+        say(f"{found.agreeing} runs agree with those of this package; {archive}")
+        for key in found.differing[:SHOWN_PROBLEMS]:
+            say(f"differs: {key}", err=True)
+        if found.differing or found.missing:
+            raise DataError(
+                f"{address} is not the official archive: {len(found.differing)} runs differ from "
+                f"those of this package and {found.missing} are missing; nothing of it was kept"
+            )
+
     try:
-        report = import_results(archive, "DeepOBS_Baselines")
+        return _report(import_results(archive, "DeepOBS_Baselines", check))
     except DataError:
         archive.unlink(missing_ok=True)  # the next call starts afresh
         raise
-    found = fetching.verify(report.results)
-    click.echo(f"{found.agreeing} runs agree with those of this package; {archive}")
-    for key in found.differing[:SHOWN_PROBLEMS]:
-        click.echo(f"differs: {key}", err=True)
-    code = _report(report)
-    if found.differing or found.missing:
-        raise DataError(
-            f"{archive} is not the official archive: {len(found.differing)} runs differ from "
-            f"those of this package and {found.missing} are missing"
-        )
-    return code
 
 
 @baselines.command()
@@ -117,7 +120,7 @@ def remove(name: str) -> None:
     """Remove an import."""
     from alig_deepobs.baselines import remove_import
 
-    click.echo(f"{name}: {remove_import(name)} runs removed")
+    say(f"{name}: {remove_import(name)} runs removed")
 
 
 def _report(report: ImportReport) -> int:
@@ -127,9 +130,9 @@ def _report(report: ImportReport) -> int:
 
     for name, reason in list(report.problems.items())[:SHOWN_PROBLEMS]:
         text = reason if name in reason else f"{name}: {reason}"
-        click.echo(f"left out: {text}", err=True)
+        say(f"left out: {text}", err=True)
     if len(report.problems) > SHOWN_PROBLEMS:
-        click.echo(f"left out: {len(report.problems) - SHOWN_PROBLEMS} more files", err=True)
+        say(f"left out: {len(report.problems) - SHOWN_PROBLEMS} more files", err=True)
     if not report.added and not report.known:
         raise ResultError(
             f"{report.name} holds no result: result files end in .json and lie in folders whose "
@@ -137,7 +140,7 @@ def _report(report: ImportReport) -> int:
         )
     known = f", {report.known} were already there" if report.known else ""
     skipped = f", {len(report.problems)} left out" if report.problems else ""
-    click.echo(
+    say(
         f"{report.name}: {report.added} runs imported{known}{skipped}; "
         f"test problems: {', '.join(report.testproblems)}; in {imports_folder() / report.name}"
     )

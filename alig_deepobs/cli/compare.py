@@ -1,4 +1,4 @@
-"""``alig-deepobs compare``: every optimizer with its best known setting, over several seeds."""
+"""``alig-deepobs compare``: every optimizer tuned on equal terms, then run over several seeds."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alig_deepobs.cli.options import option, run_options, study_options
+from alig_deepobs.cli.options import option, protocol_options, run_options, study_options
+from alig_deepobs.cli.output import say
+from alig_deepobs.cli.study_file import study_file_options
 
 if TYPE_CHECKING:
     from alig_deepobs.comparison import Comparison
+    from alig_deepobs.protocols import Protocol
+    from alig_deepobs.runners.places import Place
 
 _OPTIMIZERS = option(
     "--optimizers", default="alig,sgd,momentum,adam", show_default=True, metavar="LIST",
-    help="Names or settings, with commas; a setting with [...] is used as given.",
+    help="Names or settings, with commas; what a setting has in [...] is fixed.",
 )  # fmt: skip
 
 
 @click.command()
 @click.argument("testproblems", nargs=-1, required=True, metavar="PROBLEM...")
+@study_file_options
 @_OPTIMIZERS
 @option("--seeds", type=click.IntRange(min=1), default=3, show_default=True,
         help="Runs of each optimizer, with seeds counting up from --random_seed.")  # fmt: skip
-@option("--no_tuning", is_flag=True,
-        help="Where no setting is known, take the defaults instead of a grid.")  # fmt: skip
+@protocol_options()
 @option("--reference", metavar="NAME",
         help="Optimizer with which every other is compared, beside the best; by default ALI-G, "
         "where it takes part.")  # fmt: skip
@@ -34,45 +38,56 @@ def compare(
     testproblems: tuple[str, ...],
     optimizers: str,
     seeds: int,
-    no_tuning: bool,
+    protocol: Protocol,
     reference: str | None,
     output_dir: str,
-    jobs: int,
+    place: Place,
     force: bool,
     dry_run: bool,
+    emit: str | None,
     random_seed: int,
     **options: Any,
 ) -> int:
     """Compare optimizers on test problems.
 
-    Each optimizer gets its best known setting: the one given in brackets, else one that is known
-    for this problem (DeepOBS's tuned baselines), else the best of a small grid, chosen on held-out
-    training data. Then every optimizer is run with the same seeds. Runs whose results are in the
-    folder are not run again, so seeds, optimizers and problems can be added later. Prints a
-    leaderboard for each problem, of all runs in the folder that can be compared, and writes two
-    tables (CSV) and a picture of the learning curves.
+    Each optimizer gets its setting as the protocol says: by default all are tuned alike, on
+    held-out training data, at the epochs of this comparison. Then every optimizer is run with the
+    same seeds. Runs whose results are in the folder are not run again, so seeds, optimizers and
+    problems can be added later. Prints a leaderboard for each problem, of all runs in the folder
+    that can be compared, and writes two tables (CSV) and a picture of the learning curves.
 
     \b
     Examples:
       alig-deepobs compare digits_mlp
       alig-deepobs compare digits_mlp --seeds 10 --jobs 2
-      alig-deepobs compare mnist_2c2d -N 2 --seeds 2 --data_dir data
+      alig-deepobs compare mnist_2c2d -N 2 --protocol equal:5 --tuning_seeds 1 --data_dir data
       alig-deepobs compare quadratic_deep --optimizers 'alig[max_lr=0.01],sgd,adam'
+      alig-deepobs compare digits_mlp --optimizers alig,my:Opt --grid 'my:Opt:lr=1e-4..1'
     """  # noqa: D301 - click looks for the character itself
+    from rich.console import Console
+
     from alig_deepobs.cli.progress import carry_out
+    from alig_deepobs.cli.tuned import tuning_text
     from alig_deepobs.comparison import check_reference, comparison, plan_comparison
     from alig_deepobs.runners.store import Store
 
     reported = tuple(range(random_seed, random_seed + seeds))
-    cells = plan_comparison(testproblems, optimizers, reported, options, no_tuning)
+    cells = plan_comparison(testproblems, optimizers, reported, protocol, options)
     store = Store(Path(output_dir))
     check_reference(reference, cells, store)
-    done = carry_out(cells, output_dir=output_dir, jobs=jobs, force=force, dry_run=dry_run)
+    done = carry_out(
+        cells, output_dir=output_dir, place=place, emit=emit, force=force, dry_run=dry_run
+    )
     if done is None:
         return 0
+    tuned = tuning_text(done[0])
+    if tuned:
+        say(f"\n{tuned}")
     found = comparison(done[0], store, reference)
     for name in found.testproblems:
         _report(found, name, Path(output_dir))
+    words = f"Protocol {protocol}: {protocol.words}."
+    say(click.wrap_text(words, Console().width, subsequent_indent="  "))
     done[1].check_failures()
     return 0
 
@@ -92,7 +107,7 @@ def _report(found: Comparison, testproblem: str, folder: Path) -> None:
     if console.is_terminal:
         console.print(to_rich(board.table, console.width))
     else:
-        click.echo(to_text(board.table))
+        say(to_text(board.table))
     picture = folder / f"curves_{testproblem}.png"
     written = [
         write_table(board.table, folder, "csv"),
@@ -100,7 +115,7 @@ def _report(found: Comparison, testproblem: str, folder: Path) -> None:
         picture if _is_current(picture, folder / testproblem)
         else found.plot(picture, testproblem),
     ]  # fmt: skip
-    click.echo(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")
+    say(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")
 
 
 def _is_current(picture: Path, results: Path) -> bool:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from alig_deepobs.cli.output import say
+
 if TYPE_CHECKING:
     from alig_deepobs.testproblems.datasets.sources import Source
 
@@ -48,7 +50,7 @@ def list_data(as_json: bool, data_dir: str | None) -> None:
         for source in SOURCES.values()
     ]
     if as_json:
-        click.echo(json_module.dumps(rows, indent=2))
+        say(json_module.dumps(rows, indent=2))
         return
     table: list[tuple[str, ...]] = [("name", "label", "files", "size", "folder")]
     for row in rows:
@@ -73,10 +75,10 @@ def fetch(names: tuple[str, ...], data_dir: str | None, offline: bool) -> None:
 
     for source in _sources(names):
         if not source.files:
-            click.echo(f"{source.name}: built in, nothing to fetch")
+            say(f"{source.name}: built in, nothing to fetch")
             continue
         for path in fetching.fetch(source, data_dir, offline):
-            click.echo(f"{source.name}: {path}")
+            say(f"{source.name}: {path}")
 
 
 @data.command()
@@ -122,4 +124,4 @@ def _echo_table(rows: list[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        say("  ".join(cells).rstrip())

@@ -6,6 +6,8 @@ import os
 
 import click
 
+from alig_deepobs.cli.output import say
+
 
 @click.command(
     "deepobs", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -29,4 +31,4 @@ def deepobs(script: str, arguments: tuple[str, ...]) -> None:
 
     written = run_script(script, arguments)
     if written:
-        click.echo(f"Written: {', '.join(str(path) for path in written)}")
+        say(f"Written: {', '.join(str(path) for path in written)}")

@@ -11,6 +11,8 @@ from importlib import metadata
 
 import click
 
+from alig_deepobs.cli.output import say
+
 PACKAGES = ("torch", "numpy", "deepobs", "pandas", "scipy", "matplotlib", "scikit-learn")
 EXTRAS = {
     "tensorflow": "the TensorFlow side of DeepOBS",
@@ -44,11 +46,11 @@ def doctor(as_json: bool) -> int:
         _guarded("data cache", _cache),
     ]
     if as_json:
-        click.echo(json_module.dumps([asdict(check) for check in checks], indent=2))
+        say(json_module.dumps([asdict(check) for check in checks], indent=2))
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            click.echo(f"{check.state:7s}  {check.name:{width}s}  {check.detail}")
+            say(f"{check.state:7s}  {check.name:{width}s}  {check.detail}")
     return 1 if any(check.state == "broken" for check in checks) else 0
 
 

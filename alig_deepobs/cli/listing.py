@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from alig_deepobs.cli.output import say
 from alig_deepobs.registry import OptimizerEntry, ProblemEntry, optimizers, testproblems
 
 
@@ -24,16 +25,16 @@ def list_entries(what: str, as_json: bool) -> None:
             listing["testproblems"] = [_plain(entry, "options") for entry in problems]
         if what != "problems":
             listing["optimizers"] = [_plain(entry, "hyperparameters") for entry in methods]
-        click.echo(json_module.dumps(listing, indent=2))
+        say(json_module.dumps(listing, indent=2))
         return
     if problems:
         head = ("test problem", "data", "batch", "epochs", "metric", "")
-        click.echo(_table([head, *map(_problem_row, problems)]))
+        say(_table([head, *map(_problem_row, problems)]))
     if methods:
         if problems:
-            click.echo()
+            say()
         columns = ("optimizer", "needs", "hyper-parameters (defaults)", "")
-        click.echo(_table([columns, *map(_optimizer_row, methods)]))
+        say(_table([columns, *map(_optimizer_row, methods)]))
 
 
 def _problem_row(entry: ProblemEntry) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ A verb's module is imported when the verb is called, so ``--help`` needs neither
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -14,7 +15,9 @@ from typing import Any
 import click
 
 from alig_deepobs import __version__
+from alig_deepobs.cli.output import say
 from alig_deepobs.errors import AligDeepobsError
+from alig_deepobs.plugins import FOLDER_VARIABLE
 
 # verb -> (module:command, help). The help stands here, so that showing it imports nothing.
 VERBS = {
@@ -63,9 +66,13 @@ def cli(debug: bool) -> None:
 def main(args: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 a run failed, 2 wrong usage, 130 interrupted."""
     words = list(sys.argv[1:] if args is None else args)
+    os.environ.pop("MPLBACKEND", None)  # a notebook's; nothing here is drawn on a screen
+    for stream in (sys.stdout, sys.stderr):  # a terminal may not have every character
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     debug = "--debug" in words  # wherever it stands, also behind the verb
-    if "" not in sys.path:  # so that --optimizer finds a file of the current folder
-        sys.path.append("")
+    # So that --optimizer finds a file of the current folder, here and in processes of runs.
+    os.environ[FOLDER_VARIABLE] = os.getcwd()  # noqa: PTH109 - a text is wanted
     sys.exit(_exit_code([word for word in words if word != "--debug"], debug))
 
 
@@ -73,25 +80,40 @@ def _exit_code(words: list[str], debug: bool) -> int:
     try:
         result: Any = cli.main(words, prog_name="alig-deepobs", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        message = io.StringIO()
+        error.show(message)
+        say(message.getvalue().rstrip(), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         # click makes an Abort of every interrupt.
         return 128 + int(getattr(error.__cause__ or error, "number", signal.SIGINT))
     except AligDeepobsError as error:
         if debug:
             raise
-        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+        say(f"Error: {' '.join(str(error).split())}", err=True)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of a pipe has gone, for example `head`. Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except Exception as error:
+    except OSError as error:
+        if debug and not isinstance(error, BrokenPipeError):
+            raise
+        return _without_output(error)
+    except (Exception, SystemExit, GeneratorExit) as error:
         if debug:
             raise
-        kind = type(error).__name__
-        click.echo(f"Error: {kind}: {error} (this is a bug; --debug shows where)", err=True)
+        text = f"{type(error).__name__}: {error} (this is a bug; --debug shows where)"
+        say(f"Error: {text}", err=True)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _without_output(error: OSError) -> int:
+    """Ends where something could not be shown, or a file is at fault."""
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        click.echo(f"Error: {error.filename}: {reason}", err=True)
+        return 1
+    # Python would complain at exit. The reader of a pipe, for example `head`, is gone on purpose.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):
+        click.echo(f"Error: the output could not be written: {reason}", err=True)
+    return 1

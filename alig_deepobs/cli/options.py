@@ -18,6 +18,7 @@ import click
 from alig_deepobs.catalog import TESTPROBLEMS
 from alig_deepobs.entries import HyperParameter
 from alig_deepobs.run import TRAINING_PARAMS, Facet, ResolvedRun, RunSpec, facets
+from alig_deepobs.runners.places import Place
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -65,23 +66,92 @@ def field_options(*names: str) -> Callable[[Function], Function]:
 
 
 def study_options(output_dir: str = "results") -> Callable[[Function], Function]:
-    """How the runs of a study are carried out."""
+    """How the runs of a study are carried out: ``place`` and how much of it is done."""
 
     def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, place=_place(kwargs), **kwargs)
+
+        decorated: Any = wrapper
         for each in (
             option("--dry_run", is_flag=True, help="Only show the runs and their estimated time."),
             option("--force", is_flag=True,
                    help="Run again what is in the folder; new results take the place of old ones."),
-            option("--jobs", default="1", show_default=True, metavar="N|auto", callback=_jobs,
+            option("--jobs", metavar="N|auto", callback=_jobs,
                    help="Runs at the same time, each on its share of the cores; auto: one for "
-                   "each core."),
+                   "each core; by default 1, on a cluster as many as it has room for."),
+            option("--executor", type=click.Choice(["local", "ray", "slurm"]), default="local",
+                   show_default=True, help="Where runs happen: here, on a Ray cluster, as jobs of "
+                   "Slurm."),
+            option("--address", metavar="ADDRESS",
+                   help="Ray cluster to use, auto for that of this machine; by default one is "
+                   "started here."),
+            option("--cpus", type=click.IntRange(min=1), default=1, metavar="N",
+                   help="CPUs of each run on a cluster."),
+            option("--gpus", type=click.FloatRange(min=0), default=0.0, metavar="X",
+                   help="GPUs of each run on a cluster; with Ray, runs may share one."),
+            option("--retries", type=click.IntRange(min=0), default=3, metavar="N",
+                   help="On a cluster, start a run that died so often again."),
+            option("--slurm", multiple=True, metavar="NAME=VALUE", callback=_pairs,
+                   help="Option of Slurm, such as partition=gpu; repeatable."),
+            option("--ddp", type=click.IntRange(min=1), default=1, metavar="N",
+                   help="Processes of one run, each with its part of every mini-batch."),
+            option("--emit", type=click.Path(dir_okay=False), metavar="FILE",
+                   help="Run nothing; write one command for each run that is missing."),
             option("--output_dir", type=click.Path(file_okay=False), default=output_dir,
                    show_default=True, help="Folder for the results."),
         ):  # fmt: skip
-            function = each(function)
-        return function
+            decorated = each(decorated)
+        return decorated  # type: ignore[no-any-return]
 
     return decorate
+
+
+def protocol_options() -> Callable[[Function], Function]:
+    """How settings are chosen; the function gets a `Protocol` as ``protocol``."""
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def wrapper(*args: Any, protocol: str, grid: tuple[str, ...], tuning_seeds: int | None,
+                    force_known: bool, **kwargs: Any) -> Any:  # fmt: skip
+            from alig_deepobs.protocols import Protocol  # with the engine, which takes a while
+
+            parsed = Protocol.parse(protocol, grid, tuning_seeds, force_known)
+            return function(*args, protocol=parsed, **kwargs)
+
+        decorated: Any = wrapper
+        for each in (
+            option("--force_known", is_flag=True,
+                   help="With known: take settings also where they were tuned for another problem "
+                   "or another number of epochs."),
+            option("--tuning_seeds", type=click.IntRange(min=1),
+                   help="Runs of each setting that serve to choose; by default 3."),
+            option("--grid", multiple=True, metavar="NAME:PARAM=VALUES",
+                   help="Values to choose from, for example "
+                   "'alig:max_lr=1e-3..10/9,momentum=0|0.9'; once for each optimizer."),
+            option("--protocol", default="equal", show_default=True, metavar="NAME",
+                   help="How settings are chosen: equal (as many trials for every optimizer), "
+                   "budget:N, halving:N, tpe:N (N trials over all hyper-parameters), grid (the "
+                   "values of --grid), "
+                   "deepobs (36 rates, by the test set), known (the literature's), defaults."),
+        ):  # fmt: skip
+            decorated = each(decorated)
+        return decorated  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def _place(values: dict[str, Any]) -> Place:
+    """Takes what makes up the place out of the values of the options."""
+    ddp, executor = values.pop("ddp"), values.pop("executor")
+    if ddp > 1 and executor != "local":
+        raise click.UsageError("--ddp runs here: leave --executor out")
+    names = ("jobs", "address", "cpus", "gpus", "retries", "slurm")
+    return Place(
+        executor="ddp" if ddp > 1 else executor, processes=ddp,
+        **{name: values.pop(name) for name in names},
+    )  # fmt: skip
 
 
 def _field_option(
@@ -101,7 +171,7 @@ def _field_option(
         settings["type"] = click.Choice(facet.choices)
     elif facet.minimum is not None:
         ranges = {int: click.IntRange, float: click.FloatRange}
-        settings["type"] = ranges[kind](min=facet.minimum)
+        settings |= {"type": ranges[kind](min=facet.minimum), "metavar": facet.metavar}
     elif facet.metavar == "DIR":
         settings |= {"type": click.Path(file_okay=False), "metavar": facet.metavar}
     else:
@@ -111,8 +181,21 @@ def _field_option(
     return option(*short, f"--{name}", *others, **settings)
 
 
-def _jobs(_: click.Context, __: click.Parameter, value: str) -> int:
+def _pairs(
+    _: click.Context, __: click.Parameter, value: tuple[str, ...]
+) -> dict[str, str | int]:  # fmt: skip
+    """Reads ``name=value``."""
+    pairs = [pair.partition("=") for pair in value]
+    for name, equals, _value in pairs:
+        if not name or not equals:
+            raise click.BadParameter(f"{name!r} is not NAME=VALUE")
+    return {name: int(text) if text.isdigit() else text for name, _equals, text in pairs}
+
+
+def _jobs(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
     """Reads the number of processes."""
+    if value is None:
+        return None
     if value == "auto":
         available = getattr(os, "sched_getaffinity", None)
         return len(available(0)) if available else os.cpu_count() or 1

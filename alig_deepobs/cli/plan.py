@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from alig_deepobs.errors import UsageError
+from alig_deepobs.files import write_text_atomically
+from alig_deepobs.run import ResolvedRun
 from alig_deepobs.runners.study import Study, estimated_seconds
 
 
@@ -58,3 +65,27 @@ def duration(seconds: float) -> str:
         if len(parts) == 2:
             break
     return " ".join(part for part in parts if not part.startswith("0 "))
+
+
+def write_commands(runs: Sequence[ResolvedRun], output_dir: str, path: Path) -> None:
+    """Writes one command for each run, one a line, for whatever starts them.
+
+    A command needs nothing but this folder and the package; it writes the result that the study
+    looks for, and, after an interruption, goes on from the run's checkpoint.
+
+    Args:
+        runs: the runs.
+        output_dir: the folder of the results.
+        path: the file.
+
+    Raises:
+        UsageError: a name has a line break in it.
+        ResultError: the file cannot be written.
+    """
+    # From here a user's own optimizer is found.
+    place = f"cd {shlex.quote(str(Path.cwd()))}"
+    folder = shlex.join(["--output_dir", str(Path(output_dir).absolute())])
+    lines = [f"{place} && {run.command_line()} {folder}" for run in runs]
+    if any("\n" in line for line in lines):
+        raise UsageError("--emit writes a command a line, but a name has a line break in it")
+    write_text_atomically(path, "".join(f"{line}\n" for line in lines))

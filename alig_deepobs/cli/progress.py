@@ -4,28 +4,62 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
-import click
 import rich.progress
 from rich.console import Console
 
-from alig_deepobs.cli.plan import plan_text
-from alig_deepobs.errors import RunError
+from alig_deepobs.cli.output import say
+from alig_deepobs.cli.plan import plan_text, write_commands
+from alig_deepobs.errors import DataError, RunError
+from alig_deepobs.foreign import shown
+from alig_deepobs.plugins import Interrupted
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.places import Place, under_torchrun
+from alig_deepobs.runners.signals import ENDING
 from alig_deepobs.runners.store import Store
-from alig_deepobs.runners.study import Cell, CellOutcome, Study, local
+from alig_deepobs.runners.study import Cell, CellOutcome, Study
 from alig_deepobs.settings import Setting
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two lines of one run where the output is not a terminal."""
+
+
+class Lasting:
+    """A stream that outlives its reader: what cannot be written is dropped, and nothing ends.
+
+    Attributes:
+        error: why something could not be written, None if everything was.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.error: OSError | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Writes, if that is possible."""
+        if self.error is None:
+            try:
+                self.stream.write(text)
+                self.stream.flush()
+            except OSError as error:
+                self.error = error
+        return len(text)
+
+    def flush(self) -> None:
+        """Every text is flushed when it is written."""
 
 
 class Display:
@@ -54,6 +88,10 @@ class Display:
             there = f"{found} in {self.where}, " if found else ""
             self.say(f"{total} run{'' if total == 1 else 's'}: {there}{self.total} to be run")
 
+    def grown(self, runs: int) -> None:
+        """See `Progress.grown`."""
+        self.total += runs
+
     def callback(self, run: ResolvedRun) -> Callback:
         """See `Progress.callback`."""
         return _Line(self, _label(run), self.print_steps)
@@ -69,7 +107,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """Prints a line above the display."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(shown(text, lines=True), markup=False, highlight=False, soft_wrap=True)
 
     def warn(
         self,
@@ -123,9 +161,10 @@ def carry_out(
     cells: Sequence[Cell],
     *,
     output_dir: str | None,
-    jobs: int,
     force: bool,
     dry_run: bool,
+    place: Place,
+    emit: str | None = None,
     print_steps: bool = False,
 ) -> tuple[list[CellOutcome], Display] | None:
     """Carries a study out in front of the user, or only shows its plan.
@@ -133,36 +172,63 @@ def carry_out(
     Args:
         cells: the plan.
         output_dir: the folder of the results, as the user wrote it; None: write none.
-        jobs: runs at the same time.
         force: run again what is in the folder.
         dry_run: whether to show the plan only.
+        place: where the runs happen.
+        emit: file to write a command into for each run that can start now; None: run them.
         print_steps: print every logged mini-batch loss.
 
     Returns:
-        What came of each cell, and the display; None for a dry run.
+        What came of each cell, and the display; None where nothing was run.
 
     Raises:
         UsageError, DataError, ResultError: something is wrong with the plan.
         KeyboardInterrupt: the user ended it; what was measured is written.
     """
+    if under_torchrun():
+        if int(os.environ["RANK"]) > 0:
+            from alig_deepobs.runners.replicas import follow_torchrun
+
+            follow_torchrun()
+            return None
+        place = replace(place, executor="ddp")
     store = None if output_dir is None else Store(Path(output_dir))
-    study = Study(cells, store, force=force, check_data=not dry_run, own_process=True)
     if dry_run:
-        click.echo(plan_text(study, jobs))
+        say(plan_text(_looked_at(cells, store, force), place.jobs or 1))
         return None
-    display = Display(Console(), output_dir or "", print_steps)
+    study = Study(cells, store, force=force, own_process=True)
+    if emit is not None:
+        write_commands(study.ready, output_dir or "results", Path(emit))
+        say(f"{len(study.ready)} commands are in {emit}; run them, then repeat this one")
+        return None
+    place = replace(place, folder=output_dir or "results")
+    stream = Lasting(sys.stdout)
+    display = Display(Console(file=cast("TextIO", stream)), output_dir or "", print_steps)
     with ending_signals(), display.shown(), warnings.catch_warnings():
         warnings.showwarning = display.warn
-        return study.carry_out(local(jobs), display), display
+        outcomes = study.carry_out(place.start, display)
+    if stream.error is not None:
+        raise stream.error  # nobody would read what the verb says now
+    return outcomes, display
+
+
+def _looked_at(cells: Sequence[Cell], store: Store | None, force: bool) -> Study:
+    """A study that is not to be run: nothing is downloaded, and data may be missing."""
+    here = [
+        replace(cell, candidates=tuple(replace(spec, offline=True) for spec in cell.candidates))
+        for cell in cells
+    ]
+    try:
+        return Study(here, store, force=force, look_only=True, own_process=True)
+    except DataError:  # then no run is there, either
+        return Study(cells, store, force=force, check_data=False, look_only=True, own_process=True)
 
 
 @contextmanager
 def ending_signals() -> Iterator[None]:
     """SIGTERM and SIGHUP end a study as Ctrl-C does; a second signal ends the process at once."""
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    numbers = [getattr(signal, name) for name in names]
     # What is ignored from the start (nohup) stays ignored.
-    taken = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    taken = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
 
     received: list[int] = []
 
@@ -170,28 +236,16 @@ def ending_signals() -> Iterator[None]:
         if received:
             os._exit(128 + number)
         received.append(number)
-        raise KeyboardInterrupt
+        raise Interrupted(number)
 
     before = {number: signal.signal(number, end) for number in taken}
     try:
         yield
     except KeyboardInterrupt:
-        raise Ended(*received) from None
+        raise Interrupted(*received) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class Ended(KeyboardInterrupt):
-    """A signal has ended the command.
-
-    Attributes:
-        number: of the signal.
-    """
-
-    def __init__(self, number: int = signal.SIGINT) -> None:
-        super().__init__()
-        self.number = number
 
 
 class _Line(Callback):
@@ -217,7 +271,7 @@ class _Line(Callback):
         if display is not None:
             done = f"{self.shown.finished + 1}/{self.shown.total}"
             self.task = display.add_task(
-                f"{done} {self.label}", total=steps_per_epoch * result.num_epochs, state=""
+                shown(f"{done} {self.label}"), total=steps_per_epoch * result.num_epochs, state=""
             )
 
     def ticked(self, epoch: int, step: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alig_deepobs.cli.options import option
+from alig_deepobs.cli.output import say
 
 if TYPE_CHECKING:
     from alig_deepobs.analysis.report import Report
@@ -71,12 +72,12 @@ def report(
     if not written:
         _print(found)
     for path in written:
-        click.echo(f"written: {path}")
+        say(f"written: {path}")
     for item in found.skipped:
-        click.echo(f"skipped: {item.path}: {reason_without_path(item)}", err=True)
+        say(f"skipped: {item.path}: {reason_without_path(item)}", err=True)
     if found.skipped:
         count = len(found.skipped)
-        click.echo(f"{count} file{'' if count == 1 else 's'} skipped", err=True)
+        say(f"{count} file{'' if count == 1 else 's'} skipped", err=True)
     return 1 if found.skipped else 0
 
 

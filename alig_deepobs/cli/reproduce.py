@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from alig_deepobs.cli.options import field_options, option, study_options
+from alig_deepobs.cli.output import say
 from alig_deepobs.reproduce.targets import TARGETS, THEORY
+
+if TYPE_CHECKING:
+    from alig_deepobs.runners.places import Place
 
 _TARGET_HELP = "\n".join(f"  {name:9s} {text}" for name, text in TARGETS.items())
 
@@ -52,9 +56,10 @@ def reproduce(
     methods: str,
     changes: tuple[str, ...],
     output_dir: str,
-    jobs: int,
+    place: Place,
     force: bool,
     dry_run: bool,
+    emit: str | None,
     **options: Any,
 ) -> int:
     """See the help text above."""
@@ -79,9 +84,11 @@ def reproduce(
     chosen = change_budget(experiment.budgets[budget], settings, changes)
     keys = [word.strip() for word in methods.split(",") if word.strip()]
     plan = make_plan(experiment, chosen, RunSpec(testproblem="", optimizer="", **options), keys)
-    click.echo(f"{plan}\n")
+    say(f"{plan}\n")
     folder = folder / budget
-    done = carry_out(plan.cells, output_dir=str(folder), jobs=jobs, force=force, dry_run=dry_run)
+    done = carry_out(
+        plan.cells, output_dir=str(folder), place=place, emit=emit, force=force, dry_run=dry_run
+    )
     if done is None:
         return 0
 
@@ -95,8 +102,8 @@ def reproduce(
     if console.is_terminal:
         console.print(to_rich(table, console.width))
     else:
-        click.echo(to_text(table))
-    click.echo(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")
+        say(to_text(table))
+    say(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")
     display.check_failures()
     return 0
 
@@ -104,7 +111,7 @@ def reproduce(
 def _theory(target: str, folder: Path, dry_run: bool) -> int:
     """Figures 1 and 2 and the theorems: seconds, whatever the budget."""
     if dry_run:
-        click.echo(f"{target} trains nothing: it takes seconds, whatever the budget")
+        say(f"{target} trains nothing: it takes seconds, whatever the budget")
         return 0
 
     from alig_deepobs.files import check_writable
@@ -114,8 +121,8 @@ def _theory(target: str, folder: Path, dry_run: bool) -> int:
     check_writable(folder)
     claims, written = demonstrate(target, folder)
     for claim in claims:
-        click.echo(str(claim))
+        say(str(claim))
     bad = violated(claims)
-    click.echo(f"{len(claims) - len(bad)} of {len(claims)} statements hold")
-    click.echo(f"Written to {folder}: {', '.join(path.name for path in written)}")
+    say(f"{len(claims) - len(bad)} of {len(claims)} statements hold")
+    say(f"Written to {folder}: {', '.join(path.name for path in written)}")
     return 1 if bad else 0

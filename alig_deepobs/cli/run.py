@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alig_deepobs.cli.options import option, run_options, study_options
+from alig_deepobs.cli.output import say
 
 if TYPE_CHECKING:
     from alig_deepobs.entries import OptimizerEntry
+    from alig_deepobs.runners.places import Place
     from alig_deepobs.settings import Setting
 
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
         help="Repetitions, with seeds counting up from --random_seed.")  # fmt: skip
 @option("--print_train_iter", is_flag=True, help="Print every logged mini-batch loss.")
 @option("--no_logs", is_flag=True, help="Write no result files.")
+@option("--purpose", type=click.Choice(["", "tuning"]), default="", hidden=True)
+@option("--setting_source", default="", hidden=True)
 @study_options()
 @run_options()
 def run(
@@ -32,10 +36,12 @@ def run(
     seeds: int,
     print_train_iter: bool,
     no_logs: bool,
+    setting_source: str,
     output_dir: str,
-    jobs: int,
+    place: Place,
     force: bool,
     dry_run: bool,
+    emit: str | None,
     random_seed: int,
     problem_options: dict[str, Any],
     **options: Any,
@@ -66,7 +72,7 @@ def run(
                     testproblem=problem.name,
                     optimizer=setting.name,
                     hyperparams=setting.params,
-                    setting_source="given on the command line" if setting.params else "defaults",
+                    setting_source=setting_source or _source(setting, options["purpose"]),
                     problem_options={**problem_options, **problem.params},
                     **options,
                 ),
@@ -77,13 +83,13 @@ def run(
         for setting in settings
     ]
     done = carry_out(
-        cells, output_dir=None if no_logs else output_dir, jobs=jobs, force=force,
+        cells, output_dir=None if no_logs else output_dir, place=place, emit=emit, force=force,
         dry_run=dry_run, print_steps=print_train_iter,
     )  # fmt: skip
     if done is None:
         return 0
     if not no_logs:
-        click.echo(f"Results are in {output_dir}")
+        say(f"Results are in {output_dir}")
     done[1].check_failures()
     return 0
 
@@ -98,6 +104,13 @@ def _rate(entry: OptimizerEntry) -> str:
             f"{entry.name} has no learning rate, but {known}: leave --learning_rate out"
         )
     return entry.rate or "lr"
+
+
+def _source(setting: Setting, purpose: str) -> str:
+    """Who chose the hyper-parameters; of a run that only serves to choose, nobody has."""
+    if purpose:
+        return ""
+    return "given on the command line" if setting.params else "defaults"
 
 
 def _setting(text: str, learning_rate: float | None, framework: str) -> Setting:

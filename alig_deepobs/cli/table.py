@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from alig_deepobs.cli.options import option
+from alig_deepobs.cli.output import say
 
 _FORMATS = ("text", "markdown", "latex", "csv")
 
@@ -78,13 +79,13 @@ def table(
         from alig_deepobs.analysis.render import to_text
 
         write_text_atomically(Path(output), (render or to_text)(found))
-        click.echo(f"written: {output}")
+        say(f"written: {output}")
     elif render is None:
         print_table(found)
     else:
         click.echo(render(found), nl=False)
     for item in report.skipped:
-        click.echo(f"skipped: {item.path}: {reason_without_path(item)}", err=True)
+        say(f"skipped: {item.path}: {reason_without_path(item)}", err=True)
     return 1 if report.skipped else 0
 
 

@@ -1,4 +1,4 @@
-"""``alig-deepobs tune``: finds the best of a grid of settings for each optimizer."""
+"""``alig-deepobs tune``: finds the best setting of each optimizer."""
 
 from __future__ import annotations
 
@@ -6,33 +6,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alig_deepobs.cli.options import option, run_options, study_options
+from alig_deepobs.cli.options import option, protocol_options, run_options, study_options
+from alig_deepobs.cli.output import say
 
 if TYPE_CHECKING:
-    from alig_deepobs.runners.study import CellOutcome
+    from alig_deepobs.protocols import Protocol
+    from alig_deepobs.runners.places import Place
 
 
 @click.command()
 @click.argument("testproblems", nargs=-1, required=True, metavar="PROBLEM...")
 @option("--optimizers", default="alig,sgd,momentum,adam", show_default=True, metavar="LIST",
-        help="Names, with commas; each is tuned over the values of its grid.")  # fmt: skip
-@option("--tuning_seeds", type=click.IntRange(min=1), default=1, show_default=True,
-        help="Runs of each setting; the best mean wins.")  # fmt: skip
+        help="Names or settings, with commas; what a setting has in [...] is fixed.")  # fmt: skip
+@protocol_options()
 @study_options()
 @run_options("split", "keep_best", "random_seed")
 def tune(
     testproblems: tuple[str, ...],
     optimizers: str,
-    tuning_seeds: int,
+    protocol: Protocol,
     output_dir: str,
-    jobs: int,
+    place: Place,
     force: bool,
     dry_run: bool,
+    emit: str | None,
     **options: Any,
 ) -> int:
     """Find the best setting of optimizers on test problems.
 
-    Every setting of an optimizer's grid is run, and the one with the best validation result after
+    The protocol says which settings are tried; the one with the best mean validation result after
     the last epoch is chosen (the lowest training loss, where a problem has nothing to hold out).
     The test set plays no part. Runs whose results are in the folder are not run again; `compare`
     with the same options goes on from them.
@@ -43,31 +45,21 @@ def tune(
       alig-deepobs tune mnist_mlp --optimizers alig,adam -N 5 --tuning_seeds 3 --jobs 2
     """  # noqa: D301 - click looks for the character itself
     from alig_deepobs.cli.progress import carry_out
-    from alig_deepobs.comparison import plan_tuning
+    from alig_deepobs.cli.tuned import trials_text
+    from alig_deepobs.comparison import plan_comparison
+    from alig_deepobs.errors import UsageError
 
-    cells = plan_tuning(testproblems, optimizers, tuning_seeds, options)
-    done = carry_out(cells, output_dir=output_dir, jobs=jobs, force=force, dry_run=dry_run)
+    cells = plan_comparison(testproblems, optimizers, (), protocol, options)
+    for cell in cells:
+        if len(cell.candidates) < 2:
+            spec = cell.candidates[0]
+            raise UsageError(f"{spec.optimizer} has nothing to tune on {spec.testproblem}")
+    done = carry_out(
+        cells, output_dir=output_dir, place=place, emit=emit, force=force, dry_run=dry_run
+    )
     if done is None:
         return 0
     for outcome in done[0]:
-        click.echo(f"\n{_text(outcome)}")
+        say(f"\n{trials_text(outcome)}")
     done[1].check_failures()
     return 0
-
-
-def _text(outcome: CellOutcome) -> str:
-    """The settings of a cell with their scores, the chosen one marked."""
-    from alig_deepobs.settings import Setting
-
-    cell = outcome.cell
-    spec = cell.candidates[outcome.chosen]
-    lines = [f"{spec.testproblem} {spec.optimizer}, {cell.rule.source(cell.candidates)}"]
-    for number, (candidate, runs) in enumerate(
-        zip(cell.candidates, outcome.tuning, strict=True)
-    ):  # fmt: skip
-        mark = "*" if number == outcome.chosen else " "
-        setting = Setting(candidate.optimizer, candidate.hyperparams)
-        lines.append(f"{mark} {setting!s:40} {cell.rule.score_text(runs)}")
-    if outcome.chosen in (0, len(cell.candidates) - 1):
-        lines.append("  the chosen value is at the end of the grid: a wider one may be better")
-    return "\n".join(lines)

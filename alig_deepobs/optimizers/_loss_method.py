@@ -17,11 +17,12 @@ from alig_deepobs.optimizers._norm import (
     host_squared_norm,
     inner_product,
 )
-from alig_deepobs.optimizers._scalars import Scalar
+from alig_deepobs.optimizers._scalars import LARGEST, Scalar, choose, quotient
 from alig_deepobs.optimizers._sentences import no_weight_decay
 from alig_deepobs.optimizers.health import Health, Monitor
 from alig_deepobs.optimizers.loss import loss_value
 
+HALF_LARGEST = torch.finfo(torch.float16).max
 _ALWAYS, _SOMETIMES = 100, 10
 """The norm of the gradient is looked at in all of the first steps, then in every tenth."""
 
@@ -231,6 +232,24 @@ class LossMethod(Method):
         if self._on_host:
             return float(value)
         return value.to(self._device) if isinstance(value, Tensor) else value
+
+    def _quotient(self, numerator: Scalar, denominator: Scalar) -> Scalar:
+        """A step size before the cap: `quotient`, and 0 where the weights' type cannot hold it."""
+        size = quotient(numerator, denominator)
+        if isinstance(size, float) and not size > HALF_LARGEST:
+            return size
+        return choose(size > self._largest_step(), 0.0, size)
+
+    def _largest_step(self) -> float:
+        """The largest step size that the type of all weights can hold; any, if the caps are."""
+        types = {p.dtype for group in self.param_groups for p in group["params"]}
+        if torch.float16 not in types:
+            return LARGEST
+        caps = [group.get("lr", math.inf) for group in self.param_groups]
+        capped = self.rate_is_cap and all(
+            not isinstance(cap, Tensor) and cap <= HALF_LARGEST for cap in caps
+        )
+        return LARGEST if capped else HALF_LARGEST
 
     def _add_l2(self, loss: Scalar, work: list[Work]) -> Scalar:
         """Adds each group's ``weight_decay`` to loss and gradients; returns the loss.

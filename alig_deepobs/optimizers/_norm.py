@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -30,7 +31,19 @@ def global_squared_norm(tensors: list[Tensor]) -> Tensor:
 def host_squared_norm(tensors: list[Tensor]) -> float:
     """The same as a number, summed over tensors in double precision; the host waits for it."""
     norms = cast("list[float]", _norms(tensors).tolist())
-    return sum(norm * norm for norm in norms)
+    total = sum(norm * norm for norm in norms)
+    if total == math.inf:
+        total = float(wide_norm(tensors)) ** 2
+    return total
+
+
+def wide_norm(tensors: list[Tensor]) -> Tensor:
+    """The norm of all tensors together, where squares of numbers beyond 1e19 do not overflow.
+
+    The host does not read it.
+    """
+    wide = None if tensors[0].device.type == "mps" else torch.float64
+    return cast("Tensor", torch.linalg.vector_norm(_norms(tensors, wide)))
 
 
 def inner_product(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
@@ -51,25 +64,27 @@ def _products(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
     dtype = torch.float64 if any(x.dtype == torch.float64 for x in xs) else torch.float32
     products = [
         # Products of small numbers vanish in half precision, so they are formed in the wider type.
-        local(((x.to(dtype) if x.dtype in _HALF else x) * y).sum(dtype=dtype), full=True)
+        local((x.to(dtype) * y).sum(), full=True)
         for x, y in zip(xs, ys, strict=True)
     ]
     return torch.stack([product.to(products[0].device) for product in products])
 
 
-def _norms(tensors: list[Tensor]) -> Tensor:
-    """The norm of each tensor, as a vector."""
+def _norms(tensors: list[Tensor], wide: torch.dtype | None = None) -> Tensor:
+    """The norm of each tensor, as a vector; accumulated in a wider type, if one is given."""
     groups = by_type(tensors)
     if len(groups) == 1 and type(tensors[0]) in _PLAIN:
-        return torch.stack(list(_foreach_norm(tensors)))
-    norms = [local(norm, full=True) for group in groups for norm in _foreach_norm(group)]
+        return torch.stack(list(_foreach_norm(tensors, wide)))
+    norms = [local(norm, full=True) for group in groups for norm in _foreach_norm(group, wide)]
     if len(groups) > 1:
         dtype = torch.float64 if any(n.dtype == torch.float64 for n in norms) else torch.float32
         norms = [norm.to(norms[0].device, dtype) for norm in norms]
     return torch.stack(norms)
 
 
-def _foreach_norm(tensors: list[Tensor]) -> Sequence[Tensor]:
+def _foreach_norm(tensors: list[Tensor], wide: torch.dtype | None) -> Sequence[Tensor]:
+    if wide is not None:
+        return cast("Sequence[Tensor]", torch._foreach_norm(tensors, 2, dtype=wide))
     if tensors[0].dtype in _HALF:
         return cast("Sequence[Tensor]", torch._foreach_norm(tensors, 2, dtype=torch.float32))
     return cast("Sequence[Tensor]", torch._foreach_norm(tensors))
@@ -92,7 +107,7 @@ def by_type(tensors: list[Tensor]) -> list[list[Tensor]]:
 
 def locals_of(tensors: list[Tensor]) -> list[Tensor]:
     """The parts of tensors that live on this rank; see `local`."""
-    return [t if type(t) in _PLAIN else local(t) for t in tensors]
+    return [local(t) for t in tensors]
 
 
 def local(tensor: Tensor, full: bool = False) -> Tensor:

@@ -15,11 +15,15 @@ from torch import Tensor
 Scalar = float | Tensor
 
 
+LARGEST = torch.finfo(torch.float32).max
+"""The largest step size, on the host as on a device: what is larger is none that can be taken."""
+
+
 def quotient(numerator: Scalar, denominator: Scalar) -> Scalar:
-    """The quotient, and 0 where the denominator is 0 or so small that the quotient overflows.
+    """The quotient, and 0 where the denominator is 0 or so small that float32 cannot hold it.
 
     Example:
-        >>> quotient(3.0, 2.0), quotient(3.0, 0.0), quotient(0.0, 0.0), quotient(3.0, 1e-320)
+        >>> quotient(3.0, 2.0), quotient(3.0, 0.0), quotient(0.0, 0.0), quotient(3.0, 1e-40)
         (1.5, 0.0, 0.0, 0.0)
         >>> quotient(torch.tensor(3.0), torch.tensor(0.0))
         tensor(0.)
@@ -28,9 +32,9 @@ def quotient(numerator: Scalar, denominator: Scalar) -> Scalar:
         if denominator == 0:
             return 0.0
         result = numerator / denominator
-        return 0.0 if math.isinf(result) and math.isfinite(numerator) else result
+        return 0.0 if abs(result) > LARGEST and math.isfinite(numerator) else result
     ratio = torch.as_tensor(numerator / denominator)
-    overflow = torch.isinf(ratio) & torch.isfinite(torch.as_tensor(numerator))
+    overflow = (ratio.abs() > LARGEST) & torch.isfinite(torch.as_tensor(numerator))
     return torch.where(overflow | (torch.as_tensor(denominator) == 0), 0.0, ratio)
 
 
@@ -45,7 +49,7 @@ def at_most(x: Scalar, cap: Scalar) -> Scalar:
         return torch.minimum(torch.as_tensor(x).to(cap), cap)
     if isinstance(x, Tensor):
         return x.clamp(max=cap)
-    return cap if x > cap else x
+    return min(x, cap)  # in this order, for nan is not less than anything
 
 
 def at_least(x: Scalar, floor: Scalar) -> Scalar:
@@ -54,7 +58,7 @@ def at_least(x: Scalar, floor: Scalar) -> Scalar:
         return torch.maximum(torch.as_tensor(x).to(floor), floor)
     if isinstance(x, Tensor):
         return x.clamp(min=floor)
-    return floor if x < floor else x
+    return max(x, floor)
 
 
 def choose(condition: bool | Tensor, yes: Scalar, no: Scalar) -> Scalar:

@@ -3,8 +3,9 @@
     gamma = min((loss - f_min) / (|g|^2 + eps), max_lr)
 
 and 0 where that makes no sense: where ``loss <= f_min``, where the denominator is 0 (or so small
-that the quotient overflows), and where loss or squared norm is not finite. On the CPU plain
-numbers are several times faster than 0-d tensors; on an accelerator they would make the host wait.
+that float32 cannot hold the quotient), and where loss or squared norm is not finite. On the CPU
+plain numbers are several times faster than 0-d tensors; on an accelerator they would make the host
+wait.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from alig_deepobs.optimizers._scalars import LARGEST
 
 GUARDS = ("zero_norm", "below_f_min", "non_finite")
 
@@ -63,18 +66,20 @@ def host_step(loss: float, squared_norm: float, eps: float, f_min: float) -> Hos
         return HostStep(0.0, False, 1)
     denominator = squared_norm + eps
     unclipped = gap / denominator if denominator > 0 else math.inf
-    if unclipped == math.inf:
+    if unclipped > LARGEST:
         return HostStep(0.0, False, 0)
     return HostStep(unclipped, False, None)
 
 
-def device_step(loss: Tensor, squared_norm: Tensor, eps: float, f_min: float) -> DeviceStep:
+def device_step(
+    loss: Tensor, squared_norm: Tensor, eps: float, f_min: float, largest: float = LARGEST
+) -> DeviceStep:
     """The step size before the cap, from 0-d tensors; the host reads nothing."""
     gap = loss - f_min if f_min else loss
     unclipped = gap / (squared_norm + eps)
     finite = torch.isfinite(gap + squared_norm)
     positive = gap > 0
-    usable = finite & positive & torch.isfinite(unclipped)
+    usable = finite & positive & (unclipped <= largest)
     guards = torch.stack((finite & positive & ~usable, finite & ~positive, ~finite))
     return DeviceStep(torch.where(usable, unclipped, 0.0), ~finite, guards)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from alig_deepobs.optimizers._base import Params, Work, gradients
-from alig_deepobs.optimizers._loss_method import LossMethod
+from alig_deepobs.optimizers._loss_method import HALF_LARGEST, LossMethod
 from alig_deepobs.optimizers._norm import by_type, global_squared_norm, host_squared_norm, locals_of
 from alig_deepobs.optimizers._official import Caps, translated
 from alig_deepobs.optimizers._scalars import Scalar
@@ -54,8 +54,8 @@ class AliG(LossMethod):
     ``AliG(parameters)`` alone has neither cap nor momentum; `recommended` has both.
 
     The step size is 0, instead of a wrong or an infinite one, where ``loss <= f_min``, where
-    ``|g|^2 + eps`` is 0, and where loss or gradient is not finite; in the last case weights and
-    momentum stay as they are. `guarded_steps` counts these steps.
+    ``|g|^2 + eps`` is 0 or too small to divide by, and where loss or gradient is not finite; in the
+    last case weights and momentum stay as they are. `guarded_steps` counts these steps.
 
     Args:
         params: parameters, or groups of them. A group may have its own ``max_lr`` (or ``lr``),
@@ -251,7 +251,8 @@ class AliG(LossMethod):
     def guarded_steps(self) -> dict[str, int]:
         """How many steps had step size 0, and why.
 
-        ``zero_norm``: the denominator was 0; ``below_f_min``: the loss was not above ``f_min``;
+        ``zero_norm``: the denominator was 0, or so small that float32 (or, without a cap, the
+        weights' type) cannot hold the quotient; ``below_f_min``: the loss was not above ``f_min``;
         ``non_finite``: loss or gradient was not finite.
         """
         self._look()
@@ -349,6 +350,8 @@ class AliG(LossMethod):
         if on_host and not torch.compiler.is_compiling():
             self._squared = squared_norm = host_squared_norm(grads) if grads else 0.0
             step = host_step(float(loss), squared_norm, group["eps"], group["f_min"])
+            if step.unclipped > HALF_LARGEST and step.unclipped > self._largest_step():
+                step = HostStep(0.0, False, 0)
             if step.guard is not None:
                 counts = list(group["guard_counts"])
                 counts[step.guard] += 1
@@ -361,7 +364,8 @@ class AliG(LossMethod):
             loss = loss.to(device, non_blocking=True)
         else:  # filled on the device, not copied from the host
             loss = torch.full((), loss, device=device, dtype=squared.dtype)
-        on_device = device_step(loss, squared, group["eps"], group["f_min"])
+        largest = self._largest_step()
+        on_device = device_step(loss, squared, group["eps"], group["f_min"], largest)
         if self._device_counts is None:
             self._device_counts = torch.zeros(len(GUARDS), dtype=torch.int64, device=device)
         self._device_counts.add_(on_device.guards.to(self._device_counts.device))

@@ -11,7 +11,7 @@ from torch import Tensor
 from alig_deepobs.optimizers._base import Params, Work
 from alig_deepobs.optimizers._checks import check_positive, check_range
 from alig_deepobs.optimizers._loss_method import LossMethod
-from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, quotient
+from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most
 
 _EPS = 1e-9
 _UNSEEN = 1e6
@@ -152,7 +152,7 @@ class AligPlus(LossMethod):
             self._buffers(part, "momentum_buffer")
 
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
-        unclipped = quotient(loss, self._gradient_norm(work) + _EPS)
+        unclipped = self._quotient(loss, self._gradient_norm(work) + _EPS)
 
         def gamma_of(group: dict[str, Any]) -> Scalar:
             return at_most(at_least(unclipped, 0.0), group["lr"])

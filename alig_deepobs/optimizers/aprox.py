@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from alig_deepobs.optimizers._base import Params, Work
 from alig_deepobs.optimizers._checks import check_positive, check_range
 from alig_deepobs.optimizers._loss_method import LossMethod
-from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, quotient
+from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most
 
 
 class Aprox(LossMethod):
@@ -85,7 +85,7 @@ class Aprox(LossMethod):
         first = self.param_groups[0]
         first["steps"] = k = first["steps"] + 1
         gap = at_least(loss - first["f_min"], 0.0)
-        unclipped = quotient(gap, self._gradient_norm(work) + first["eps"])
+        unclipped = self._quotient(gap, self._gradient_norm(work) + first["eps"])
 
         def capped(lr: float) -> Scalar:
             return at_most(unclipped, lr * k ** -first["power"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alig_deepobs.optimizers._base import Params, Work
 from alig_deepobs.optimizers._checks import check_positive, check_range
 from alig_deepobs.optimizers._loss_method import LossMethod
-from alig_deepobs.optimizers._scalars import Scalar, at_least, quotient
+from alig_deepobs.optimizers._scalars import Scalar, at_least
 
 
 class BPGrad(LossMethod):
@@ -90,7 +90,7 @@ class BPGrad(LossMethod):
         first = self.param_groups[0]
         norm = self._gradient_norm(work) ** 0.5
         gap = loss if first["official"] else at_least(loss, 0.0)
-        scale = quotient(gap, norm + first["eps"])
+        scale = self._quotient(gap, norm + first["eps"])
         size = scale * first["lr"]
         self._sizes = size, size
         for part in work:

@@ -45,6 +45,8 @@ class Health:
         steps: steps that were looked at. On an accelerator at most the last 512 between two looks.
         at_cap: how many of them were at the cap; None if there is no cap.
         below_f_min: how many had a loss at or below the lower bound.
+        zero_norm: how many had step size 0 because there was nothing to divide by, or so little
+            that the weights' type cannot hold the step.
         non_finite: how many had a loss or a gradient that is not finite.
         same_norm: how many had a gradient of the largest norm, ``largest_norm``; many if the
             gradients were clipped.
@@ -55,6 +57,7 @@ class Health:
     steps: int
     at_cap: int | None
     below_f_min: int
+    zero_norm: int
     non_finite: int
     same_norm: int
     largest_norm: float
@@ -72,7 +75,7 @@ class Monitor:
 
     def __init__(self, name: str, cap: str, capped: str) -> None:
         self.name, self.cap, self.capped = name, cap, capped
-        self.steps = self.below = self.non_finite = self.same_norm = 0
+        self.steps = self.below = self.zero_norm = self.non_finite = self.same_norm = 0
         self.with_cap = self.at_cap = 0
         self.largest = 0.0
         self.pending: deque[tuple[Scalar, ...]] = deque(maxlen=_KEPT)
@@ -107,6 +110,8 @@ class Monitor:
             self.below += 1
             if self.below >= _SEVERAL:
                 self._say_below()
+        elif unclipped == 0:
+            self.zero_norm += 1
         norm = math.sqrt(squared_norm) if squared_norm > 0 else 0.0
         if norm > self.largest * (1 + _SAME_NORM):
             self.largest, self.same_norm = norm, 1
@@ -146,8 +151,8 @@ class Monitor:
         self.look()
         at_cap = self.at_cap if self.with_cap else None
         return Health(
-            self.steps, at_cap, self.below, self.non_finite, self.same_norm, self.largest,
-            tuple(self.remarks.values()),
+            self.steps, at_cap, self.below, self.zero_norm, self.non_finite, self.same_norm,
+            self.largest, tuple(self.remarks.values()),
         )  # fmt: skip
 
     def say(self, kind: str, remark: str) -> None:

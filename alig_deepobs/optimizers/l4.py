@@ -10,7 +10,7 @@ from torch import Tensor
 from alig_deepobs.optimizers._base import Params, Work
 from alig_deepobs.optimizers._checks import check_positive, check_range, ignore_rate
 from alig_deepobs.optimizers._loss_method import LossMethod
-from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, below, quotient
+from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, below
 
 _BETA = 0.9
 _BETA_SQUARE = 0.999
@@ -80,7 +80,7 @@ class _L4(LossMethod):
             directions.append(direction)
 
         gap = at_least(loss - below(min_loss, 1 - first["minloss_factor"]), 0.0)
-        size = quotient(first["fraction"] * gap, product + first["eps"])
+        size = self._quotient(first["fraction"] * gap, product + first["eps"])
         self._sizes = size, size
         first["min_loss"] = below(min_loss, -1 / first["minloss_forget_time"])
         first["steps"] = steps + 1

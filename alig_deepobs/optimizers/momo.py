@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from alig_deepobs.optimizers._base import Params, Work
 from alig_deepobs.optimizers._checks import check_positive, check_range
 from alig_deepobs.optimizers._loss_method import LossMethod
-from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, choose, quotient
+from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, choose
 
 
 class _Momo(LossMethod):
@@ -63,7 +63,7 @@ class _Momo(LossMethod):
             cap = scale * f + a - scale * q
             reset = at_least(cap / (2 * scale * rho), first["lb"])
             bound = choose(cap < scale * rho * bound, reset, bound)
-        unclipped = quotient(at_least(scale * (f - rho * bound) + a - scale * q, 0.0), d)
+        unclipped = self._quotient(at_least(scale * (f - rho * bound) + a - scale * q, 0.0), d)
         tau = at_most(unclipped, group["lr"] / rho)
         if first["use_fstar"]:
             bound = at_least((f + a - q - 0.5 * tau * d) / rho, first["lb"])

@@ -7,7 +7,7 @@ import math
 from alig_deepobs.optimizers._base import Params, Work
 from alig_deepobs.optimizers._checks import ignore_rate
 from alig_deepobs.optimizers._loss_method import LossMethod
-from alig_deepobs.optimizers._scalars import Scalar, at_least, quotient
+from alig_deepobs.optimizers._scalars import Scalar, at_least
 
 
 class Polyak(LossMethod):
@@ -73,7 +73,7 @@ class Polyak(LossMethod):
 
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         gap = at_least(loss - self.param_groups[0]["f_star"], 0.0)
-        size = quotient(gap, self._gradient_norm(work))
+        size = self._quotient(gap, self._gradient_norm(work))
         self._sizes = size, size
         for part in work:
             part.vectors.add_(part.params, part.grads, -size)

@@ -8,7 +8,10 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from alig_deepobs.optimizers._norm import by_type, global_squared_norm, local
+from alig_deepobs.optimizers._norm import by_type, host_squared_norm, local, wide_norm
+
+# Norms between these are exact: neither their squares nor the factor leave float32.
+_SMALLEST, _LARGEST = 1e-15, 1e15
 
 
 @torch.no_grad()
@@ -41,16 +44,31 @@ def l2_projection(parameters: Iterable[Tensor] | Tensor, max_norm: float | None)
     tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     if not tensors:
         return
-    squared = global_squared_norm(tensors)
-    if squared.device.type == "cpu" and not torch.compiler.is_compiling():
-        norm = math.sqrt(float(squared))
-        if norm > max_norm:
-            torch._foreach_mul_([local(tensor) for tensor in tensors], max_norm / norm)
+    if tensors[0].device.type == "cpu" and not torch.compiler.is_compiling():
+        length = math.sqrt(host_squared_norm(tensors))
+        parts = [local(tensor) for tensor in tensors]
+        if not _SMALLEST < length < _LARGEST:
+            _project_scaled(tensors, parts, max_norm)
+        elif length > max_norm:
+            torch._foreach_mul_(parts, max_norm / length)
         return
-    # min(max_norm / 0, 1) = 1: weights of norm 0 stay where they are.
-    scale = (max_norm / squared.sqrt()).clamp(max=1.0)
+    # min(max_norm / 0, 1) = 1: weights of norm 0 stay where they are, and so do those of which one
+    # is not finite, since there is nothing to divide by.
+    norm = wide_norm(tensors)
+    scale = torch.where(torch.isfinite(norm), (max_norm / norm).clamp(max=1.0), 1.0)
     for group in by_type([local(tensor) for tensor in tensors]):
         torch._foreach_mul_(group, scale.to(group[0].device))
+
+
+def _project_scaled(tensors: list[Tensor], parts: list[Tensor], max_norm: float) -> None:
+    """The projection of weights whose squares are too large or too small: scaled to 1 first."""
+    largest = max((float(t.abs().max()) for t in tensors if t.numel()), default=0.0)
+    if largest == 0 or not math.isfinite(largest):
+        return  # nothing to divide by
+    norm = float(wide_norm([tensor.double() / largest for tensor in tensors]))
+    if largest / max_norm * norm > 1:
+        torch._foreach_div_(parts, largest)
+        torch._foreach_mul_(parts, max_norm / norm)
 
 
 class L2Ball:
@@ -84,7 +102,7 @@ class L2Ball:
     @torch.no_grad()
     def norm(self) -> Tensor:
         """The norm of all parameters together, a 0-d tensor."""
-        return global_squared_norm(self.parameters).sqrt()
+        return wide_norm(self.parameters)
 
     def __repr__(self) -> str:
         return f"L2Ball({len(self.parameters)} tensors, max_norm={self.max_norm})"

@@ -11,7 +11,7 @@ from alig_deepobs.optimizers._checks import (
     ignore_rate,
 )
 from alig_deepobs.optimizers._loss_method import LossMethod
-from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, choose, quotient
+from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, choose
 
 _TINY_NORM = 1e-8
 
@@ -132,7 +132,7 @@ class SPS(LossMethod):
         squared = self._gradient_norm(work)
         gap = at_least(loss - first["f_star"], 0.0)
         idle = (squared < _TINY_NORM**2) | (gap <= 0)
-        unclipped = choose(idle, 0.0, quotient(gap, first["c"] * squared + first["eps"]))
+        unclipped = choose(idle, 0.0, self._quotient(gap, first["c"] * squared + first["eps"]))
         caps = [group.get("lr", math.inf) for group in (first, *(part.group for part in work))]
         if first["adapt_flag"] == "smooth_iter":
             previous = self._scalar(first["previous_step_size"])

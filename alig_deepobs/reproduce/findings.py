@@ -123,9 +123,9 @@ class Finding:
         tuning = [run for outcome in self.outcomes for runs in outcome.tuning for run in runs]
         if tuning and not any(run.outcome is Outcome.DONE for run in tuning):
             texts.append("every setting of the search diverged or failed")
-        for kind in (Outcome.DIVERGED, Outcome.FAILED, Outcome.INTERRUPTED):
+        for kind in Outcome:
             bad = [run for run in self.runs if run.outcome is kind]
-            if bad:
+            if bad and kind is not Outcome.DONE:
                 texts.append(f"{len(bad)} of {len(self.runs)} runs {kind.value}")
         return "; ".join([*texts, *filter(None, [self.planned.method.note])])
 

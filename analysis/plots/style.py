@@ -21,7 +21,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from matplotlib.typing import LineStyleType
 
 from alig_deepobs.analysis.formats import clipped
-from alig_deepobs.errors import ResultError, UsageError
+from alig_deepobs.errors import UsageError
+from alig_deepobs.files import write_bytes_atomically
+from alig_deepobs.foreign import shown
 
 DPI = 150
 FORMATS = ("png", "pdf", "svg")
@@ -115,11 +117,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
         raise UsageError(f"a figure is written as {', '.join(FORMATS)}, not as {path.name!r}")
     stream = io.BytesIO()
     figure.savefig(stream, format=suffix, dpi=DPI)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(stream.getvalue())
-    except OSError as error:
-        raise ResultError(f"cannot write {path}: {error.strerror or error}") from error
+    write_bytes_atomically(path, stream.getvalue())
     return path
 
 
@@ -176,5 +174,5 @@ def add_legend(figure: Figure, handles: Sequence[Line2D], title: str = "") -> No
 
 
 def literal(text: str) -> str:
-    """Keeps matplotlib from reading dollar signs as formulas."""
-    return text.replace("$", r"\$")
+    """Text of which nothing acts: dollar signs are no formulas, control characters are escapes."""
+    return shown(text, lines=True).replace("$", r"\$")

@@ -35,6 +35,7 @@ from alig_deepobs.analysis.report.tables import (
 )
 from alig_deepobs.errors import UsageError
 from alig_deepobs.files import write_text_atomically
+from alig_deepobs.foreign import shown
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -75,7 +76,8 @@ def write_page(report: Report, path: str | Path) -> Path:
     environment.filters["broken"] = _broken
     path = Path(path)
     text = environment.get_template("page.html.j2").render(**_context(report))
-    write_text_atomically(path, text)
+    # What is no markup of ours is escaped above; what acts unseen, charts included, is shown here.
+    write_text_atomically(path, shown(text, lines=True))
     return path
 
 

@@ -127,7 +127,7 @@ def _section(
     tried = _families(group_runs(max(sets, key=len), entry)) if sets else []
     words = (entry.name, params_text(shared["problem_options"]))
     return Section(
-        slug=re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-"),
+        slug=re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")[:80],
         title=entry.label,
         shared=shared,
         entry=entry,

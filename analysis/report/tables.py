@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from alig_deepobs.analysis.formats import MISSING, format_metric, wrapped
+from alig_deepobs.analysis.formats import MISSING, escape_markdown, format_metric, wrapped
 from alig_deepobs.analysis.loading import LoadProblem
 from alig_deepobs.analysis.render import to_markdown, to_rich
 from alig_deepobs.analysis.report.baselines import baseline_table
@@ -28,6 +28,7 @@ from alig_deepobs.analysis.targets import (
     median_interval,
     seconds_until,
 )
+from alig_deepobs.foreign import shown
 
 # Ends of medians of epochs are whole numbers; more resamples would not move them.
 _RESAMPLES = 500
@@ -61,7 +62,8 @@ def print_table(table: Table[Any]) -> None:
 
 def print_report(report: Report, console: Console, width: int) -> None:
     """Prints the report, without the files that were skipped."""
-    console.print(Text("\n".join(wrapped(line, width) for line in report.about())))
+    about = "\n".join(wrapped(shown(line), width) for line in report.about())
+    console.print(Text(about))
     for table in all_tables(report):
         if table.name != "skipped":  # the command line says it, on the stream for errors
             console.print()
@@ -70,7 +72,12 @@ def print_report(report: Report, console: Console, width: int) -> None:
 
 def markdown_report(report: Report) -> str:
     """The report as one Markdown document."""
-    lines = ["# Optimizer report", "", *(f"- {line}" for line in report.about()), ""]
+    lines = [
+        "# Optimizer report",
+        "",
+        *(f"- {escape_markdown(line)}" for line in report.about()),
+        "",
+    ]
     return "\n".join([*lines, *map(to_markdown, all_tables(report))])
 
 

@@ -35,9 +35,10 @@ from alig_deepobs.runners.deepobs.callbacks import (
 from alig_deepobs.runners.deepobs.commandline import complete, complete_from_command_line
 from alig_deepobs.runners.environment import environment
 from alig_deepobs.runners.evaluation import evaluate
+from alig_deepobs.runners.noise import own_random_state
 from alig_deepobs.runners.resolve import json_value, resolve
 from alig_deepobs.runners.store import Store
-from alig_deepobs.runners.training import own_random_state, train
+from alig_deepobs.runners.training import train
 from alig_deepobs.testproblems.checks import find_device
 
 logger = logging.getLogger(__name__)

@@ -12,12 +12,14 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from alig_deepobs.errors import RunError, UsageError
+from alig_deepobs.files import clear_temporary_folders, own_mark
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
@@ -57,12 +59,18 @@ def execute_in_tensorflow(run: ResolvedRun, callback: Callback | None = None) ->
         reports = Reports(result, callback or Callback(), steps, run.weight_decay)
         request = make_request(run, folder)
         with tempfile.TemporaryFile() as errors:
+            began = time.monotonic()
             process = _start(request, run, errors)
             try:
                 assert process.stdout is not None
                 for line in process.stdout:
                     reports.take(json.loads(line))
                     if reports.ended:
+                        break
+                    if run.time_limit is not None and time.monotonic() - began >= run.time_limit:
+                        result.time_limit = run.time_limit
+                        reason = f"the limit of {run.time_limit:g} s was over"
+                        reports.end(Outcome.TIMEOUT, reason)
                         break
             except KeyboardInterrupt:
                 finished = max(0, len(result.test_losses) - 1)
@@ -138,6 +146,7 @@ def _data_dir(run: ResolvedRun, data: DataSet | None) -> Iterator[str]:
     if data is None:
         yield run.data_dir or str(cache_dir())
         return
-    with tempfile.TemporaryDirectory(prefix="alig-deepobs-") as folder:
+    clear_temporary_folders()
+    with tempfile.TemporaryDirectory(prefix=f"alig-deepobs-{own_mark()}-") as folder:
         write_for_deepobs(data, Path(folder))
         yield folder

@@ -80,7 +80,7 @@ def _read(source: Source, path: Path, stamps: Stamps, hint: str) -> DataSet:
     if path.is_dir():
         contents = {name: read_file(path / name, hint) for name in names}
     else:
-        contents = read_members(path, names, hint)
+        contents = read_members(path, {member.name: member.size for member in members}, hint)
     digests = {name: hashlib.sha256(contents[name]).hexdigest() for name in names}
     official = all(digests[member.name] == member.sha256 for member in members)
     origin: DataSource = "official" if official else "unverified"

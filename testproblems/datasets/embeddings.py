@@ -9,8 +9,10 @@ import hashlib
 import importlib.util
 import itertools
 import zipfile
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 
@@ -18,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alig_deepobs.errors import DataError
+from alig_deepobs.foreign import open_regular
 from alig_deepobs.testproblems.datasets.fetch import cache_dir
+from alig_deepobs.testproblems.datasets.numbers import read_npy
 from alig_deepobs.testproblems.datasets.sources import GLOVE
 
 DEFAULT = "glove.840B.300d"
@@ -28,6 +32,12 @@ HINT = (
     "--embeddings names a text file like GloVe's or word2vec's, an .npz file with the arrays words "
     f"and vectors, or {PACKAGED[0]}"
 )
+
+LONGEST_LINE = 1 << 18
+"""Bytes of the longest line that is read; GloVe's have 3,000."""
+MOST_NUMBERS = 8192
+SMALL, RATIO = 1 << 26, 50
+"""Bytes of an array in any case, and for each byte of it in the file; numbers compress badly."""
 
 _COMPRESSED = (b"PK\x03\x04", b"\x1f\x8b")  # how .zip and .gz files start
 
@@ -127,9 +137,9 @@ def _find_package() -> VectorTable:
 
 def _opened(path: Path) -> BufferedReader:
     try:
-        return path.open("rb")
+        return open_regular(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {HINT}") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); {HINT}") from error
 
 
 def _read_text(path: Path, words: Collection[str]) -> Vectors:
@@ -140,7 +150,9 @@ def _read_text(path: Path, words: Collection[str]) -> Vectors:
     announced: int | None = None
     lines = 0
     with _opened(path) as stream:
-        for number, raw in enumerate(stream, 1):
+        for number, raw in enumerate(iter(partial(stream.readline, LONGEST_LINE + 1), b""), 1):
+            if len(raw) > LONGEST_LINE:
+                raise DataError(f"{path}, line {number}: more than {LONGEST_LINE} bytes; {HINT}")
             line = raw.rstrip(b" \r\n")
             if number == 1 and line.startswith(_COMPRESSED):
                 raise DataError(f"{path}: compressed; unpack it first; {HINT}")
@@ -152,6 +164,11 @@ def _read_text(path: Path, words: Collection[str]) -> Vectors:
             width = width or line.count(b" ")
             if not width:
                 raise DataError(f"{path}, line {number}: no numbers behind a word; {HINT}")
+            if width > MOST_NUMBERS:
+                raise DataError(
+                    f"{path}, line {number}: vectors of {width} numbers; expected at most "
+                    f"{MOST_NUMBERS}; {HINT}"
+                )
             word = _word(line, width, f"{path}, line {number}")
             cased = cased or word != word.lower()
             if word in wanted:
@@ -167,7 +184,7 @@ def _read_text(path: Path, words: Collection[str]) -> Vectors:
 def _header(line: bytes) -> tuple[int, int] | None:
     """The first line of word2vec's files: how many vectors, and of how many numbers."""
     fields = line.split()
-    if len(fields) == 2 and all(field.isdigit() for field in fields):
+    if len(fields) == 2 and all(f.isdigit() and len(f) < 12 for f in fields):
         return int(fields[0]), int(fields[1])
     return None
 
@@ -197,7 +214,8 @@ def _is_number(field: bytes) -> bool:
 
 def _numbers(text: bytes, where: str) -> NDArray[np.float32]:
     try:
-        vector = np.array([float(field) for field in text.split(b" ")], np.float32)
+        with np.errstate(over="ignore"):  # what overflows is found below
+            vector = np.array([float(field) for field in text.split(b" ")], np.float32)
     except ValueError as error:
         raise DataError(f"{where}: {error}; {HINT}") from error
     if not np.isfinite(vector).all():
@@ -207,9 +225,10 @@ def _numbers(text: bytes, where: str) -> NDArray[np.float32]:
 
 def _read_npz(path: Path) -> tuple[list[str], NDArray[np.generic]]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            words, values = arrays["words"], arrays["vectors"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        with _opened(path) as stream, zipfile.ZipFile(stream) as archive:
+            words, values = (_member(archive, f"{name}.npy") for name in ("words", "vectors"))
+    except (ArithmeticError, OSError, RuntimeError, ValueError, KeyError, EOFError,
+            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
         raise DataError(
             f"{path}: no .npz file with the arrays words and vectors ({error}); {HINT}"
         ) from error
@@ -221,6 +240,16 @@ def _read_npz(path: Path) -> tuple[list[str], NDArray[np.generic]]:
     if values.dtype.kind != "f" or not np.isfinite(values).all():
         raise DataError(f"{path}: vectors of type {values.dtype}; expected finite floats; {HINT}")
     return words.tolist(), values
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
+    info = archive.getinfo(name)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{name} is compressed in an unusual way")
+    if info.file_size > SMALL + RATIO * info.compress_size:
+        raise ValueError(f"{name} claims {info.file_size} bytes in {info.compress_size}")
+    with archive.open(info) as stream:
+        return read_npy(stream, info.file_size)
 
 
 def _read_package(vectors: Path, index: Path) -> tuple[list[str], NDArray[np.generic]]:

@@ -11,6 +11,7 @@ from typing import Any
 import platformdirs
 
 from alig_deepobs.errors import DataError
+from alig_deepobs.testproblems.datasets.download import Downloader
 from alig_deepobs.testproblems.datasets.sources import RemoteFile, Source
 from alig_deepobs.testproblems.datasets.verify import FileState, verify
 
@@ -26,7 +27,7 @@ def cache_dir() -> Path:
     """The folder of downloaded files: ``$ALIG_DEEPOBS_CACHE``, or the system's cache folder."""
     override = os.environ.get(CACHE_VARIABLE)
     if override:
-        return Path(override).expanduser()
+        return Path(override).expanduser().absolute()
     return platformdirs.user_cache_path("alig-deepobs")
 
 
@@ -188,7 +189,7 @@ def download(source: Source, file: RemoteFile, folder: Path) -> Path:
     """Downloads a file from the first mirror that has it.
 
     Pooch downloads to a temporary name and renames the file when its digest is right, so a broken
-    download leaves nothing behind.
+    download leaves nothing behind. Nothing beyond the known size of the file is read.
 
     Raises:
         DataError: no mirror delivered it; the message has the reason of each.
@@ -199,7 +200,12 @@ def download(source: Source, file: RemoteFile, folder: Path) -> Path:
     for mirror in source.mirrors:
         url = mirror + file.name
         try:
-            return Path(pooch.retrieve(url, f"sha256:{file.sha256}", file.name, folder))
+            return Path(
+                pooch.retrieve(
+                    url, f"sha256:{file.sha256}", file.name, folder,
+                    downloader=Downloader(file.size),
+                )
+            )  # fmt: skip
         except (OSError, ValueError) as error:  # requests' errors are OSErrors
             logger.info("%s: %s", url, error)
             reasons.append(f"{url} ({short_reason(error)})")

@@ -21,6 +21,7 @@ from alig_deepobs import __version__
 from alig_deepobs.entries import ProblemEntry
 from alig_deepobs.errors import DataError, ResultError
 from alig_deepobs.files import write_text_atomically
+from alig_deepobs.plugins import calling
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.testproblems.datasets.embeddings import find_table
 from alig_deepobs.testproblems.datasets.fetch import (
@@ -138,7 +139,7 @@ def _instance(
     data_dir: str | None,
     offline: bool,
 ) -> Any:
-    return problem.load()(
+    return problem.make(
         problem.batch_size, synthetic=synthetic, data_dir=data_dir, offline=offline, device="cpu",
         seed=0, split=split, **options,
     )  # fmt: skip
@@ -146,7 +147,8 @@ def _instance(
 
 def _loaded(problem: ProblemEntry, *settings: Any) -> DataIdentity:
     instance = _instance(problem, *settings)
-    data = instance.load_data()
+    with calling(f"loading the data of {problem.name}"):
+        data = instance.load_data()
     found = DataIdentity(data.name, data.label, data.source, data.version_for(instance.split))
     if not instance.drops_incomplete:
         return found

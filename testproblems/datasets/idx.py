@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -18,6 +20,9 @@ from alig_deepobs.testproblems.datasets.records import read_file
 # 0x08 for bytes, then the number of dimensions.
 LABELS_MAGIC = 0x0801
 IMAGES_MAGIC = 0x0803
+
+LARGEST = 1 << 28
+"""Bytes of the largest file that is read, decompressed: over five times those of MNIST's."""
 
 
 @dataclass(frozen=True)
@@ -77,35 +82,50 @@ def check_counts(images: IdxFile, labels: IdxFile, images_path: Path, hint: str)
         )
 
 
-def decompress(path: Path, hint: str) -> tuple[bytes, str]:
+def decompress(path: Path, hint: str, most: int = LARGEST) -> tuple[bytes, str]:
     """The decompressed content of a gzip file, and the digest of the file itself.
+
+    Args:
+        path: the file.
+        hint: how to get a good one, the end of every error message.
+        most: bytes after which decompressing ends; the content has one more if there are more.
 
     Raises:
         DataError: the file is missing, unreadable, truncated or corrupt.
     """
-    raw = read_file(path, hint)
+    raw = read_file(path, hint, LARGEST)
+    pieces, left = [], most + 1
     try:
-        content = gzip.decompress(raw)
+        with gzip.open(io.BytesIO(raw)) as stream:
+            while left and (piece := stream.read(min(left, 1 << 20))):
+                pieces.append(piece)
+                left -= len(piece)
     except EOFError as error:
         raise _bad(path, f"the gzip file is truncated after {len(raw)} bytes", hint) from error
-    except (gzip.BadGzipFile, zlib.error, struct.error) as error:
+    except (OSError, zlib.error, struct.error) as error:
         raise _bad(path, f"corrupt; expected a gzip file ({error})", hint) from error
-    return content, hashlib.sha256(raw).hexdigest()
+    return b"".join(pieces), hashlib.sha256(raw).hexdigest()
 
 
 def _read(path: Path, magic: int, what: str, hint: str) -> IdxFile:
-    content, sha256 = decompress(path, hint)
     dims = magic & 0xFF
     start = 4 + 4 * dims
-    if len(content) < start:
-        raise _bad(path, f"{len(content)} bytes; expected a header of {start} bytes", hint)
-    found, *shape = struct.unpack_from(f">{1 + dims}I", content)
+    header, _ = decompress(path, hint, start)
+    if len(header) < start:
+        raise _bad(path, f"{len(header)} bytes; expected a header of {start} bytes", hint)
+    found, *shape = struct.unpack_from(f">{1 + dims}I", header)
     if found != magic:
         raise _bad(path, f"magic number {found}; expected {magic} (idx file of {what})", hint)
-    expected = start + int(np.prod(shape, dtype=object))
+    expected = start + math.prod(shape)
+    if expected > LARGEST:
+        raise _bad(path, f"{expected} bytes by its header; expected at most {LARGEST}", hint)
+    content, sha256 = decompress(path, hint, expected)
     if len(content) != expected:
+        more = "or more " if len(content) > expected else ""
         raise _bad(
-            path, f"{len(content)} decompressed bytes; expected {expected}, by its header", hint
+            path,
+            f"{len(content)} {more}decompressed bytes; expected {expected}, by its header",
+            hint,
         )
     if expected == start:
         raise _bad(path, f"no {what}; expected at least one", hint)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from alig_deepobs.errors import DataError
+from alig_deepobs.foreign import open_regular
 from alig_deepobs.testproblems.datasets.augment import centre_crop
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet
 from alig_deepobs.testproblems.datasets.fetch import how_to_get, require
@@ -36,6 +37,10 @@ PAPER_VALID_SIZE = 50_000
 TRAIN_EVAL_SIZE = 50_000
 TWIN_SIZES = (16, 8)
 SUFFIXES = (".jpeg", ".jpg", ".png")
+# One of the official files, n02105855_2933.JPEG, is a PNG. Other formats start other programs.
+FORMATS = ("JPEG", "PNG")
+MOST_PIXELS, MOST_LONG = 1 << 26, 64
+"""Of an image: pixels, and the longer side over the shorter one; the largest official has 61 MP."""
 CPU = torch.device("cpu")
 _THREADS = min(16, os.cpu_count() or 1)
 
@@ -125,7 +130,8 @@ def imagenet(
             can_hold_out=False,
         )  # fmt: skip
     hint = how_to_get(IMAGENET, data_dir)
-    folders = dict(zip(("train", "test"), require(IMAGENET, data_dir, offline), strict=True))
+    found_folders = [folder.absolute() for folder in require(IMAGENET, data_dir, offline)]
+    folders = dict(zip(("train", "test"), found_folders, strict=True))
     _require_pillow()
     names = {part: _class_names(folder) for part, folder in folders.items()}
     _check_classes(folders, names, classes, hint)
@@ -220,14 +226,17 @@ def _open_image(path: Path, hint: str) -> Image.Image:
     """The decoded image in red, green and blue.
 
     Raises:
-        DataError: the file is missing, truncated or no image.
+        DataError: the file is missing, truncated, no image, or a larger one than any of ImageNet's.
     """
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as stream, Image.open(stream, formats=FORMATS) as image:
+            shorter, longer = sorted(image.size)
+            if shorter * longer > MOST_PIXELS or longer > MOST_LONG * shorter:
+                raise ValueError(f"{image.size[0]} x {image.size[1]} pixels")
             return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow raises whatever a broken file makes it stumble over
         raise DataError(f"{path}: unreadable image ({error}); {hint}") from error
 
 

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alig_deepobs.errors import DataError
+from alig_deepobs.foreign import read_regular
+from alig_deepobs.testproblems.datasets.mat_process import VARIABLES, read_variables
 
 Records = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Images of shape ``(n, 3, 32, 32)`` and their labels, ``(n,)``."""
@@ -15,18 +17,27 @@ Records = tuple[NDArray[np.uint8], NDArray[np.int64]]
 PIXELS = 3 * 32 * 32
 
 
-def read_file(path: Path, hint: str) -> bytes:
+LARGEST = 1 << 30
+"""Bytes of the largest file that is read as a whole where its size is not known."""
+
+
+def read_file(path: Path, hint: str, most: int = LARGEST) -> bytes:
     """The content of a file.
 
+    Args:
+        path: the file.
+        hint: how to get a good one, the end of every error message.
+        most: bytes that it may have.
+
     Raises:
-        DataError: it is missing or cannot be read.
+        DataError: it is missing, cannot be read, is no ordinary file, or is larger.
     """
     try:
-        return path.read_bytes()
+        return read_regular(path, most)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; {hint}") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {hint}") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); {hint}") from error
 
 
 def parse(
@@ -79,16 +90,24 @@ def parse(
     return images.copy(order="C"), labels  # writable, which PyTorch asks for
 
 
-def read_mat(path: Path, hint: str) -> Records:
+def read_mat(path: Path, hint: str, official: bool) -> Records:
     """Reads a ``.mat`` file of SVHN; label 10, the digit zero, becomes 0.
+
+    Args:
+        path: the file.
+        hint: how to get a good one, the end of every error message.
+        official: whether its digest is the official one. Any other is read in a process of its own.
 
     Raises:
         DataError: the file is missing, truncated, corrupt or holds something else.
     """
-    from scipy.io import loadmat
-
     try:
-        content = loadmat(path, variable_names=("X", "y"))
+        if official:
+            from scipy.io import loadmat
+
+            content = loadmat(path, variable_names=VARIABLES)
+        else:
+            content = read_variables(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; {hint}") from None
     except Exception as error:  # SciPy raises whatever a broken file makes it stumble over

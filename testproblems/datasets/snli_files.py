@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from alig_deepobs.errors import DataError
+from alig_deepobs.foreign import brief, parse_json
 from alig_deepobs.testproblems.datasets.archive import read_members
-from alig_deepobs.testproblems.datasets.records import read_file
+from alig_deepobs.testproblems.datasets.records import LARGEST, read_file
 from alig_deepobs.testproblems.datasets.sources import Source
 from alig_deepobs.testproblems.datasets.treebank import tokenize
 
@@ -22,6 +23,8 @@ LABELS = {"entailment": 0, "neutral": 1, "contradiction": 2}
 NO_LABEL = "-"
 FILES = {"train": "train", "valid": "dev", "test": "test"}
 """The parts of a data set, and what SNLI's files call them."""
+LONGEST_LINE = 1 << 16
+"""Bytes of the longest line that is read; SNLI's has 5,000."""
 
 
 @dataclass
@@ -56,13 +59,15 @@ def read_contents(source: Source, paths: list[Path], hint: str) -> dict[str, tup
     names = {part: next(f.name for f in files if f.name.endswith(f"_{kind}.jsonl"))
              for part, kind in FILES.items()}  # fmt: skip
     if paths[0].suffix == ".zip":
-        members = read_members(paths[0], list(names.values()), hint)
+        sizes = {file.name: file.size for file in files if file.name in names.values()}
+        members = read_members(paths[0], sizes, hint)
         return {part: (f"{paths[0]}, {name}", members[name]) for part, name in names.items()}
     if paths[0].is_dir():
         found = {name: paths[0] / name for name in names.values()}
     else:
         found = {path.name: path for path in paths}
-    return {part: (str(found[n]), read_file(found[n], hint)) for part, n in names.items()}
+    most = {file.name: file.size or LARGEST for file in files}
+    return {part: (str(found[n]), read_file(found[n], hint, most[n])) for part, n in names.items()}
 
 
 def is_official(source: Source, contents: Mapping[str, tuple[str, bytes]]) -> bool:
@@ -93,7 +98,8 @@ def read_pairs(content: bytes, where: str, hint: str, vocabulary: dict[str, int]
     def numbers(sentence: str) -> list[int]:
         return [vocabulary.setdefault(word, len(vocabulary)) for word in tokenize(sentence)]
 
-    for number, line in enumerate(io.BytesIO(content), 1):
+    lines = iter(functools.partial(io.BytesIO(content).readline, LONGEST_LINE + 1), b"")
+    for number, line in enumerate(lines, 1):
         record = _record(line, f"{where}, line {number}", hint)
         if record["gold_label"] == NO_LABEL:
             pairs.skipped += 1
@@ -108,23 +114,27 @@ def read_pairs(content: bytes, where: str, hint: str, vocabulary: dict[str, int]
 
 
 def _record(line: bytes, where: str, hint: str) -> dict[str, Any]:
+    if len(line) > LONGEST_LINE:
+        raise DataError(f"{where}: more than {LONGEST_LINE} bytes; {hint}")
     try:
-        record = json.loads(line)
+        record = parse_json(line)
     except json.JSONDecodeError as error:
         reason = f"{error.msg} at character {error.pos}"
         raise DataError(f"{where}: no JSON ({reason}); {hint}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{where}: no UTF-8 ({error.reason}); {hint}") from error
+    except ValueError as error:
+        raise DataError(f"{where}: no usable JSON ({error}); {hint}") from error
     if not isinstance(record, dict):
         raise DataError(f"{where}: no JSON object; {hint}")
     for name in ("gold_label", "sentence1", "sentence2"):
         if name not in record:
             raise DataError(f"{where}: no field {name!r}; {hint}")
         if not isinstance(record[name], str):
-            raise DataError(f"{where}: {name} is {record[name]!r}; expected a text; {hint}")
+            raise DataError(f"{where}: {name} is {brief(record[name])}; expected a text; {hint}")
     if record["gold_label"] not in (*LABELS, NO_LABEL):
         raise DataError(
-            f"{where}: gold_label {record['gold_label']!r}; expected {', '.join(LABELS)} or "
+            f"{where}: gold_label {brief(record['gold_label'])}; expected {', '.join(LABELS)} or "
             f"{NO_LABEL!r} (no label); {hint}"
         )
     return record

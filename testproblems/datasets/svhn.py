@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +29,7 @@ from alig_deepobs.testproblems.datasets.sources import (
     label_of,
 )
 from alig_deepobs.testproblems.datasets.twins import TWIN_SIZES, image_twin
-from alig_deepobs.testproblems.datasets.verify import warn_unofficial
+from alig_deepobs.testproblems.datasets.verify import file_digest, warn_unofficial
 
 # DeepOBS's converter stops after five files of 12,800 of the 73,257 training images.
 TRAIN_SIZE = 64_000
@@ -137,7 +136,5 @@ def _read_file(file: RemoteFile, path: Path, hint: str) -> tuple[Records, bool]:
             for member in file.members
         ]  # fmt: skip
         return join(files), False
-    records = read_mat(path, hint)
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256")
-    return records, digest.hexdigest() == file.sha256
+    official = file_digest(path, hint) == file.sha256
+    return read_mat(path, hint, official), official

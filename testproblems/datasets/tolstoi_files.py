@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alig_deepobs.errors import DataError
+from alig_deepobs.foreign import open_regular
+from alig_deepobs.testproblems.datasets.numbers import read_npy
 
 VOCABULARY = 83
 TEST_SHARE = 0.2
@@ -87,9 +89,9 @@ def read_ids(path: Path, hint: str) -> Ids:
         DataError: the file is missing, truncated or holds something else.
     """
     try:
-        with path.open("rb") as stream:
-            ids = np.lib.format.read_array(stream, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        with open_regular(path) as stream:
+            ids = read_npy(stream, path.stat().st_size)
+    except (ArithmeticError, ValueError, EOFError, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(
             f"{path}: truncated or no .npy file of numbers ({reason}); {hint}"

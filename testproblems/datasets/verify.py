@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from alig_deepobs.errors import DataError
+from alig_deepobs.foreign import open_regular
 from alig_deepobs.testproblems.datasets.archive import read_members
 from alig_deepobs.testproblems.datasets.idx import decompress
 from alig_deepobs.testproblems.datasets.records import read_file, read_mat
@@ -51,25 +52,33 @@ def verify(file: RemoteFile, path: Path) -> FileState:
         return _verify_members(
             file, {member.name: _read(path / member.name) for member in file.members}
         )
+    if file_digest(path) == file.sha256:
+        return FileState.OK
     if file.name.endswith((".tar.gz", ".zip")):
-        if hashlib.sha256(_read(path)).hexdigest() == file.sha256:
-            return FileState.OK
-        names = [member.name for member in file.members]
-        return _verify_members(file, read_members(path, names, hint=""))
+        sizes = {member.name: member.size for member in file.members}
+        return _verify_members(file, read_members(path, sizes, hint=""))
     if file.name.endswith(".gz"):
-        content, sha256 = decompress(path, hint="")
-        if sha256 == file.sha256:
-            return FileState.OK
+        content, _ = decompress(path, hint="")
         official = hashlib.sha256(content).hexdigest() == file.content_sha256
         return FileState.OK_CONTENT if official else FileState.UNVERIFIED
-    content = _read(path)
-    if hashlib.sha256(content).hexdigest() == file.sha256:
-        return FileState.OK
     if file.name.endswith(".mat"):
-        read_mat(path, hint="")
+        read_mat(path, hint="", official=False)
     else:
-        decode(content, str(path), hint="")
+        decode(_read(path), str(path), hint="")
     return FileState.UNVERIFIED
+
+
+def file_digest(path: Path, hint: str = "") -> str:
+    """SHA-256 of a file, hexadecimal.
+
+    Raises:
+        DataError: it is missing, cannot be read, or is no ordinary file.
+    """
+    try:
+        with open_regular(path) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); {hint}") from error
 
 
 def _verify_members(file: RemoteFile, contents: dict[str, bytes]) -> FileState:

@@ -56,7 +56,7 @@ def test_the_last_run_of_a_seed_counts(tmp_path, make_run):
     [
         ({"num_epochs": "2"}, "num_epochs"),
         ({"random_seed": True}, "random_seed"),
-        ({"test_accuracies": [0.1, math.nan]}, "not finite"),
+        ({"test_accuracies": [0.1, math.nan]}, "expected a finite number"),
         ({"test_accuracies": [0.1, "x"]}, "not a complete result"),
         ({"train_data_losses": 3.0}, "train_data_losses"),
         ({"optimizer_hyperparams": [1]}, "not a complete result"),

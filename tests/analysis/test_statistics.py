@@ -59,8 +59,9 @@ def test_identical_values_have_no_width():
 def test_not_finite_is_refused():
     with pytest.raises(UsageError, match="finite"):
         mean_interval([1.0, math.nan])
-    with pytest.raises(UsageError, match="confidence"):
-        mean_interval([1.0], confidence=95)
+    for confidence in (0.0, 1.0, 95):
+        with pytest.raises(UsageError, match="confidence"):
+            mean_interval([1.0], confidence)
 
 
 def test_pairing_sees_what_means_do_not():

@@ -52,7 +52,7 @@ def test_markdown_escapes_and_aligns(table):
     assert lines[2] == r"| who\_am\_i | Value |"
     assert lines[3] == "|---|---:|"
     assert lines[4] == r"| **A\|B** | **1.0 ± 0.1** |"
-    assert lines[-2:] == [r"- a note with $ and \_", "- Up."]
+    assert lines[-2:] == [r"- a note with \$ and \_", "- Up."]
 
 
 def test_latex_is_escaped_and_balanced(table):

@@ -3,18 +3,11 @@ import pytest
 from alig_deepobs import registry
 from alig_deepobs.baselines import (
     about_published,
-    grid_for,
     known_setting,
     published_problems,
     published_runs,
 )
-from alig_deepobs.baselines.settings import GRID_SHIFTS
-from alig_deepobs.registry import (
-    HyperParameter,
-    OptimizerEntry,
-    find_optimizer,
-    resolve_optimizer,
-)
+from alig_deepobs.registry import resolve_optimizer
 from alig_deepobs.settings import Setting
 
 # Read off the published runs by hand.
@@ -27,10 +20,6 @@ RATES = {
     ("svhn_wrn164", "adam"): 0.00015848931925,
     ("tolstoi_char_rnn", "sgd"): 1.5848931925,
 }
-
-
-def own_optimizer(*parameters):
-    return OptimizerEntry("mine", "Mine", "a:B", hyperparameters=dict(parameters))
 
 
 @pytest.mark.parametrize(("pair", "rate"), RATES.items())
@@ -60,14 +49,20 @@ def test_runs_agree_with_the_catalog():
 
 def test_sources_are_honest():
     assert "one seed" in known_setting("quadratic_deep", "sgd").source
-    assert "fmnist_2c2d" in known_setting("mnist_2c2d", "sgd").source
     assert "10 of 10 seeds" in known_setting("mnist_vae", "momentum").source
-    assert "not tuned" in known_setting("mnist_2c2d", "alig").source
     # As many tries as DeepOBS gave its baselines.
     assert "36 caps" in known_setting("quadratic_deep", "alig").source
 
 
+def test_what_they_were_tuned_for():
+    for name, of, epochs in [("mnist_2c2d", "fmnist_2c2d", 100), ("mnist_vae", "mnist_vae", 50)]:
+        known = known_setting(name, "sgd")
+        assert (known.problem, known.num_epochs) == (of, epochs)
+    assert known_setting("quadratic_deep", "alig").num_epochs == 100
+
+
 def test_unknown_settings():
+    assert known_setting("mnist_2c2d", "alig") is None
     assert known_setting("mnist_mlp", "sgd") is None
     assert known_setting("fmnist_mlp", "adam") is None
     assert known_setting("nowhere", "sgd") is None
@@ -80,64 +75,13 @@ def test_transfer_has_the_numbers_of_its_origin():
 
 
 @pytest.mark.parametrize("optimizer", ["alig", "sgd", "momentum", "adam"])
-@pytest.mark.parametrize("problem", registry.testproblems())
-def test_settings_and_grids_are_usable(problem, optimizer):
-    entry = find_optimizer(optimizer)
-    grid = grid_for(problem, entry)
-    assert len(grid) == 5
+@pytest.mark.parametrize("problem", published_problems())
+def test_settings_are_usable(problem, optimizer):
     known = known_setting(problem, optimizer)
-    for params in [*grid, *([known.params] if known else [])]:
-        resolve_optimizer(Setting(optimizer, params))
-
-
-@pytest.mark.parametrize("entry", registry.optimizers().values(), ids=registry.optimizers())
-def test_every_optimizer_has_a_grid_of_the_same_size(entry):
-    """Except those with nothing to scale."""
-    grid, main = grid_for("digits_mlp", entry), entry.main_hyperparameter
-    if len(grid) == 1:
-        assert not entry.grid
-        assert entry.hyperparameters[main].default == 0.0
-        return
-    assert len(grid) == 5
-    for params in grid:
-        resolve_optimizer(Setting(entry.name, params))
-    values = [params[main] for params in grid]
-    assert values == sorted(set(values))
-    assert entry.rate_like in ("", *registry.optimizers())
-
-
-def test_grids_are_shifted_where_declared():
-    values = [setting["lr"] for setting in grid_for("two_d_rosenbrock", find_optimizer("dfw"))]
-    assert values == [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
-    values = [setting["lr"] for setting in grid_for("two_d_rosenbrock", find_optimizer("sgd"))]
-    assert values == [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
-    assert set(GRID_SHIFTS) <= set(registry.testproblems())
+    if known is not None:
+        resolve_optimizer(Setting(optimizer, known.params))
 
 
 def test_a_callers_change_does_not_stay():
     known_setting("quadratic_deep", "sgd").params["lr"] = 5.0
     assert known_setting("quadratic_deep", "sgd").params["lr"] == RATES["quadratic_deep", "sgd"]
-    grid_for("mnist_mlp", find_optimizer("sgd"))[0]["lr"] = 5.0
-    assert grid_for("mnist_mlp", find_optimizer("sgd"))[0]["lr"] == 1e-2
-
-
-def test_grid_of_an_unknown_optimizer():
-    scaled = grid_for("mnist_mlp", own_optimizer(("lr", HyperParameter(float, 0.003))))
-    assert scaled == [{"lr": 3e-5}, {"lr": 3e-4}, {"lr": 0.003}, {"lr": 0.03}, {"lr": 0.3}]
-    assert grid_for("mnist_mlp", own_optimizer(("k", HyperParameter(int, 3)))) == [{"k": 3}]
-    no_cap = HyperParameter(float, None, optional=True)
-    assert grid_for("mnist_mlp", own_optimizer(("cap", no_cap))) == [{"cap": None}]
-    assert grid_for("mnist_mlp", own_optimizer()) == [{}]
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "first"),
-    [("sgd", 1e-7), ("momentum", 1e-8), ("adam", 0.1), ("alig", 1e-4), ("dfw", 1e-4)],
-)
-def test_grids_of_beale(optimizer, first):
-    """It is steeper than any network where it starts, and needs Adam to go far."""
-    entry = find_optimizer(optimizer)
-    values = [setting[entry.main_hyperparameter] for setting in grid_for("two_d_beale", entry)]
-    assert values[0] == first
-    unmoved = [setting[entry.main_hyperparameter] for setting in grid_for("mnist_mlp", entry)]
-    assert values == pytest.approx([first / unmoved[0] * value for value in unmoved])

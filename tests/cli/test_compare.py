@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+from statistics import fmean
 
 import pandas as pd
 import pytest
 
+from alig_deepobs.cli.main import main
 from alig_deepobs.results import read_result
 
 QUICK = ("-N", 1, "--synthetic", "--device", "cpu")
 
 
-@pytest.fixture
-def compared(call, tmp_path):
-    called = call("compare", "digits_logreg", "--seeds", 3, *QUICK)
-    assert called.code == 0, called.err
-    return called, tmp_path / "results"
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """What the command prints, and its folder."""
+    folder = tmp_path_factory.mktemp("compared")
+    words = ["compare", "digits_logreg", "--seeds", 3, "--output_dir", folder, *QUICK]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as caught:
+        main([str(word) for word in words])
+    assert not caught.value.code
+    return printed.getvalue(), folder
 
 
 def test_every_optimizer_and_seed_is_run_and_shown(compared):
-    called, folder = compared
-    assert "[32/32]" in called.out  # 4 grids of 5, then 4 optimizers with 3 seeds
-    board = called.out[called.out.index("Digits LogReg") :]
+    out, folder = compared
+    # Nine trials with three seeds for each of four optimizers, and what goes on beyond a range.
+    board = out[out.index("Chosen settings:") :]
+    trials = [int(line.split(" trials x 3 seeds")[0].split()[-1])
+              for line in board.splitlines() if " trials x 3 seeds" in line]  # fmt: skip
+    assert len(trials) == 4
+    assert all(count in range(9, 26, 2) for count in trials)
+    total = 3 * sum(trials) + 12
+    assert f"[{total}/{total}]" in out
+    assert "Protocol equal: 9 trials for every optimizer" in out
+    board = out[out.index("Digits LogReg") :]
     for label in ("AliG", "SGD", "Momentum", "Adam"):
         assert label in board
-    assert "best of 5 settings by validation data, last epoch, seed 1000" in " ".join(board.split())
+    words = "settings by validation accuracy, last epoch, seeds 1000, 1001, 1002"
+    assert words in " ".join(board.split())
+    assert "test accuracy" not in out[: out.index(" seed 42:")]  # while it tunes
     assert board.count("%") >= 4
     assert "[" in board  # intervals, never bare means
     results = [read_result(path) for path in folder.glob("digits_logreg/**/*.json")]
@@ -37,8 +56,9 @@ def test_every_optimizer_and_seed_is_run_and_shown(compared):
 def test_tuning_runs_are_kept_apart(compared):
     _, folder = compared
     results = [read_result(path) for path in folder.glob("tuning/**/*.json")]
-    assert len(results) == 20
-    assert {result.random_seed for result in results} == {1000}
+    assert len(results) >= 108
+    assert {result.random_seed for result in results} == {1000, 1001, 1002}
+    assert {result.tuning.get("protocol") for result in results} == {None}
     assert all(result.split == "validation" for result in results)
 
 
@@ -54,32 +74,46 @@ def test_files(compared):
 def test_the_chosen_setting_is_the_one_that_is_run(compared):
     _, folder = compared
     tuning = [read_result(path) for path in folder.glob("tuning/*/SGD/**/*.json")]
-    best = max(tuning, key=lambda run: (run.valid_accuracies[-1], -run.valid_data_losses[-1]))
+    runs = {run.learning_rate: [] for run in tuning}
+    for run in tuning:
+        runs[run.learning_rate].append((run.valid_accuracies[-1], -run.valid_data_losses[-1]))
+    best = max(runs, key=lambda rate: tuple(map(fmean, zip(*runs[rate], strict=True))))
     rates = {
         json.loads(path.read_text())["learning_rate"]
         for path in folder.glob("digits_logreg/SGD/**/*.json")
     }
-    assert rates == {best.learning_rate}
+    assert rates == {best}
+    (path, *_) = folder.glob("digits_logreg/SGD/**/*.json")
+    tuned = read_result(path).tuning
+    assert (tuned["protocol"], tuned["trials"]) == ("equal", len(runs))
+    assert tuned["seeds"] == [1000, 1001, 1002]
+    assert tuned["criterion"] == "validation accuracy, last epoch"
+    assert tuned["range"] == "lr in 0.001 to 10"
 
 
 def test_known_settings_need_no_tuning(call, tmp_path):
-    called = call(
+    words = (
         "compare", "quadratic_deep", "--optimizers", "sgd,momentum,adam,alig[max_lr=0.01]",
-        "--seeds", 2, *QUICK,
+        "--protocol", "known", "--seeds", 2, *QUICK,
     )  # fmt: skip
+    refused = call(*words)
+    assert refused.code == 2
+    assert "tuned for 100 epochs, not for 1 epochs of quadratic_deep: --force_known" in refused.err
+    called = call(*words, "--force_known")
     assert called.code == 0
     assert "[8/8]" in called.out
     words = " ".join(called.out.split())  # long lines are wrapped
     assert "DeepOBS baselines (36 rates" in words
-    assert "given on the command line" in words
+    assert "tuned for 100 epochs" in words
+    assert "given by hand, not tuned" in words
     (path, _) = (tmp_path / "results" / "quadratic_deep" / "Momentum").rglob("*.json")
     assert read_result(path).hyperparams["momentum"] == 0.99
 
 
-def test_two_problems_and_no_tuning(call, tmp_path):
+def test_two_problems_with_defaults(call, tmp_path):
     called = call(
         "compare", "digits_logreg", "two_d_branin", "--optimizers", "alig,adam", "--seeds", 2,
-        "--no_tuning", *QUICK,
+        "--protocol", "defaults", *QUICK,
     )  # fmt: skip
     assert called.code == 0
     assert "[8/8]" in called.out
@@ -90,10 +124,70 @@ def test_two_problems_and_no_tuning(call, tmp_path):
 
 
 def test_one_seed_has_no_interval(call):
-    called = call("compare", "digits_logreg", "--optimizers", "adam", "--seeds", 1, "--no_tuning",
-                  *QUICK)  # fmt: skip
+    called = call("compare", "digits_logreg", "--optimizers", "adam", "--seeds", 1,
+                  "--protocol", "defaults", *QUICK)  # fmt: skip
     assert called.code == 0
     assert "n=1" in called.out
+
+
+def test_a_study_in_a_file(call, tmp_path):
+    """What was asked for is written down, and asked for again; flags win."""
+    asked = ("digits_logreg", "two_d_beale", "--optimizers", "alig[max_lr=0.1],sgd", "--seeds", 2,
+             "--grid", "sgd:lr=0.1|1", "--protocol", "grid", "--reshuffle", *QUICK)  # fmt: skip
+    saved = call("compare", *asked, "--save_study", "study.toml", "--dry_run")
+    again = call("compare", "--study", "study.toml", "--dry_run")
+    assert saved.out.splitlines()[1:] == again.out.splitlines()
+    fewer = call("compare", "--study", "study.toml", "--dry_run", "--seeds", 1)
+    counts = [int(out.split(" runs:")[0].split()[-1]) for out in (again.out, fewer.out)]
+    assert counts == [20, 16]  # 12 of them for tuning
+    assert call("compare", "--study", "study.toml").code == 0
+    written = [
+        read_result(path) for path in (tmp_path / "results" / "digits_logreg").rglob("*.json")
+    ]
+    assert all(result.reshuffle and result.num_epochs == 1 for result in written)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("optimiser = 'sgd'", "unknown key 'optimiser'; did you mean optimizers?"),
+        ("seeds = [1, 2]", "seeds must be one number or text, not [1, 2]"),
+        ("grid = [{a = 1}]", "grid must be a list of numbers or texts"),
+        ("seeds = ", "is no TOML file"),
+        ("seeds = 0", "seeds"),
+        ("protocol = 'equl'", "did you mean equal"),
+    ],
+)
+def test_a_study_file_with_a_mistake(call, tmp_path, text, message):
+    (tmp_path / "study.toml").write_text(f"testproblems = ['digits_logreg']\n{text}\n")
+    called = call("compare", "--study", "study.toml", "--dry_run")
+    assert called.code == 2
+    assert message in called.err
+    assert call("compare", "--study", "nowhere.toml").code == 2
+
+
+def test_an_own_optimizer_is_tuned_over_both_hyperparameters(call, tmp_path, monkeypatch):
+    """One command, no entry, as many trials as everybody."""
+    (tmp_path / "mine.py").write_text(
+        "import torch\n"
+        "class Damped(torch.optim.SGD):\n"
+        "    def __init__(self, params, lr, damping):\n"
+        "        super().__init__(params, lr=lr, momentum=0.9, dampening=damping)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    asked = ("compare", "digits_logreg", "--optimizers", "mine:Damped,sgd", "--seeds", 2, *QUICK)
+    called = call(*asked, "--grid", "mine:Damped:lr=1e-3..1,damping=0..0.9")
+    assert called.code == 0
+    tuning = [
+        read_result(path) for path in (tmp_path / "results/tuning").glob("*/Damped/**/*.json")
+    ]
+    assert len(tuning) == 27
+    assert len({run.hyperparams["lr"] for run in tuning}) == 9
+    assert len({run.hyperparams["damping"] for run in tuning}) == 9
+    refused = call(*asked)
+    assert refused.code == 2
+    for words in ("mine:Damped[lr=...]", "--grid 'mine:Damped:lr=1e-4..1'", "a default in its"):
+        assert words in refused.err
 
 
 def test_a_reference_is_compared_with_each_other_one(call, tmp_path):

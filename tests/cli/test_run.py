@@ -113,7 +113,7 @@ def test_output_folder_that_cannot_be_written(call, tmp_path):
     (tmp_path / "file").write_text("")
     called = call("run", "digits_mlp", "--output_dir", "file/results", *QUICK)
     assert called.code == 1
-    assert "Error: output folder file/results is not writable" in called.err
+    assert f"Error: output folder {tmp_path}/file/results is not writable" in called.err
     assert "--output_dir" in called.err
 
 

@@ -13,7 +13,7 @@ QUICK = {"num_epochs": 1, "synthetic": True}
 def test_frame_leaderboard_and_plot(tmp_path):
     found = alig_deepobs.compare(
         "digits_logreg", ["alig", "sgd[lr=0.1],adam"], seeds=2, output_dir=tmp_path / "results",
-        no_tuning=True, **QUICK,
+        protocol="defaults", **QUICK,
     )  # fmt: skip
     assert len(found.frame) == 6
     assert {row.label for row in found.leaderboard.rows} == {"AliG", "SGD", "Adam"}
@@ -22,7 +22,7 @@ def test_frame_leaderboard_and_plot(tmp_path):
 
 
 def test_it_holds_all_runs_of_the_folder_that_compare(tmp_path):
-    common = {"output_dir": tmp_path, "no_tuning": True, "synthetic": True}
+    common = {"output_dir": tmp_path, "protocol": "defaults", "synthetic": True}
     alig_deepobs.compare("digits_logreg", "sgd", seeds=2, num_epochs=1, **common)
     alig_deepobs.compare("digits_logreg", "sgd", seeds=2, num_epochs=2, **common)
     alig_deepobs.compare("digits_mlp", "sgd", seeds=2, num_epochs=1, **common)
@@ -33,7 +33,8 @@ def test_it_holds_all_runs_of_the_folder_that_compare(tmp_path):
 
 def test_several_problems_are_asked_for_by_name():
     found = alig_deepobs.compare(
-        ["digits_logreg", "two_d_beale"], "sgd", seeds=2, output_dir=None, no_tuning=True, **QUICK
+        ["digits_logreg", "two_d_beale"], "sgd", seeds=2, output_dir=None,
+        protocol="defaults", **QUICK,
     )  # fmt: skip
     assert found.leaderboard_of("two_d_beale").rows[0].label == "SGD"
     with pytest.raises(UsageError, match="digits_logreg, two_d_beale"):

@@ -193,3 +193,56 @@ def test_frameworks_never_share_a_folder(result):
     folder = setting_folder(result)
     result.framework = "tensorflow"
     assert setting_folder(result) != folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"num_epochs": 50}, "ends after 1 of 50 epochs, but the outcome is done"),
+        ({"num_epochs": 0}, "has 2 entries for 0 epochs"),
+        ({"test_accuracies": [0.1, 5.0]}, "test_accuracies is 5.0; expected fractions"),
+        ({"test_accuracies": [-3.0, 0.5]}, "test_accuracies is -3.0; expected fractions"),
+        ({"test_accuracies": [True, 0.5]}, "test_accuracies is True; expected a number"),
+        ({"test_losses": [1.0, 1e300]}, "expected a finite number"),
+        ({"test_losses": [], "test_data_losses": []}, "ends after 0 of 1 epochs"),
+        ({"test_losses": [3.5, None]}, "test_losses is None; expected a number"),
+        ({"valid_losses": [1.0]}, "valid_losses ends after 0 of 1 epochs"),
+        ({"testproblem": ["a"]}, "testproblem is a list; expected text"),
+        ({"optimizer_name": "x" * 201}, "expected a shorter text"),
+        ({"random_seed": 1.0}, "random_seed is 1.0; expected an integer"),
+        ({"batch_size": 0}, "expected at least 1"),
+        ({"synthetic": 1}, "expected true or false"),
+        ({"framework": "caffe"}, "expected pytorch or tensorflow"),
+        ({"split": "odd"}, "expected full or validation"),
+        ({"max_norm": "1"}, "max_norm is '1'; expected a number"),
+        ({"max_norm": True}, "max_norm is True; expected a number"),
+        ({"optimizer_hyperparams": {"lr": {"a": 1}}}, "hyperparams.lr is an object"),
+        ({"optimizer_hyperparams": {"lr": math.nan}}, "hyperparams.lr is nan"),
+        ({"guarded_steps": {"a": "1"}}, "guarded_steps.a is '1'"),
+        ({"step_sizes": [{"mean": "x"}]}, "step_sizes.mean is 'x'"),
+        ({"step_sizes": [{}, {}]}, "step_sizes has 2 entries for 1 epochs"),
+        ({"training_seconds": [1.0, 1.0]}, "training_seconds has 2 entries for 1 epochs"),
+        ({"training_seconds": [-1.0]}, "training_seconds is -1.0"),
+        ({"best_valid_epoch": 2}, "best_valid_epoch is 2; expected at most 1"),
+        ({"environment": [1]}, "environment is a list; expected an object"),
+        ({"outcome": 3}, "3 is not a valid Outcome"),
+    ],
+)  # fmt: skip
+def test_a_record_that_makes_no_sense_is_no_result(result, tmp_path, changes, words):
+    path = write_result(result, tmp_path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(ResultError, match=f"not a complete result: .*{words}") as caught:
+        read_result(path)
+    assert str(path) in str(caught.value)
+
+
+def test_records_that_are_in_order(result, tmp_path):
+    kept = {"num_epochs": 50, "purpose": "tuning"}  # the ends of the curves alone were kept
+    stopped = {"num_epochs": 50, "outcome": "interrupted"}
+    rounded = {"test_accuracies": [0.1, 1.0000001]}
+    nested = {"optimizer_hyperparams": {"betas": [[0.9, 0.99], 1], "lr": math.inf, "name": None}}
+    for changes in (kept, stopped, rounded, nested):
+        path = write_result(result, tmp_path)
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+        found = read_result(path)
+        assert isinstance(hash(tuple(found.setting_params().values())), int)

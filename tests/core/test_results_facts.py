@@ -38,7 +38,7 @@ NEW = {
 }  # fmt: skip
 OLD = {
     "testproblem": "mnist_mlp", "optimizer": "MomentumOptimizer", "batch_size": 64,
-    "num_epochs": 2, "random_seed": 7, "learning_rate": 0.1, "hyperparams": {"momentum": 0.99},
+    "num_epochs": 1, "random_seed": 7, "learning_rate": 0.1, "hyperparams": {"momentum": 0.99},
     "train_losses": [3.0, 2.0], "test_losses": [3.5, 2.5], "train_accuracies": [0.1, 0.5],
     "test_accuracies": [0.2, 0.6], "weight_decay": None, "train_log_interval": 3,
 }  # fmt: skip

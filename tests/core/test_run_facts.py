@@ -46,6 +46,7 @@ OTHER = {
     "train_log_interval": 3,
     "purpose": "tuning",
     "setting_source": "somebody",
+    "tuning": {"protocol": "equal"},
 }
 IDENTITY = {
     "testproblem", "hyperparams", "optimizer", "batch_size", "num_epochs", "random_seed",
@@ -101,7 +102,9 @@ def test_values_that_mean_the_same_are_one_identity(run):
 
 def test_only_runs_that_came_to_an_end_are_final():
     final = {outcome.value: outcome.is_final for outcome in Outcome}
-    assert final == {"done": True, "diverged": True, "interrupted": False, "failed": False}
+    ended = dict.fromkeys(["done", "diverged"], True)
+    cut = dict.fromkeys(["out of memory", "timeout", "interrupted", "failed"], False)
+    assert final == {**ended, **cut}
 
 
 @pytest.mark.parametrize(
@@ -212,7 +215,7 @@ def test_defaults_of_what_is_asked():
     assert (spec.random_seed, spec.train_log_interval, spec.framework) == (42, 10, "pytorch")
     assert {name for name, value in values.items() if value is None} == {
         "batch_size", "num_epochs", "weight_decay", "split", "reshuffle", "data_dir", "device",
-        "threads", "keep_best",
+        "threads", "keep_best", "time_limit", "checkpoint_interval",
     }  # fmt: skip
     assert {name for name, value in values.items() if value is False} == {"synthetic", "offline"}
     names = {field.name for field in dataclasses.fields(ResolvedRun)}
@@ -227,6 +230,7 @@ def test_limits_and_defaults_of_the_fields():
     limits = {name: facet.minimum for name, facet in facets(ResolvedRun).items()}
     assert {name: limit for name, limit in limits.items() if limit is not None} == {
         "batch_size": 1, "num_epochs": 0, "weight_decay": 0, "train_log_interval": 1, "threads": 1,
+        "time_limit": 0, "checkpoint_interval": 0,
     }  # fmt: skip
     choices = {name: facet.choices for name, facet in facets(ResolvedRun).items() if facet.choices}
     assert choices == {
@@ -241,6 +245,6 @@ def test_limits_and_defaults_of_the_fields():
     )  # fmt: skip
     assert {name for name, value in empty.items() if value is None} == {
         "weight_decay", "best_valid_epoch", "best_valid_test_loss", "best_valid_test_accuracy",
-        "max_norm", "peak_memory_bytes",
+        "max_norm", "peak_memory_bytes", "time_limit",
     }  # fmt: skip
     assert (result.numbers_version, result.train_log_interval, result.split) == (1, 10, "full")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -35,3 +37,10 @@ def test_same_steps_as_optax(max_lr, f_min):
         updates, state = polyak.update(gradient, state, theirs, value=value)
         theirs = optax.apply_updates(theirs, updates)
         np.testing.assert_allclose(ours.detach().numpy(), np.asarray(theirs), rtol=1e-5, atol=1e-5)
+
+
+def test_the_defaults_of_optax_are_the_documented_ones():
+    optax = pytest.importorskip("optax")
+    parameters = inspect.signature(optax.polyak_sgd).parameters
+    found = {name: parameters[name].default for name in ("max_learning_rate", "f_min", "eps")}
+    assert found == {"max_learning_rate": 1.0, "f_min": 0.0, "eps": 0.0}

@@ -15,9 +15,10 @@ from alig_deepobs.optimizers._norm import (
     host_inner_product,
     host_squared_norm,
     inner_product,
+    locals_of,
 )
 from alig_deepobs.optimizers._scalars import at_least, at_most, choose, quotient
-from alig_deepobs.optimizers._step_size import device_step
+from alig_deepobs.optimizers._step_size import clip_factor, device_step
 from alig_deepobs.optimizers.sls import SLS
 
 # --- ALI-G -----------------------------------------------------------------------------------
@@ -153,6 +154,14 @@ def test_clipping_a_gradient_of_zero(problem_p, capturable):
     assert problem.weights.tolist() == problem_p().weights.tolist()
 
 
+def test_the_step_size_of_a_device_is_not_read():
+    """Tensors of the meta device have no value, and raise where one is asked for."""
+    number = torch.empty((), device="meta")
+    step = device_step(number, number, eps=1e-5, f_min=0.5)
+    for found in (step.clipped(0.1), step.clipped(number), clip_factor(number, 1.0)):
+        assert found.device == number.device
+
+
 # --- Arithmetic on numbers and on 0-d tensors ----------------------------------------------------
 
 NAN, INF = math.nan, math.inf
@@ -179,18 +188,19 @@ def test_quotients(kinds, numerator, denominator, expected):
 
 
 @pytest.mark.parametrize("kinds", ["ff", "ft", "tf", "tt"])
+@pytest.mark.parametrize("types", [(torch.float32, torch.float64), (torch.float64, torch.float32)])
 @pytest.mark.parametrize(("x", "bound"), [(1.0, 2.0), (2.0, 1.0), (-1.0, -1.0), (NAN, 1.0)])
-def test_bounds(kinds, x, bound):
+def test_bounds(kinds, types, x, bound):
     """Of two types, that of the bound counts; nan goes through."""
     values = [
         v if kind == "f" else torch.tensor(v, dtype=dtype)
-        for kind, v, dtype in zip(kinds, (x, bound), (torch.float32, torch.float64), strict=True)
+        for kind, v, dtype in zip(kinds, (x, bound), types, strict=True)
     ]
     for function, expected in ((at_most, min(x, bound)), (at_least, max(x, bound))):
         found = function(*values)
         assert float(found) == pytest.approx(NAN if math.isnan(x) else expected, nan_ok=True)
         if kinds[1] == "t":
-            assert found.dtype == torch.float64
+            assert found.dtype == types[1]
 
 
 def test_choice():
@@ -229,8 +239,42 @@ def test_products_over_types(types):
     expected = sum(5.0 + 2.0 * i for i in range(len(types)))
     assert float(inner_product(xs, ys)) == host_inner_product(xs, ys) == expected
     assert inner_product(xs, ys).dtype == (F64 if F64 in types else F32)
-    assert float(inner_product([torch.full((2,), 300.0, dtype=F16)] * 2,
-                               [torch.full((2,), 300.0, dtype=F16)] * 2)) > 65504  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [300.0, 1e-6])
+def test_products_of_halves_neither_overflow_nor_vanish(value):
+    half = torch.full((2,), value, dtype=F16)
+    expected = 4 * half[0].item() ** 2
+    assert float(inner_product([half] * 2, [half] * 2)) == pytest.approx(expected, rel=1e-6)
+
+
+class Sharded(torch.Tensor):
+    """What DTensor is to a rank: here its part, somewhere the whole (here: twice as large)."""
+
+    def to_local(self):
+        return self.as_subclass(torch.Tensor)
+
+    def full_tensor(self):
+        return 2 * self.to_local()
+
+
+def test_norms_and_products_are_those_of_the_whole_of_sharded_tensors():
+    plain = torch.tensor([3.0, 4.0])
+    part = plain.as_subclass(Sharded)
+    assert host_squared_norm([part]) == float(global_squared_norm([part])) == 100.0
+    assert host_squared_norm([plain, part]) == float(global_squared_norm([part, plain])) == 125.0
+    assert host_inner_product([part, plain], [plain, plain]) == 75.0
+    for found in (*locals_of([part, plain]), global_squared_norm([part])):
+        assert type(found) is torch.Tensor
+    assert locals_of([part, plain])[0].tolist() == [3.0, 4.0]
+
+
+def test_one_kernel_handles_one_device_one_type_and_one_class():
+    w, plain = torch.nn.Parameter(torch.ones(2)), torch.ones(2)
+    assert [len(group) for group in by_type([w, plain])] == [2]
+    for other in (torch.ones(2, device="meta"), plain.double(), plain.as_subclass(Sharded)):
+        groups = by_type([plain, other, plain])
+        assert [[id(t) for t in group] for group in groups] == [[id(plain)] * 2, [id(other)]]
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])

@@ -88,7 +88,11 @@ def result(**changes) -> RunResult:
 
 def specs_of(plan):
     """All runs of a plan; of a setting that is still to be chosen, the first candidate's."""
-    return [spec for cell in plan.cells for spec in (*cell.tuning, *cell.reported(0))]
+    return [
+        spec
+        for cell in plan.cells
+        for spec in (*cell.tuning(cell.candidates), *cell.reported(cell.candidates, 0))
+    ]
 
 
 def runs(plan) -> int:

@@ -18,11 +18,14 @@ def test_cells():
     sgd, alig, missing, wrong = plan.methods
     assert [len(planned.cells) for planned in plan.methods] == [1, 1, 0, 0]
     (cell,) = sgd.cells
-    assert [spec.hyperparams["lr"] for spec in cell.tuning] == [1e-3, 0.1, 1.0]
-    assert {spec.random_seed for spec in (*cell.tuning, *alig.cells[0].tuning)} == {1000}
-    assert {spec.split for spec in cell.tuning} == {"validation"}
+    assert [spec.hyperparams["lr"] for spec in cell.tuning(cell.candidates)] == [1e-3, 0.1, 1.0]
+    assert {
+        spec.random_seed
+        for spec in (*cell.tuning(cell.candidates), *alig.cells[0].tuning(alig.cells[0].candidates))
+    } == {1000}
+    assert {spec.split for spec in cell.tuning(cell.candidates)} == {"validation"}
     assert cell.rule.epoch == "best"  # the paper's, not DeepOBS's
-    reported = cell.reported(chosen=2)
+    reported = cell.reported(cell.candidates, chosen=2)
     assert [spec.random_seed for spec in reported] == [42, 43]
     assert {spec.hyperparams["lr"] for spec in reported} == {1.0}
     assert cell.candidates[0].training_params == {
@@ -38,7 +41,7 @@ def test_cells():
 def test_the_tuning_seed_is_never_one_of_the_reported():
     plan = make_plan(experiment(), FULL, dataclasses.replace(BASE, random_seed=999))
     for cell in plan.cells:
-        assert {spec.random_seed for spec in cell.tuning}.isdisjoint(cell.seeds)
+        assert {spec.random_seed for spec in cell.tuning(cell.candidates)}.isdisjoint(cell.seeds)
 
 
 def test_budgets_cut():
@@ -50,12 +53,12 @@ def test_budgets_cut():
     assert {spec.batch_size for spec in cell.candidates} == {16}
     assert {spec.num_epochs for spec in cell.candidates} == {1}
     assert all(spec.synthetic for spec in cell.candidates)
-    assert len(cell.reported(0)) == 1
+    assert len(cell.reported(cell.candidates, 0)) == 1
     # The step of the schedule would fall on the end of the run.
     assert cell.candidates[0].training_params == {"lr_sched_epochs": (), "lr_sched_factors": ()}
     released = make_plan(experiment(), Budget("short", released=True), BASE)
-    assert [cell.tuning for cell in released.cells] == [[], []]
-    (first, _) = released.cells[0].reported(0)
+    assert [cell.tuning(cell.candidates) for cell in released.cells] == [[], []]
+    (first, _) = released.cells[0].reported(released.cells[0].candidates, 0)
     assert (first.hyperparams["lr"], first.setting_source) == (0.1, "the authors' choice")
 
 
@@ -97,8 +100,8 @@ def test_heat_maps_have_a_run_for_each_value():
     plan = make_plan(
         experiment(Kind.HEAT_MAP, (with_momentum,)), Budget("b", seeds=1), BASE
     )  # fmt: skip
-    assert [cell.tuning for cell in plan.cells] == [[]] * 3
-    specs = [spec for cell in plan.cells for spec in cell.reported(0)]
+    assert [cell.tuning(cell.candidates) for cell in plan.cells] == [[]] * 3
+    specs = [spec for cell in plan.cells for spec in cell.reported(cell.candidates, 0)]
     assert [spec.hyperparams["lr"] for spec in specs] == [0.1, 1.0, 10.0]
     assert {spec.hyperparams["momentum"] for spec in specs} == {0.9}
     assert {spec.setting_source for spec in specs} == {"a cell of the heat map"}

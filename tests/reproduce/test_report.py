@@ -130,5 +130,7 @@ def test_synthetic_figures_are_not_compared(run):
 def test_results_are_complete_records(table, tmp_path):
     (path, _) = sorted(tmp_path.glob("digits_logreg/SGD/**/*.json"))
     record = read_result(path)
-    assert record.setting_source == "best of 3 settings by validation data, best epoch, seed 1000"
+    assert (
+        record.setting_source == "best of 3 settings by validation accuracy, best epoch, seed 1000"
+    )
     assert record.best_valid_epoch == 1

@@ -9,6 +9,7 @@ import torch
 
 from alig_deepobs.errors import RunError
 from alig_deepobs.runners import execute
+from alig_deepobs.runners.objective import _noise_state, _restore_noise
 
 
 @pytest.fixture
@@ -98,3 +99,14 @@ def test_data_terms_of_both_are_comparable(with_l2):
     ball = execute(replace(with_l2, optimizer="alig", hyperparams={}))
     assert l2.test_data_losses[0] == ball.test_data_losses[0]
     assert l2.test_losses[0] != ball.test_losses[0]
+
+
+def test_noise_of_an_accelerator_is_that_of_the_device_in_use(monkeypatch):
+    """Each device has a generator of its own; the current device may be another one."""
+    device = torch.device("cuda", 1)
+    states = {device: torch.tensor([1])}
+    monkeypatch.setattr(torch.cuda, "get_rng_state", states.__getitem__)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, of: states.update({of: state}))
+    assert _noise_state(device).tolist() == [1]
+    _restore_noise(device, torch.tensor([2]))
+    assert {of: state.tolist() for of, state in states.items()} == {device: [2]}

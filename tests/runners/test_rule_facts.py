@@ -83,11 +83,13 @@ def test_what_a_reader_is_told():
 
 def test_source_of_a_choice():
     specs = [RunSpec("digits_mlp", "sgd", {"lr": lr}) for lr in (0.1, 0.2)]
-    assert Rule().source(specs) == "best of 2 settings by validation data, last epoch, seed 1000"
+    assert Rule().source(specs) == (
+        "best of 2 settings by validation accuracy, last epoch, seed 1000"
+    )
     best = Rule((7, 8), "best").source([RunSpec("two_d_branin", "sgd")])
-    assert best == "best of 1 settings by the training loss, best epoch, seeds 7, 8"
+    assert best == "best of 1 settings by training loss, best epoch, seeds 7, 8"
     (in_tensorflow,) = [RunSpec("mnist_mlp", "sgd", framework="tensorflow")]
-    assert "by the training loss" in Rule().source([in_tensorflow])
+    assert "by training loss" in Rule().source([in_tensorflow])
 
 
 def test_tuning_seeds():

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from studies import results
 
 from alig_deepobs.comparison import compare
 from alig_deepobs.errors import ResultError, UsageError
+from alig_deepobs.protocols import Protocol
 from alig_deepobs.results import read_result
 from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import Cell, Store, Study
@@ -22,9 +23,9 @@ from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.selection import Rule
 from alig_deepobs.runners.study import local
 
-CLOCKS = {"training_seconds", "evaluation_seconds", "started", "environment", "peak_memory_bytes"}
 COMMAND = [
     "compare", "digits_mlp", "-N", "2", "--seeds", "2", "--optimizers", "alig,sgd",
+    "--protocol", "equal:5", "--tuning_seeds", "1",
 ]  # fmt: skip
 
 
@@ -44,6 +45,9 @@ class Counter:
     def planned(self, total, found):
         self.total, self.found = total, found
 
+    def grown(self, runs):
+        self.total += runs
+
     def callback(self, run):
         from alig_deepobs.runners import Callback
 
@@ -59,21 +63,6 @@ def carry_out(store, plan, **options):
     return outcomes, counter
 
 
-def results(folder):
-    """Every result below a folder by identity and purpose; fails if one is there twice."""
-    found = {}
-    for path in sorted(Path(folder).rglob("random_seed__*.json")):
-        result = read_result(path)
-        key = (result.identity(), result.purpose)
-        assert key not in found, f"{path} and {found[key][0]} are the same run"
-        found[key] = (path, result)
-    return {key: without_clocks(result) for key, (_, result) in found.items()}
-
-
-def without_clocks(result):
-    return {k: v for k, v in dataclasses.asdict(result).items() if k not in CLOCKS}
-
-
 def start(folder, *words):
     return subprocess.Popen(
         [sys.executable, "-m", "alig_deepobs", *(words or COMMAND), "--output_dir", str(folder)],
@@ -87,7 +76,8 @@ def start(folder, *words):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    compare("digits_mlp", "alig,sgd", seeds=2, num_epochs=2, output_dir=folder)
+    compare("digits_mlp", "alig,sgd", seeds=2, num_epochs=2, output_dir=folder,
+            protocol="equal:5", tuning_seeds=1)  # fmt: skip
     return results(folder)
 
 
@@ -115,6 +105,37 @@ def test_tuning_resumes_too(tmp_path):
     again, second = carry_out(Store(tmp_path), plan)
     assert (second.found, second.ran) == (5, 0)
     assert again[0].chosen == 1
+
+
+def test_a_search_goes_on_where_it_stopped(tmp_path):
+    """Rates that are far too small: the search leaves its range, and finds its way again."""
+    protocol = Protocol.parse("equal:3", ["sgd:lr=1e-5..1e-3"], seeds=1)
+    plan = [protocol.cell(RunSpec("quadratic_deep", "sgd", num_epochs=3), (42, 43))]
+    outcomes, first = carry_out(Store(tmp_path), plan)
+    tried = [spec.hyperparams["lr"] for spec in outcomes[0].candidates]
+    assert tried == [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
+    assert (first.found, first.total, first.ran) == (0, 7, 7)
+    run = outcomes[0].runs[0]
+    assert run.hyperparams["lr"] == 1e-2
+    assert "at_end" not in run.tuning
+    assert (run.tuning["trials"], run.tuning["range"]) == (5, "lr in 1e-05 to 0.001")
+    again, second = carry_out(Store(tmp_path), plan)
+    assert (second.found, second.total, second.ran) == (7, 7, 0)
+    assert again[0].chosen == outcomes[0].chosen
+    for path in (tmp_path / "tuning").rglob("*.json"):
+        if read_result(path).learning_rate in (1e-5, 0.1):  # one of the range, one beyond it
+            path.unlink()
+    _, third = carry_out(Store(tmp_path), plan)
+    assert third.ran == 2
+
+
+def test_a_search_that_ends_at_its_limit_says_so(tmp_path):
+    plan = [Protocol.parse("grid", ["sgd:lr=1e-5|1e-4|1e-3"], seeds=1)
+            .cell(RunSpec("quadratic_deep", "sgd", num_epochs=3), (42,))]  # fmt: skip
+    outcomes, _ = carry_out(Store(tmp_path), plan)
+    run = outcomes[0].runs[0]
+    assert run.tuning["at_end"] == "the largest lr that was tried: another may be better"
+    assert run.setting_source.endswith(run.tuning["at_end"])
 
 
 def test_force_runs_again_and_replaces(tmp_path):
@@ -229,7 +250,7 @@ def test_a_folder_that_is_not_writable_is_found_before_the_first_run(tmp_path):
 
 def test_a_claim_left_by_a_dead_process_does_not_count(tmp_path):
     store = Store(tmp_path)
-    run = resolve(cells("sgd")[0].reported(0)[0])
+    run = resolve(cells("sgd")[0].candidates[0])
     claim = tmp_path / ".claims" / f"run-{run.identity()}"
     claim.parent.mkdir()
     claim.touch()

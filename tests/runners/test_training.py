@@ -154,7 +154,8 @@ def test_an_optimizer_that_breaks_is_named(spec):
         def step(self, closure=None):
             raise RuntimeError("sparse gradients are not supported")
 
-    with pytest.raises(RunError, match="broke after 0 steps: sparse gradients"):
+    words = r"broke after 0 steps: RuntimeError: sparse .*test_training\.py, line"
+    with pytest.raises(RunError, match=words):
         execute(spec, optimizer_class=Broken)
 
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from alig_deepobs import registry
-from alig_deepobs.baselines import grid_for
 from alig_deepobs.errors import UsageError
 from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import execute
@@ -193,8 +192,6 @@ def test_metadata():
     for word in ("Network:", "Loss:", "Regularizer:", "Data:", "Defaults:", "Source:"):
         assert word in dnc_copy.__doc__
     assert f"batch size {entry.batch_size}, {entry.num_epochs} epochs" in dnc_copy.__doc__
-    alig = registry.find_optimizer("alig")
-    assert [params["max_lr"] for params in grid_for("dnc_copy", alig)] == [10, 30, 100, 300, 1000]
 
 
 def test_options():

@@ -1,8 +1,11 @@
 """Finding and downloading files; the only network is a server on this machine."""
 
+import contextlib
 import dataclasses
 import gzip
+import socketserver
 import threading
+import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,6 +14,7 @@ import pytest
 from alig_deepobs.errors import DataError, UsageError
 from alig_deepobs.testproblems import mnist_logreg
 from alig_deepobs.testproblems.datasets import fetch
+from alig_deepobs.testproblems.datasets.download import Downloader
 from alig_deepobs.testproblems.datasets.sources import MNIST, find_source
 from alig_deepobs.testproblems.datasets.verify import FileState
 
@@ -32,6 +36,84 @@ def served(official, mnist_folder):
     yield dataclasses.replace(official, mirrors=(f"{base}/nothing/", f"{base}/mnist/"))
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def hostile():
+    """A server that sends whatever a function writes to its socket."""
+    servers = []
+
+    def serve(send):
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self):
+                self.request.recv(4096)
+                with contextlib.suppress(OSError):
+                    send(self.request.sendall)
+
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}/"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def endless(send):
+    send(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        send(bytes(1 << 16))
+
+
+def announced(send):
+    send(b"HTTP/1.1 200 OK\r\ncontent-length: 995999999\r\n\r\n")
+    time.sleep(60)
+
+
+def drops(send):
+    send(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n")
+    while True:
+        send(b"x")
+        time.sleep(0.05)
+
+
+def drops_of_headers(send):
+    send(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        send(b"x")
+        time.sleep(0.05)
+
+
+def zipped(send):
+    content = gzip.compress(bytes(1 << 24))
+    send(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: ")
+    send(f"{len(content)}\r\n\r\n".encode() + content)
+
+
+@pytest.mark.parametrize(
+    ("send", "reason"),
+    [
+        (endless, "more than 28881 bytes"),
+        (announced, "995999999 bytes; expected at most 28881"),
+        (drops, "less than 1000 bytes per second"),
+        (drops_of_headers, "less than 1000 bytes per second"),
+        (zipped, "hash"),
+        (lambda send: send(b"junk"), "127.0.0.1"),
+        (lambda send: send(b"HTTP/1.1 302 Found\r\nlocation: file:///etc/passwd\r\n\r\n"), "file"),
+    ],
+)
+def test_servers_that_do_not_mean_well(hostile, monkeypatch, tmp_path, send, reason):
+    monkeypatch.setattr(fetch, "Downloader", partial(Downloader, patience=0.5))
+    source = dataclasses.replace(MNIST, mirrors=(hostile(send),))
+    start = time.monotonic()
+    with pytest.raises(DataError, match="could not be downloaded") as caught:
+        fetch.download(source, MNIST.files[1], tmp_path)
+    assert time.monotonic() - start < 5
+    assert reason in str(caught.value)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def recompress(change):
             recompress(lambda content: content[:-1]),
             "235215 decompressed bytes; expected 235216",
         ),
-        (IMAGES, recompress(lambda content: content + b"x"), "235217 decompressed bytes"),
+        (IMAGES, recompress(lambda content: content + b"x"), "235217 or more decompressed bytes"),
         (
             IMAGES,
             recompress(lambda content: content[:8] + b"\0\0\0\x0e\0\0\0\x38" + content[16:]),

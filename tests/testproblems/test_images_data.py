@@ -379,10 +379,31 @@ def test_a_new_image_is_another_version(tree, monkeypatch):
 
 
 def test_grey_and_transparent_images(tmp_path):
-    for mode in ("L", "RGBA", "CMYK", "P"):
+    for mode, kind in (("L", "JPEG"), ("RGBA", "PNG"), ("CMYK", "JPEG"), ("P", "PNG")):
         path = tmp_path / f"{mode}.JPEG"
-        Image.new(mode, (40, 50)).save(path, "TIFF")
+        Image.new(mode, (40, 50)).save(path, kind)
         assert read_image(path, "").shape == (3, 256, 256)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "TIFF", "PDF", "GIF", "BMP", "WEBP", "PPM", "ICO"])
+def test_other_formats_are_not_even_looked_at(tmp_path, monkeypatch, kind):
+    path = tmp_path / "a.JPEG"
+    Image.new("RGB", (40, 50)).save(path, kind)
+
+    def started(*args, **kwargs):
+        raise AssertionError("another program was started")
+
+    monkeypatch.setattr("subprocess.Popen", started)  # an EPS would start Ghostscript
+    with pytest.raises(DataError, match=r"a\.JPEG: unreadable image"):
+        read_image(path, "")
+
+
+@pytest.mark.parametrize("size", [(40_000, 100), (1, 65), (9000, 9000), (65_000, 1)])
+def test_images_that_take_too_much_memory(tmp_path, size):
+    path = tmp_path / "a.JPEG"
+    Image.new("L", size).save(path, "JPEG")
+    with pytest.raises(DataError, match=f"{size[0]} x {size[1]} pixels"):
+        read_image(path, "")
 
 
 def test_bad_imagenet_trees(tree, monkeypatch):

@@ -1,4 +1,4 @@
-"""CIFAR-10, Tolstoi and SNLI-mini, where their files are at hand."""
+"""CIFAR-10, Fashion-MNIST, Tolstoi and SNLI-mini, where their files are at hand."""
 
 import math
 import os
@@ -11,13 +11,14 @@ import torch
 from alig_deepobs import AliG, L2Ball, registry, testproblems
 from alig_deepobs.run import RunSpec
 from alig_deepobs.runners import execute
-from alig_deepobs.testproblems import cifar10_3c3d, tolstoi_char_rnn
+from alig_deepobs.testproblems import cifar10_3c3d, fmnist_logreg, tolstoi_char_rnn
 from alig_deepobs.testproblems.datasets.fetch import find_file
 from alig_deepobs.testproblems.datasets.snli import snli
 from alig_deepobs.testproblems.datasets.sources import CIFAR10, SNLI_MINI, TOLSTOI
 from alig_deepobs.testproblems.datasets.tolstoi_files import tokenize
 
 DATA = os.environ.get("ALIG_DEEPOBS_TEST_DATA")
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
 def needs(source):
@@ -120,3 +121,15 @@ def test_alig_learns_snli_mini():
     result = execute(spec)
     assert result.data_label == "SNLI-mini with glove-6b-50d"
     assert result.test_accuracies[-1] > 0.55
+
+
+@pytest.mark.skipif(
+    not DEBIAN.is_dir(), reason="the package dataset-fashion-mnist is not installed"
+)
+def test_debians_fashion_mnist_is_known_by_its_content(tmp_path):
+    """Its files are compressed anew, so that only their content is the official one."""
+    (tmp_path / "fmnist").symlink_to(DEBIAN)
+    data = fmnist_logreg(128, data_dir=str(tmp_path), device="cpu", offline=True)
+    data.set_up()
+    assert data.data.label == "Fashion-MNIST"
+    assert data.data.source == "official"

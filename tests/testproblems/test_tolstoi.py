@@ -298,7 +298,7 @@ def test_a_mini_batch_can_be_evaluated_again():
     problem.train_init_op()
     for _ in range(2):
         problem.get_batch_loss_and_accuracy()[0].backward()
-    assert not problem._state.requires_grad
+    assert not problem.carried.requires_grad
 
 
 def test_learning():

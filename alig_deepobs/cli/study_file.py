@@ -1,0 +1,90 @@
+"""A comparison written down in a file: the flags of `compare`, as TOML."""
+
+from __future__ import annotations
+
+import functools
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from alig_deepobs.cli.options import option
+from alig_deepobs.cli.output import say
+from alig_deepobs.errors import UsageError, unknown_choice
+from alig_deepobs.files import write_text_atomically
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_NOT_SAVED = ("study", "save_study", "dry_run", "force", "help")
+
+
+def study_file_options(function: Function) -> Function:
+    """``--study`` and ``--save_study``."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, save_study: str | None, **kwargs: Any) -> Any:
+        if save_study is not None:
+            _save(click.get_current_context(), Path(save_study))
+        return function(*args, **kwargs)
+
+    decorated: Any = wrapper
+    for each in (
+        option("--save_study", type=click.Path(dir_okay=False), metavar="FILE",
+               help="Write what was asked for into a file for --study."),
+        option("--study", type=click.Path(dir_okay=False), metavar="FILE", is_eager=True,
+               expose_value=False, callback=_load,
+               help="Take what is asked for from a file; flags on the command line win."),
+    ):  # fmt: skip
+        decorated = each(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def _load(context: click.Context, _: click.Parameter, path: str | None) -> None:
+    """Makes the values of a file the defaults of the flags."""
+    if path is None:
+        return
+    known = {
+        parameter.name: parameter
+        for parameter in context.command.params
+        if parameter.name is not None and parameter.name not in _NOT_SAVED
+    }
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the study {path}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"the study {path} is no TOML file: {error}") from None
+    for name, value in values.items():
+        if name not in known:
+            raise UsageError(f"{path}: {unknown_choice('key', name, known)}")
+        listed = known[name].multiple or known[name].nargs == -1
+        given = value if isinstance(value, list) else [value]
+        plain = all(isinstance(each, (str, int, float)) for each in given)
+        if not plain or (isinstance(value, list) and not listed and name != "optimizers"):
+            kind = "a list of numbers or texts" if listed else "one number or text"
+            raise UsageError(f"{path}: {name} must be {kind}, not {value!r}")
+        if name == "optimizers":
+            values[name] = ",".join(map(str, given))
+        elif listed:
+            values[name] = [str(each) for each in given]
+        elif not isinstance(value, bool):
+            values[name] = str(value)
+    context.default_map = values
+
+
+def _save(context: click.Context, path: Path) -> None:
+    """Writes what differs from the defaults."""
+    lines = []
+    for parameter in context.command.params:
+        name, value = parameter.name, context.params.get(parameter.name or "")
+        source = context.get_parameter_source(parameter.name or "")
+        if name is None or name in _NOT_SAVED or source is ParameterSource.DEFAULT:
+            continue
+        # Basic strings of TOML are written as those of JSON.
+        lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+    write_text_atomically(path, "\n".join([*lines, ""]))
+    say(f"Written: {path}")

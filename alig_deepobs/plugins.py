@@ -1,0 +1,141 @@
+"""Code of other people: imported only when it is asked for, and its failures told from our own."""
+
+from __future__ import annotations
+
+import contextlib
+import dis
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from alig_deepobs.errors import AligDeepobsError, UsageError
+
+FOLDER_VARIABLE = "ALIG_DEEPOBS_PLUGIN_FOLDER"
+"""Where the command line was called: the folder in which `load_object` looks last."""
+
+_RAISE = dis.opmap["RAISE_VARARGS"]
+_LIBRARIES = {"torch", "numpy", "tensorflow", "keras", "tf_keras"} | sys.stdlib_module_names
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal has ended the command.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        super().__init__()
+        self.number = number
+
+
+def load_object(path: str) -> Any:
+    """Imports ``package.module:name``.
+
+    Where the command line was called, it may also be a module of the folder that it was called in.
+    The folder is searched now, and at no other time.
+
+    Raises:
+        UsageError: the module or the name does not exist, or importing it fails.
+    """
+    module_name, colon, attribute = path.partition(":")
+    if not (colon and module_name and attribute) or "/" in path or "\0" in path:
+        raise UsageError(f"{path!r} is not an import path of the form package.module:Class")
+    with calling(f"importing {path!r}"), _searched(module_name):
+        try:
+            found: Any = importlib.import_module(module_name)
+            for part in attribute.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise UsageError(f"cannot import {path!r}: {error}{_place(error)}") from error
+    return found
+
+
+@contextlib.contextmanager
+def _searched(module_name: str) -> Iterator[None]:
+    """Adds the folder of the command line to the search path, if it alone may have the module."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    top = module_name.partition(".")[0]
+    if not folder or not top or top in sys.modules or find_spec(top) is not None:
+        yield
+        return
+    sys.path.append(folder)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(folder)
+
+
+@contextlib.contextmanager
+def calling(what: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Calls code of other people: whatever it raises is its failure, and the caller stays in place.
+
+    Args:
+        what: is done, for messages.
+        passing: errors that are the caller's business.
+
+    Raises:
+        UsageError: it failed; the message has the file and the line.
+    """
+    try:
+        with contextlib.chdir(Path.cwd()):  # comes back here
+            yield
+    except AligDeepobsError:
+        raise
+    except BaseException as error:
+        if isinstance(error, passing) or is_interrupt(error):
+            raise
+        raise UsageError(f"{what} failed: {failure(error)}") from error
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an error is a signal, such as that of Ctrl-C, and not one that code has raised.
+
+    Python raises a signal's error between two instructions of whatever is running.
+    """
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    if isinstance(error, Interrupted) or error.__traceback__ is None:
+        return True
+    last = error.__traceback__
+    while last.tb_next is not None:
+        last = last.tb_next
+    return last.tb_frame.f_code.co_code[last.tb_lasti] != _RAISE
+
+
+def passed(error: BaseException, owner: object) -> bool:
+    """Whether an error came out of a method of an object."""
+    return any(
+        frame.f_locals.get("self") is owner for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
+
+
+def failure(error: BaseException) -> str:
+    """The kind, the message, the file and the line of an error in code of other people."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}{': ' if text else ''}{text}{_place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    """Where the code of other people was; empty where there is none of it."""
+    # Libraries that it has called say less.
+    others = _LIBRARIES | {__package__}
+    places = [
+        (Path(frame.f_code.co_filename), line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in others
+    ]
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append((Path(error.filename), error.lineno or 0))
+    if not places:
+        return ""
+    path, line = places[-1]
+    return f" ({'/'.join(path.parts[-2:])}, line {line})"

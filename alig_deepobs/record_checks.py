@@ -1,0 +1,173 @@
+"""What a record must be to count as a result, whoever wrote it.
+
+A wrong value is found when the file is read, not in the middle of a report.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from alig_deepobs.foreign import brief
+from alig_deepobs.run import FRAMEWORKS, SPLITS, Outcome, RunResult
+
+LARGEST = 1e100
+"""Magnitude of the largest number that counts as finite: its square must be one, too."""
+
+_LONGEST_NAME, _LONGEST_KEY, _LONGEST_TEXT = 200, 1000, 20_000
+_ROUNDED = 1e-6
+"""What a mean of accuracies may be beyond 0 or 1."""
+
+PARTS = ("train", "valid", "test")
+_NO_LIMIT = (math.inf, -math.inf)
+"""What a hyper-parameter may be in files of schema 1: no cap."""
+
+CURVES = tuple(
+    f"{part}_{kind}" for part in PARTS for kind in ("losses", "data_losses", "accuracies")
+)
+"""The lists with one entry before training and one after each epoch."""
+
+_TYPES = {item.name: str(item.type) for item in dataclasses.fields(RunResult)}
+_NAMES = ("testproblem", "optimizer_name", "optimizer", "data_set", "framework", "precision")
+_AT_LEAST = {
+    "batch_size": 1, "num_epochs": 0, "train_log_interval": 1, "numbers_version": 0, "steps": 0,
+    "weight_decay": 0, "max_norm": 0, "peak_memory_bytes": 0, "best_valid_epoch": 0,
+}  # fmt: skip
+
+
+def check_record(result: RunResult) -> None:
+    """Checks the kinds of all values, the numbers, and the lengths of the curves.
+
+    Raises:
+        ValueError: something is wrong; the message has the field.
+    """
+    for name, kind in _TYPES.items():
+        _check_value(name, kind, getattr(result, name))
+    for name, lowest in _AT_LEAST.items():
+        value = getattr(result, name)
+        if value is not None and value < lowest:
+            raise _wrong(name, value, f"at least {lowest}")
+    for name, values in (("framework", FRAMEWORKS), ("split", SPLITS)):
+        if getattr(result, name) not in values:
+            raise _wrong(name, getattr(result, name), " or ".join(values))
+    for part in PARTS:
+        _check_accuracies(f"{part}_accuracies", getattr(result, f"{part}_accuracies"))
+    _check_accuracies("best_valid_test_accuracy", [result.best_valid_test_accuracy or 0.0])
+    for name in ("training_seconds", "evaluation_seconds"):
+        if min(getattr(result, name), default=0.0) < 0:
+            raise _wrong(name, min(getattr(result, name)), "seconds")
+    _check_lengths(result)
+
+
+def finite_length(values: list[float]) -> int:
+    """The length of the part of a list before the first number that is not finite."""
+    return next((i for i, value in enumerate(values) if not is_finite(value)), len(values))
+
+
+def is_finite(value: float) -> bool:
+    """Whether a number can be computed with."""
+    return abs(value) <= LARGEST  # not so for nan
+
+
+def _check_value(name: str, kind: str, value: Any) -> None:
+    if value is None and kind.endswith("| None"):
+        return
+    base = kind.partition("[")[0].removesuffix(" | None")
+    if base == "str":
+        if type(value) is not str:
+            raise _wrong(name, value, "text")
+        if len(value) > (_LONGEST_NAME if name in _NAMES else _LONGEST_TEXT):
+            raise _wrong(name, value, "a shorter text")
+    elif base in ("int", "bool"):
+        if type(value).__name__ != base:
+            raise _wrong(name, value, "an integer" if base == "int" else "true or false")
+    elif base == "float":
+        _check_numbers(name, [value])
+    elif base == "list":
+        if type(value) is not list:
+            raise _wrong(name, value, "a list")
+        if kind == "list[float]":
+            _check_numbers(name, value)
+        else:
+            for item in value:
+                _check_dict(name, item, numbers=True)
+    elif base == "dict":
+        _check_dict(name, value, numbers=name == "guarded_steps")
+    elif base == "Outcome" and type(value) is not Outcome:
+        raise _wrong(name, value, "an outcome")
+
+
+def _check_numbers(name: str, values: list[Any]) -> None:
+    if values and set(map(type, values)) <= {float, int}:
+        # What nearly all are, in a tenth of the time; a nan among them is in the sum.
+        total = sum(values)
+        if min(values) >= -LARGEST and max(values) <= LARGEST and total == total:
+            return
+    for value in values:
+        if type(value) is not float and type(value) is not int:  # a bool is an int to isinstance
+            raise _wrong(name, value, "a number")
+        if not is_finite(value):
+            raise _wrong(name, value, f"a finite number, at most {LARGEST:g}")
+
+
+def _check_dict(name: str, value: Any, numbers: bool = False) -> None:
+    """Checks a dictionary of plain values; of lists, their items may be lists again."""
+    if type(value) is not dict:
+        raise _wrong(name, value, "an object")
+    for key, item in value.items():
+        if len(key) > _LONGEST_KEY:
+            raise _wrong(name, key, "a shorter name")
+        if numbers:
+            _check_numbers(f"{name}.{key}", [item])
+        else:
+            _check_plain(f"{name}.{key}", item)
+
+
+def _check_plain(name: str, value: Any) -> None:
+    if type(value) is list:
+        for item in value:
+            _check_plain(name, item)
+    elif type(value) is str:
+        if len(value) > _LONGEST_TEXT:
+            raise _wrong(name, value, "a shorter text")
+    elif value is not None and type(value) is not bool and value not in _NO_LIMIT:
+        _check_numbers(name, [value])
+
+
+def _check_accuracies(name: str, values: list[float]) -> None:
+    for value in values:
+        if not -_ROUNDED <= value <= 1 + _ROUNDED:
+            raise _wrong(name, value, "fractions from 0 to 1")
+
+
+def _check_lengths(result: RunResult) -> None:
+    epochs = result.num_epochs
+    # Of runs that only serve to choose, the ends of the curves may be all that was kept.
+    whole = result.outcome is Outcome.DONE and result.purpose != "tuning"
+    finished = max(0, len(result.test_losses or result.test_data_losses) - 1)
+    for name in CURVES:
+        length = len(getattr(result, name))
+        if length > epochs + 1:
+            raise ValueError(f"{name} has {length} entries for {epochs} epochs")
+        if whole and length and length != epochs + 1:
+            raise ValueError(
+                f"{name} ends after {length - 1} of {epochs} epochs, but the outcome is done"
+            )
+    if whole and not finished == epochs:
+        raise ValueError(f"it ends after {finished} of {epochs} epochs, but the outcome is done")
+    for name, most in (
+        ("training_seconds", epochs),
+        ("epoch_mean_losses", epochs),
+        ("step_sizes", epochs),
+        ("evaluation_seconds", epochs + 1),
+    ):
+        if len(getattr(result, name)) > most:
+            raise ValueError(f"{name} has {len(getattr(result, name))} entries for {epochs} epochs")
+    best = result.best_valid_epoch
+    if best is not None and best > epochs:
+        raise _wrong("best_valid_epoch", best, f"at most {epochs}")
+
+
+def _wrong(name: str, value: Any, wanted: str) -> ValueError:
+    return ValueError(f"{name} is {brief(value)}; expected {wanted}")

@@ -1,0 +1,150 @@
+"""Searches: which settings to try next, from what those so far have shown.
+
+Each is a `alig_deepobs.runners.study.Search`: the same candidates and ranks give the same
+settings, so that a study that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from alig_deepobs.errors import UsageError
+from alig_deepobs.run import RunSpec
+from alig_deepobs.spaces import Axis
+
+EXTENSION = 4.0
+"""Decades beyond either end of its range to which a search may go on."""
+KEPT = 3
+"""Successive halving keeps one of so many settings, and trains it so many times as long."""
+
+
+@dataclass(frozen=True)
+class Extension:
+    """Goes on beyond the end of a range where the best value lies: a `Search`.
+
+    Two values at a time, with the ratio of those that are there, until the best one has a worse
+    neighbour on either side, or the limit is reached.
+
+    Attributes:
+        axis: the hyper-parameter.
+        trials: the number of values that the range started with.
+    """
+
+    axis: Axis
+    trials: int
+
+    def more(self, candidates: Sequence[RunSpec], ranked: Sequence[int]) -> list[RunSpec]:
+        """See `alig_deepobs.runners.study.Search`."""
+        name, last = self.axis.name, self.trials - 1
+        values = [spec.hyperparams[name] for spec in candidates]
+        best = values[ranked[0]]
+        place = round(math.log(best / self.axis.low, self.axis.high / self.axis.low) * last)
+        if best == max(values):
+            steps = (place + 1, place + 2)
+        elif best == min(values):
+            steps = (place - 1, place - 2)
+        else:
+            return []
+        further = [self.axis.at(step / last) for step in steps]
+        lowest, highest = self.limits
+        return [
+            replace(candidates[0], hyperparams={**candidates[0].hyperparams, name: value})
+            for value in further
+            if lowest <= value <= highest and value not in values
+        ]
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The smallest and the largest value that is ever tried."""
+        axis, factor = self.axis, 10.0**EXTENSION
+        lowest, highest = axis.low / factor, axis.high * factor
+        # Values are rounded, and the last one of the range is to be within it.
+        return max(0.99 * lowest, axis.minimum), min(1.01 * highest, axis.maximum)
+
+
+@dataclass(frozen=True)
+class Halving:
+    """Successive halving: the best third goes on, three times as long.
+
+    Source: Jamieson, Talwalkar: Non-stochastic Best Arm Identification, AISTATS 2016.
+
+    Attributes:
+        epochs: the lengths of the runs, from the first stage to the last one.
+    """
+
+    epochs: tuple[int, ...]
+
+    @staticmethod
+    def of(num_epochs: int, trials: int) -> Halving:
+        """Stages down to one epoch, or to fewer than three settings.
+
+        Raises:
+            UsageError: there is no stage but the last one.
+
+        Example:
+            >>> Halving.of(30, 9).epochs, Halving.of(100, 81).epochs
+            ((3, 10, 30), (1, 4, 11, 33, 100))
+        """
+        epochs = [num_epochs]
+        while round(num_epochs / KEPT ** len(epochs)) >= 1 and trials >= KEPT ** len(epochs):
+            epochs.insert(0, round(num_epochs / KEPT ** len(epochs)))
+        if len(epochs) < 2 or epochs[0] == num_epochs:
+            raise UsageError(
+                f"successive halving of {trials} trials over {num_epochs} epochs has no stages: "
+                "use --protocol budget, or more epochs"
+            )
+        return Halving(tuple(epochs))
+
+    def more(self, candidates: Sequence[RunSpec], ranked: Sequence[int]) -> list[RunSpec]:
+        """See `alig_deepobs.runners.study.Search`."""
+        last = max(spec.num_epochs or 0 for spec in candidates)
+        stage = self.epochs.index(last)
+        if stage + 1 == len(self.epochs):
+            return []
+        there = [number for number in ranked if candidates[number].num_epochs == last]
+        kept = sorted(there[: max(1, len(there) // KEPT)])
+        return [replace(candidates[number], num_epochs=self.epochs[stage + 1]) for number in kept]
+
+
+@dataclass(frozen=True)
+class Tpe:
+    """Optuna's tree-structured Parzen estimator, one trial at a time.
+
+    Source: Bergstra, Bardenet, Bengio, Kegl: Algorithms for Hyper-Parameter Optimization, NeurIPS
+    2011.
+
+    Attributes:
+        axes: what is searched.
+        trials: the number of settings in all.
+    """
+
+    axes: tuple[Axis, ...]
+    trials: int
+
+    def more(self, candidates: Sequence[RunSpec], ranked: Sequence[int]) -> list[RunSpec]:
+        """See `alig_deepobs.runners.study.Search`."""
+        if len(candidates) >= self.trials:
+            return []
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        space: dict[str, optuna.distributions.BaseDistribution] = {
+            axis.name: optuna.distributions.CategoricalDistribution(axis.values)
+            if axis.values
+            else optuna.distributions.FloatDistribution(axis.low, axis.high, log=axis.log)
+            for axis in self.axes
+        }
+        # A sampler for each trial: what it draws depends on what is known, and on nothing before.
+        sampler = optuna.samplers.TPESampler(seed=len(candidates), n_startup_trials=1)
+        study = optuna.create_study(sampler=sampler)
+        for place, number in enumerate(ranked):  # it only looks at the order
+            params = {name: candidates[number].hyperparams[name] for name in space}
+            study.add_trial(
+                optuna.trial.create_trial(params=params, distributions=space, value=float(place))
+            )
+        asked = study.ask(space).params
+        setting = {axis.name: axis.rounded(asked[axis.name]) for axis in self.axes}
+        fixed = candidates[0]
+        return [replace(fixed, hyperparams={**fixed.hyperparams, **setting})]

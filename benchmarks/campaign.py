@@ -1,0 +1,167 @@
+"""The measurements behind docs/results.md, as far as a given time allows.
+
+    python benchmarks/campaign.py               # what is measured, and what is open
+    python benchmarks/campaign.py --hours 2     # goes on, the best value per minute first
+    python benchmarks/campaign.py --hours 2 --only fmnist_2c2d,mnist_mlp --jobs 2
+
+The pieces stand in campaign.toml. Each is a command of `alig-deepobs` that resumes, so a campaign
+can be interrupted at any time and goes on later, on any machine that has the folder. A piece whose
+data are missing is open, and the table says what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+PLAN = Path(__file__).with_name("campaign.toml")
+_COUNTS = re.compile(r"(\d+) runs: (\d+) there already, (\d+) to be run")
+_SECONDS = {"d": 86_400.0, "h": 3600.0, "min": 60.0, "s": 1.0}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of the campaign.
+
+    Attributes:
+        name: for people.
+        words: the command line behind ``alig-deepobs``.
+        value: what it is worth.
+        device: ``cpu`` or ``gpu``.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    value: float
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a piece is.
+
+    Attributes:
+        total, found: runs, and those of them that are there.
+        minutes: what is left, on one CPU core; None where nobody knows.
+        error: why it cannot be run.
+    """
+
+    total: int = 0
+    found: int = 0
+    minutes: float | None = None
+    error: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something can be run."""
+        return not self.error and self.found < self.total
+
+    def __str__(self) -> str:
+        if self.error:
+            return f"open: {self.error}"
+        if not self.is_open:
+            return f"measured, {self.total} runs"
+        left = "?" if self.minutes is None else f"{self.minutes:.0f}"
+        return f"{self.found} of {self.total} runs, {left} min left on one core"
+
+
+def pieces(folder: str, data_dir: str | None) -> list[Piece]:
+    """The pieces of the plan, with folders and data.
+
+    Args:
+        folder: where the results are.
+        data_dir: where the data are; None: in the cache.
+    """
+    plan: dict[str, Any] = tomllib.loads(PLAN.read_text(encoding="utf-8"))
+    common = plan["common"]
+    found = []
+    for entry in plan["piece"]:
+        words = shlex.split(entry["command"].format_map(common))
+        place = Path(folder) / entry.get("folder", common["folder"])
+        words += ["--output_dir", str(place)]
+        words += [] if data_dir is None else ["--data_dir", data_dir, "--offline"]
+        found.append(Piece(entry["name"], tuple(words), entry["value"], entry.get("device", "cpu")))
+    return found
+
+
+def state_of(piece: Piece) -> State:
+    """How far a piece is: what `--dry_run` says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "alig_deepobs", *piece.words, "--dry_run"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    counts = _COUNTS.search(done.stdout)
+    if done.returncode or counts is None:
+        lines = done.stderr.strip().splitlines() or ["it says nothing"]
+        return State(error=lines[-1].removeprefix("Error: "))
+    total, found, _ = map(int, counts.groups())
+    about = re.search(r"about ([^,\n]+) on one CPU core", done.stdout)
+    minutes = None
+    if about is not None:
+        parts = re.findall(r"([\d.]+) (d|h|min|s)\b", about[1])
+        minutes = sum(float(number) * _SECONDS[unit] for number, unit in parts) / 60
+    return State(total, found, minutes)
+
+
+def carry_out(piece: Piece, seconds: float, jobs: int) -> bool:
+    """Runs a piece for at most so long; True if it came to its end."""
+    click.echo(f"== {piece.name}: alig-deepobs {shlex.join(piece.words)}")
+    words = [sys.executable, "-m", "alig_deepobs", *piece.words, "--jobs", str(jobs)]
+    process = subprocess.Popen(words)
+    try:
+        return process.wait(timeout=seconds) == 0
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGTERM)  # what was measured is written
+        process.wait()
+        return False
+
+
+@click.command(help=__doc__.split("\n", 1)[0])
+@click.option("--hours", type=float, default=0.0, help="How long to go on; 0: only look.")
+@click.option("--only", default="", metavar="LIST", help="Only these pieces, with commas.")
+@click.option("--gpu", is_flag=True, help="The pieces for a GPU, too.")
+@click.option("--jobs", type=int, default=1, show_default=True, help="Runs at the same time.")
+@click.option("--output_dir", default="results/campaign", show_default=True)
+@click.option("--data_dir", default=None, help="Folder with the data; by default the cache.")
+def main(
+    hours: float, only: str, gpu: bool, jobs: int, output_dir: str, data_dir: str | None
+) -> None:
+    """See the module."""
+    end = time.monotonic() + 3600 * hours
+    names = [name for name in only.split(",") if name]
+    chosen = [
+        piece
+        for piece in pieces(output_dir, data_dir)
+        if (piece.name in names if names else gpu or piece.device == "cpu")
+    ]
+    unknown = set(names) - {piece.name for piece in chosen}
+    if unknown:
+        raise click.BadParameter(f"there is no piece {', '.join(sorted(unknown))}")
+    states = {}
+    width = max(len(piece.name) for piece in chosen)
+    for piece in chosen:
+        states[piece] = state_of(piece)
+        click.echo(f"{piece.name:{width}}  {piece.device}  {states[piece]}")
+    waiting = [piece for piece in chosen if states[piece].is_open]
+    # Where nobody knows how long it takes, an hour is a guess.
+    waiting.sort(key=lambda piece: -piece.value / max(states[piece].minutes or 60.0, 0.1))
+    for piece in waiting:
+        if (left := end - time.monotonic()) > 0:
+            carry_out(piece, left, jobs)
+
+
+if __name__ == "__main__":
+    # Two processes on two cores: threads of their own would only spin.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()

@@ -1,0 +1,17 @@
+"""What an error in the middle of a run means: how the run ended, why, and where."""
+
+from __future__ import annotations
+
+import torch
+
+from alig_deepobs.plugins import failure
+from alig_deepobs.run import Outcome
+
+
+def outcome_of(error: BaseException) -> tuple[Outcome, str]:
+    """How a run ended that an error broke, and the reason in one line."""
+    # torch has no class of its own for the CPU's memory.
+    full = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    )
+    return (Outcome.OUT_OF_MEMORY if full else Outcome.FAILED), failure(error)

@@ -1,0 +1,254 @@
+"""How optimizers get their settings."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+
+from alig_deepobs.errors import UsageError
+from alig_deepobs.protocols import KINDS, Protocol
+from alig_deepobs.registry import find_optimizer, optimizers
+from alig_deepobs.run import RunSpec
+from alig_deepobs.searches import EXTENSION, Extension
+from alig_deepobs.spaces import Axis, check_axes, main_axis, parse_axes
+
+SEEDS = (42, 43)
+
+
+def cell_of(text="equal", optimizer="sgd", problem="digits_mlp", grids=(), given=None, **options):
+    spec = RunSpec(problem, optimizer, given or {}, **options.pop("spec", {}))
+    return Protocol.parse(text, grids, **options).cell(spec, SEEDS)
+
+
+def settings(cell):
+    return [spec.hyperparams for spec in cell.candidates]
+
+
+@pytest.mark.parametrize("name", [name for name, entry in optimizers().items() if main_axis(entry)])
+def test_equal_gives_every_optimizer_as_many_trials(name):
+    """Whatever it declares: nine values with one ratio, around its default, none of them twice."""
+    cell, axis = cell_of(optimizer=name), main_axis(find_optimizer(name))
+    values = [setting[axis.name] for setting in settings(cell)]
+    assert len(set(values)) == len(values) == 9
+    assert values[0] == axis.low
+    assert values[-1] == axis.high
+    ratios = [high / low for low, high in pairwise(values)]
+    assert max(ratios) / min(ratios) < 1.02  # values are rounded
+    assert values[0] <= find_optimizer(name).hyperparameters[axis.name].default <= values[-1]
+    assert cell.protocol == "equal"
+    assert not set(cell.rule.seeds) & set(SEEDS)
+    assert len(cell.rule.seeds) == 3
+
+
+def test_nothing_to_tune():
+    cell = cell_of(optimizer="alig_inf")
+    assert len(cell.candidates) == 1
+    assert cell.candidates[0].setting_source == "nothing to tune"
+
+
+def test_what_is_given_is_fixed():
+    given = cell_of(optimizer="momentum", given={"lr": 0.5})
+    assert settings(given) == [{"lr": 0.5}]
+    assert given.reported(given.candidates, 0)[0].tuning == {"protocol": "given"}
+    rest = cell_of(optimizer="momentum", given={"momentum": 0.0})
+    assert {setting["momentum"] for setting in settings(rest)} == {0.0}
+    assert len(rest.candidates) == 9
+
+
+def extended(best, trials=5, low=1e-2, high=1.0, **bounds):
+    """All values that are tried where the score is the distance to the best one, in order."""
+    axis = Axis("lr", (), low, high, **bounds)
+    search = Extension(axis, trials)
+    specs = [RunSpec("digits_mlp", "sgd", {"lr": value}) for value in axis.spaced(trials)]
+    while True:
+        values = [spec.hyperparams["lr"] for spec in specs]
+        ranked = sorted(range(len(specs)), key=lambda i: abs(math.log(values[i] / best)))
+        more = search.more(specs, ranked)
+        if not more:
+            return values
+        specs += more
+
+
+def test_a_search_goes_on_beyond_the_end_of_its_range():
+    assert extended(0.1) == [0.01, 0.0316, 0.1, 0.316, 1.0]  # it has a neighbour on either side
+    assert extended(1.0) == [0.01, 0.0316, 0.1, 0.316, 1.0, 3.16, 10.0]
+    assert extended(100.0)[5:] == [3.16, 10.0, 31.6, 100.0, 316.0, 1000.0]
+    assert extended(1e-4)[5:] == [0.00316, 0.001, 0.000316, 1e-4, 3.16e-5, 1e-5]
+
+
+def test_a_search_ends_at_its_limits():
+    values = extended(1e30)
+    assert max(values) == 10.0**EXTENSION
+    assert min(extended(1e-30)) == 1e-2 / 10.0**EXTENSION
+    assert max(extended(1e30, maximum=5.0)) == 3.16
+    assert min(extended(1e-30, minimum=1e-3)) == 1e-3
+
+
+def test_where_all_diverge_smaller_steps_are_tried():
+    """Of equal ranks the first counts, which is the smallest."""
+    search = Extension(Axis("lr", (), 1e-2, 1.0), 3)
+    specs = [RunSpec("digits_mlp", "sgd", {"lr": value}) for value in (0.01, 0.1, 1.0)]
+    assert [spec.hyperparams["lr"] for spec in search.more(specs, [0, 1, 2])] == [0.001, 1e-4]
+
+
+def test_budget_spreads_over_all_ranges():
+    cell = cell_of("budget:16", "momentum")
+    rates = [setting["lr"] for setting in settings(cell)]
+    momenta = [setting["momentum"] for setting in settings(cell)]
+    assert len(set(rates)) == len(set(momenta)) == 16
+    # Evenly: every quarter of either range has its share.
+    quarters = [int(math.log10(rate / 1e-4)) for rate in rates]
+    assert all(3 <= quarters.count(number) <= 5 for number in range(4))
+    assert sum(momentum < 0.495 for momentum in momenta) in (7, 8, 9)
+    assert settings(cell_of("budget:16", "momentum")) == settings(cell)  # the same every time
+    assert len(cell_of("budget:7", "sgd").candidates) == 7  # one range: equal steps
+
+
+def test_halving_trains_the_best_third_three_times_as_long():
+    """Of 9 settings 3 go on, of these 1; the last one has the full length."""
+    cell = cell_of("halving:9", "sgd", spec={"num_epochs": 9})
+    candidates, best = list(cell.candidates), 0.1
+    assert {spec.num_epochs for spec in candidates} == {1}
+    lengths = []
+    while more := cell.search.more(candidates, ranked_by(candidates, best)):
+        candidates += more
+        lengths.append([spec.num_epochs for spec in more])
+    assert lengths == [[3, 3, 3], [9]]
+    assert candidates[-1].hyperparams == {"lr": best}
+    with pytest.raises(UsageError, match="no stages"):
+        cell_of("halving:9", "sgd", spec={"num_epochs": 1})
+
+
+def test_tpe_looks_where_the_best_are():
+    pytest.importorskip("optuna")
+    cell = cell_of("tpe:40", "momentum")
+    candidates, best = list(cell.candidates), 0.03
+    while more := cell.search.more(candidates, ranked_by(candidates, best)):
+        assert more == cell.search.more(candidates, ranked_by(candidates, best))
+        candidates += more
+    assert len(candidates) == 40
+    rates = [spec.hyperparams["lr"] for spec in candidates]
+    assert all(1e-4 <= rate <= 1.0 for rate in rates)
+    near = [abs(math.log10(rate / best)) < 0.5 for rate in rates]
+    # A quarter of the range: without learning, 14 of 30 are there once in 100 times.
+    assert sum(near[10:]) >= 14
+    assert all(0.0 <= spec.hyperparams["momentum"] <= 0.99 for spec in candidates)
+
+
+def ranked_by(candidates, best):
+    def score(number):
+        spec = candidates[number]
+        return -(spec.num_epochs or 0), abs(math.log(spec.hyperparams["lr"] / best))
+
+    return sorted(range(len(candidates)), key=score)
+
+
+def test_deepobs_is_what_the_published_baselines_were_tuned_by():
+    from alig_deepobs.baselines import published_grid
+
+    cell = cell_of("deepobs", "sgd", "quadratic_deep")
+    published = [run.learning_rate for run in published_grid("quadratic_deep", "sgd")]
+    assert [setting["lr"] for setting in settings(cell)] == pytest.approx(published, rel=1e-9)
+    (run,) = cell.rule.runs(cell.candidates[0])
+    assert (run.random_seed, run.split) == (42, "full")
+    assert cell.rule.metric == "test_losses"
+    assert cell_of("deepobs", "sgd", "mnist_mlp").rule.metric == "test_accuracies"
+    assert "by test accuracy" in cell_of("deepobs", "sgd", "mnist_mlp").rule.source(cell.candidates)
+
+
+def test_known_settings_are_refused_where_they_were_made_for_something_else():
+    (spec,) = cell_of("known", "momentum", "quadratic_deep").candidates
+    assert spec.hyperparams["momentum"] == 0.99
+    with pytest.raises(UsageError, match=r"tuned for 100 epochs, not for 5 epochs .*--force_known"):
+        cell_of("known", "momentum", "quadratic_deep", spec={"num_epochs": 5})
+    with pytest.raises(UsageError, match="tuned for fmnist_2c2d, not for 100 epochs of mnist_2c2d"):
+        cell_of("known", "sgd", "mnist_2c2d")
+    with pytest.raises(UsageError, match="no setting of rmsprop is known for mnist_mlp"):
+        cell_of("known", "rmsprop", "mnist_mlp")
+    forced = cell_of("known", "sgd", "mnist_2c2d", force_known=True, spec={"num_epochs": 2})
+    source = forced.candidates[0].setting_source
+    assert source.endswith("tuned for fmnist_2c2d and for 100 epochs")
+
+
+def test_a_grid_of_the_user():
+    grid = ["alig:max_lr=1e-3..10/3,momentum=0|0.9"]
+    cell = cell_of("grid", "alig", grids=grid)
+    assert settings(cell) == [
+        {"max_lr": cap, "momentum": momentum} for cap in (0.001, 0.1, 10.0) for momentum in (0, 0.9)
+    ]
+    with pytest.raises(UsageError, match=r"6 settings.*each optimizer 9.*equal:6"):
+        cell_of("equal", "alig", grids=grid)
+    assert len(cell_of("equal:6", "alig", grids=grid).candidates) == 6
+    with pytest.raises(UsageError, match="max_lr is given and has a grid"):
+        cell_of("grid", "alig", grids=grid, given={"max_lr": 1.0})
+    with pytest.raises(UsageError, match="needs a grid for sgd"):
+        cell_of("grid", "sgd", grids=grid)
+    with pytest.raises(UsageError, match=r"needs a number of values: lr=0\.1\.\.1/7"):
+        cell_of("grid", "sgd", grids=["sgd:lr=0.1..1"])
+
+
+def test_a_range_of_the_user_takes_the_place_of_the_declared_one():
+    cell = cell_of("equal", "sgd", grids=["sgd:lr=0.1..1"])
+    values = [setting["lr"] for setting in settings(cell)]
+    assert (values[0], values[-1], len(values)) == (0.1, 1.0, 9)
+    assert cell.search is not None  # and is extended like it
+    both = cell_of("equal", "alig", grids=["alig:max_lr=0.1..1,momentum=0|0.5|0.9"])
+    assert len(both.candidates) == 9
+    assert {setting["momentum"] for setting in settings(both)} == {0, 0.5, 0.9}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sgd", "write optimizer:name=values"),
+        ("sgd:lr", "write optimizer:name=values"),
+        ("sgd:lr=", "not name=values"),
+        ("sgd:lr=1..0.1", "empty or reversed"),
+        ("sgd:lr=1..1", "empty or reversed"),
+        ("sgd:lr=a..b", r"not low\.\.high"),
+        ("sgd:lr=0.1..1/1", "at least 2 values"),
+        ("sgd:lr=0.1..1/x", r"not low\.\.high"),
+        ("sgd:lr=0.1|0.1", "a value of lr twice"),
+        ("sgd:lr=0.1,lr=1", "has lr twice"),
+        ("sgd:lr=1e-3..inf", "empty or reversed"),
+    ],
+)
+def test_malformed_grids(text, message):
+    with pytest.raises(UsageError, match=message):
+        parse_axes(text)
+
+
+def test_a_grid_of_words_and_of_a_hyperparameter_that_is_not():
+    name, (axis,) = parse_axes("sps:adapt_flag=smooth_iter|constant")
+    assert (name, axis.values) == ("sps", ("smooth_iter", "constant"))
+    with pytest.raises(UsageError, match="did you mean lr"):
+        check_axes([Axis("lrr", (1, 2))], find_optimizer("sgd"))
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("equl", {}, "did you mean equal"),
+        ("budget", {}, "budget:12"),
+        ("budget:0", {}, "no number of trials"),
+        ("equal:1", {}, "at least 2"),
+        ("equal:x", {}, "no number of trials"),
+        ("known:3", {}, "has no number of trials"),
+        ("known", {"grids": ["sgd:lr=1|2"]}, "takes no grid"),
+        ("equal", {"force_known": True}, "belongs to the protocol known"),
+        ("grid", {"grids": ["sgd:lr=1|2", "sgd:lr=3|4"]}, "two grids for sgd"),
+    ],
+)
+def test_wrong_protocols(text, options, message):
+    with pytest.raises(UsageError, match=message):
+        Protocol.parse(text, **options)
+
+
+def test_every_protocol_says_what_it_does():
+    for kind in KINDS:
+        counted = kind in ("budget", "halving", "tpe")
+        protocol = Protocol.parse(f"{kind}:8" if counted else kind)
+        assert protocol.words
+        assert str(Protocol.parse(str(protocol))) == str(protocol)

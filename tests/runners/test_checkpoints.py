@@ -1,0 +1,243 @@
+"""A run that is left and taken up again is the same run, bit for bit."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from alig_deepobs import registry
+from alig_deepobs.results import to_json
+from alig_deepobs.run import Outcome, RunSpec
+from alig_deepobs.runners import Callback, checkpoint, execute
+from alig_deepobs.runners.resolve import resolve
+from alig_deepobs.testproblems import digits_mlp
+
+OF_THE_ATTEMPT = {"training_seconds", "evaluation_seconds", "environment", "started"}
+INSTALLED = [name for name, entry in registry.optimizers().items() if entry.is_installed]
+
+
+def measured(result):
+    return {key: value for key, value in to_json(result).items() if key not in OF_THE_ATTEMPT}
+
+
+class SignalAt(Callback):
+    """Sends this process a signal in the middle of a step, or of the evaluation after an epoch."""
+
+    def __init__(self, epoch, step, signum=signal.SIGINT):
+        self.at, self.signum = (epoch, step), signum
+
+    def ticked(self, epoch, step):
+        if (epoch, step) == self.at:
+            os.kill(os.getpid(), self.signum)
+
+    def stepped(self, epoch, step, loss):
+        if self.at == (epoch, None):  # the epoch is over, its evaluation about to start
+            os.kill(os.getpid(), self.signum)
+            self.at = (0, 0)
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c():
+    """Tests that were started in the background ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def resolved(tmp_path, problem="digits_mlp", optimizer="sgd", hyperparams=None, **fields):
+    asked = {"num_epochs": 3, "synthetic": True, "device": "cpu", "train_log_interval": 1, **fields}
+    if problem == "digits_mlp":
+        asked.setdefault("batch_size", 64)
+    run = resolve(RunSpec(problem, optimizer, hyperparams or {}, **asked))
+    return replace(run, checkpoint=str(tmp_path / "checkpoint.pt"))
+
+
+def left_and_taken_up(run, *moments):
+    """The result of a run that is left at these moments; each is (epoch, step)."""
+    for moment in moments:
+        left = execute(run, SignalAt(*moment))
+        assert left.outcome is Outcome.INTERRUPTED
+        assert torch.load(run.checkpoint, weights_only=True)["stamp"]
+    return execute(run)
+
+
+@pytest.mark.parametrize("optimizer", INSTALLED)
+@pytest.mark.filterwarnings("ignore")
+def test_every_optimizer_goes_on_bit_for_bit(tmp_path, optimizer):
+    run = resolved(tmp_path, optimizer=optimizer, split="validation")
+    undisturbed = execute(replace(run, checkpoint=None))
+    again = left_and_taken_up(run, (1, 5), (2, None), (3, 2))
+    assert measured(again) == measured(undisturbed)
+    assert again.environment["resumed_after_steps"] > 2 * undisturbed.steps // 3
+
+
+@pytest.mark.parametrize(
+    ("problem", "options"),
+    [
+        ("quadratic_deep", {"reshuffle": True}),
+        ("two_d_branin", {}),
+        # Dropout and a state between mini-batches; random crops; sentences; latents.
+        *(
+            pytest.param(name, {}, marks=pytest.mark.slow)
+            for name in ("tolstoi_char_rnn", "cifar10_3c3d", "snli_bilstm", "mnist_vae")
+        ),
+    ],
+)
+def test_every_kind_of_randomness_goes_on(tmp_path, problem, options):
+    params = {"max_lr": 0.01, "momentum": 0.9}
+    run = resolved(tmp_path, problem, "alig", params, num_epochs=2, **options)
+    undisturbed = execute(replace(run, checkpoint=None))
+    again = left_and_taken_up(run, (1, 1), (1, None), (2, 0))
+    assert measured(again) == measured(undisturbed)
+
+
+def test_dropout_goes_on(tmp_path, monkeypatch):
+    build = digits_mlp.build_net
+    monkeypatch.setattr(
+        digits_mlp, "build_net",
+        lambda self, generator: nn.Sequential(nn.Dropout(0.5), build(self, generator)),
+    )  # fmt: skip
+    run = resolved(tmp_path, optimizer="sls", reshuffle=True)  # evaluates a mini-batch repeatedly
+    undisturbed = execute(replace(run, checkpoint=None))
+    assert measured(left_and_taken_up(run, (1, 3), (2, None), (3, 1))) == measured(undisturbed)
+
+
+@pytest.mark.parametrize(
+    "training_params",
+    [
+        {"lr_sched_epochs": [1, 2], "lr_sched_factors": [0.5, 0.1], "clip_norm": 1.0},
+        {"lr_decay_per_epoch": 0.5, "lr_plateau_factor": 0.2},
+    ],
+)
+def test_schedules_go_on(tmp_path, training_params):
+    run = resolved(
+        tmp_path, optimizer="momentum", hyperparams={"lr": 2.0}, num_epochs=5,
+        split="validation", training_params=training_params,
+    )  # fmt: skip
+    undisturbed = execute(replace(run, checkpoint=None))
+    again = left_and_taken_up(run, (2, None), (3, 1), (5, 3))
+    assert measured(again) == measured(undisturbed)
+
+
+def test_the_best_weights_are_kept_under_one_name(tmp_path):
+    run = resolved(tmp_path, split="validation", keep_best=str(tmp_path / "weights"))
+    again = left_and_taken_up(run, (2, 1))
+    assert [str(path) for path in (tmp_path / "weights").iterdir()] == [again.best_weights]
+
+
+def test_periodic_checkpoints_survive_a_kill(tmp_path, monkeypatch):
+    """What is on the disk in mid-run is enough: here the process does not get to say anything."""
+    monkeypatch.setattr(checkpoint, "SHARE", 1e9)
+
+    class Die(Callback):
+        def ticked(self, epoch, step):
+            if (epoch, step) == (2, 7):
+                raise SystemError("killed")
+
+    run = resolved(tmp_path, checkpoint_interval=0.0)
+    with pytest.raises(Exception, match="killed"):
+        execute(run, Die())
+    again = execute(run)
+    assert again.environment["resumed_after_steps"] == 8 + 7
+    assert measured(again) == measured(execute(replace(run, checkpoint=None)))
+
+
+def test_a_short_run_writes_none(tmp_path):
+    run = resolved(tmp_path)
+    execute(run)
+    assert not any(tmp_path.iterdir())
+
+
+def test_writing_takes_at_most_a_share_of_the_time(tmp_path, monkeypatch):
+    kept = checkpoint.Checkpoints(str(tmp_path / "c.pt"), 0.0, {})
+    clock = iter([0.0, 2.0, 41.9, 42.1])  # a checkpoint that takes two seconds
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: next(clock))
+    kept.save({})
+    assert [kept.due(within_epoch=True), kept.due(within_epoch=True)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"random_seed": 43},
+        {"hyperparams": {"lr": 0.2}},
+        {"num_epochs": 4},
+        {"train_log_interval": 2},
+    ],
+    ids=str,
+)
+def test_a_checkpoint_of_another_run_is_never_taken(tmp_path, change, caplog):
+    run = resolved(tmp_path, hyperparams={"lr": 0.1})
+    execute(run, SignalAt(2, 3))
+    other = replace(run, **change)
+    with caplog.at_level(logging.WARNING):
+        assert measured(execute(other)) == measured(execute(replace(other, checkpoint=None)))
+    assert "starts anew" in caplog.text
+
+
+@pytest.mark.parametrize("what", ["alig_deepobs", "torch", "source", "format"])
+def test_a_checkpoint_of_another_version_is_never_taken(tmp_path, what):
+    run = resolved(tmp_path)
+    execute(run, SignalAt(2, 3))
+    content = torch.load(run.checkpoint, weights_only=True)
+    content["stamp"][what] = "another"
+    torch.save(content, run.checkpoint)
+    assert "resumed_after_steps" not in execute(run).environment
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no", b"cos\nsystem\n(S'false'\ntR."])
+def test_a_broken_checkpoint_is_left_aside(tmp_path, content):
+    run = resolved(tmp_path)
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    assert execute(run).outcome is Outcome.DONE
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_nothing(tmp_path, caplog):
+    run = resolved(tmp_path, checkpoint_interval=0.0)
+    (tmp_path / "file").touch()
+    run = replace(run, checkpoint=str(tmp_path / "file" / "checkpoint.pt"))
+    assert execute(run).outcome is Outcome.DONE
+    assert caplog.text.count("without a checkpoint") == 1
+
+
+def test_a_time_limit_ends_a_run_and_a_longer_one_takes_it_up(tmp_path):
+    run = resolved(tmp_path, num_epochs=2000, time_limit=0.5)
+    ended = execute(run)
+    assert ended.outcome is Outcome.TIMEOUT
+    assert ended.time_limit == 0.5
+    assert "the limit of 0.5 s was over after" in ended.outcome_reason
+    assert 0 < len(ended.test_losses) < 2000
+    # The time before the interruption counts, too.
+    again = execute(run)
+    assert again.steps - ended.steps in (0, 1)
+    longer = execute(replace(run, time_limit=1.0))
+    assert longer.steps > ended.steps
+    assert longer.minibatch_train_losses[: len(ended.minibatch_train_losses)] == (
+        ended.minibatch_train_losses
+    )
+
+
+def test_a_second_signal_does_not_wait(tmp_path):
+    class Twice(SignalAt):
+        def ticked(self, epoch, step):
+            if (epoch, step) == self.at:
+                os.kill(os.getpid(), self.signum)
+                os.kill(os.getpid(), self.signum)
+                raise AssertionError("the second signal should have broken in")
+
+    run = resolved(tmp_path)
+    left = execute(run, Twice(2, 3))
+    assert left.outcome is Outcome.INTERRUPTED
+    assert not (tmp_path / "checkpoint.pt").exists()  # in the middle of a step there is no state
+
+
+def test_handlers_are_given_back(tmp_path):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    execute(resolved(tmp_path), SignalAt(2, 3))
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
