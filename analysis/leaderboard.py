@@ -121,8 +121,8 @@ class Leaderboard:
             )
         if any(row.n_unfinished for row in rows):
             notes.append(
-                f"{SURVIVORS} : over the runs that finished. A row with a run that diverged, "
-                "failed or was interrupted ranks below all rows without one."
+                f"{SURVIVORS} : over the runs that finished. A row with a run without a result "
+                "(diverged, failed, interrupted, ...) ranks below all rows without one."
             )
         if "as recorded" in map(loss_kind, self.runs):
             notes.append("Losses from files of DeepOBS include the L2 term where the run had one.")
