@@ -75,6 +75,16 @@ class HyperParameter:
         return value
 
 
+def check_name(entry: OptimizerEntry | ProblemEntry) -> None:
+    """Checks that an entry can be named on the command line.
+
+    Raises:
+        UsageError: its name is empty, or has characters that mean something there.
+    """
+    if not re.fullmatch(r"[^\s\[\],=]+", entry.name) or not entry.name.isprintable():
+        raise UsageError(f"{entry.name!r} is no name for the command line")
+
+
 def _checked(
     of: str, kind: str, declared: Mapping[str, HyperParameter], given: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -109,8 +119,6 @@ def _check_entry(entry: Any, declared: Any) -> None:
             raise UsageError(f"{type(entry).__name__}: {item.name} must be text, not {value!r}")
         if str(item.type).startswith("Mapping") and not isinstance(value, Mapping):
             raise UsageError(f"{entry.name}: {item.name} must be a mapping, not {value!r}")
-    if not re.fullmatch(r"[^\s\[\],=]+", entry.name):
-        raise UsageError(f"{entry.name!r} is no name for the command line")
     _one_of(entry.name, "framework", entry.framework, ("pytorch", "tensorflow"))
     for name, parameter in declared.items():
         if not (isinstance(name, str) and isinstance(parameter, HyperParameter)):

@@ -48,9 +48,11 @@ def check_record(result: RunResult) -> None:
         value = getattr(result, name)
         if value is not None and value < lowest:
             raise _wrong(name, value, f"at least {lowest}")
-    for name, values in (("framework", FRAMEWORKS), ("split", SPLITS)):
+    # The purpose is the name of a folder, too.
+    choices = {"framework": FRAMEWORKS, "split": SPLITS, "purpose": ("", "tuning")}
+    for name, values in choices.items():
         if getattr(result, name) not in values:
-            raise _wrong(name, getattr(result, name), " or ".join(values))
+            raise _wrong(name, getattr(result, name), " or ".join(filter(None, values)))
     for part in PARTS:
         _check_accuracies(f"{part}_accuracies", getattr(result, f"{part}_accuracies"))
     _check_accuracies("best_valid_test_accuracy", [result.best_valid_test_accuracy or 0.0])

@@ -25,6 +25,7 @@ from alig_deepobs.errors import ResultError
 from alig_deepobs.files import write_bytes_atomically
 from alig_deepobs.results import plain
 from alig_deepobs.run import Run, RunResult, facets
+from alig_deepobs.runners.weights import check_sizes
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class Checkpoints:
         if self.path is None or not self.path.is_file():
             return None
         try:
+            check_sizes(self.path)
             content: Any = torch.load(self.path, map_location="cpu", weights_only=True)
             if content["stamp"] == self.stamp:
                 found: dict[str, Any] = content

@@ -112,10 +112,10 @@ def _without_output(error: OSError) -> int:
     """Ends where something could not be shown, or a file is at fault."""
     reason = error.strerror or str(error)
     if error.filename is not None:
-        click.echo(f"Error: {error.filename}: {reason}", err=True)
+        say(f"Error: {error.filename}: {reason}", err=True)
         return 1
     # Python would complain at exit. The reader of a pipe, for example `head`, is gone on purpose.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not isinstance(error, BrokenPipeError):
-        click.echo(f"Error: the output could not be written: {reason}", err=True)
+        say(f"Error: the output could not be written: {reason}", err=True)
     return 1
