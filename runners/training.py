@@ -9,6 +9,7 @@ per epoch, and a run that diverges ends there and says so.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,19 +20,24 @@ from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.checkpoint import Checkpoints, stamp_of
+from alig_deepobs.runners.checkpoint import Checkpoints, load_optimizer_state, measured, stamp_of
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.environment import environment
 from alig_deepobs.runners.epoch import Epoch, step_size_summary
 from alig_deepobs.runners.evaluation import SETS, evaluate, mini_batches
 from alig_deepobs.runners.faults import outcome_of
-from alig_deepobs.runners.noise import own_random_state, seed_noise
+from alig_deepobs.runners.noise import (
+    generator_states,
+    own_random_state,
+    restore_generators,
+    seed_noise,
+)
 from alig_deepobs.runners.objective import Objective, batch_options, build_optimizer, make_step
-from alig_deepobs.runners.ranks import Ranks
+from alig_deepobs.runners.ranks import Ranks, Wish
 from alig_deepobs.runners.resolve import resolve
-from alig_deepobs.runners.resuming import Resumable, TimeIsUp
 from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
 from alig_deepobs.runners.selection import record_selection
+from alig_deepobs.runners.signals import Deferred
 from alig_deepobs.runners.tensorflow.execute import execute_in_tensorflow
 from alig_deepobs.runners.threads import cpu_threads, suitable_threads
 from alig_deepobs.runners.weights import KeptWeights
@@ -99,7 +105,15 @@ def train(
         return training.carry_out()
 
 
-class _Training(Resumable):
+STEPS_BETWEEN_AGREEMENTS = 10
+"""Mini-batches after which ranks ask each other whether one of them wants to leave."""
+
+
+class _TimeUp(Exception):  # noqa: N818 - it is none
+    """The time limit of a run is over."""
+
+
+class _Training:
     """One run under way: the problem, the optimizer, and the result as it grows."""
 
     def __init__(
@@ -147,11 +161,14 @@ class _Training(Resumable):
         if ranks is not None:
             self.result.environment["processes"] = ranks.size
         self.epoch: Epoch | None = None
-        self._keep(
-            Checkpoints(
-                run.checkpoint, run.checkpoint_interval, stamp_of(run, optimizer_class, self.device)
-            )
+        self.signals = Deferred()
+        self.checkpoints = Checkpoints(
+            run.checkpoint, run.checkpoint_interval, stamp_of(run, optimizer_class, self.device)
         )
+        self.can_resume = False  # whether the state is that between two mini-batches
+        self.pauses = 0
+        self.began = self.next_look = time.monotonic()
+        self.begun_epoch = 0.0
 
     def carry_out(self) -> RunResult:
         """Trains and evaluates until the last epoch, or until the run diverges."""
@@ -163,7 +180,7 @@ class _Training(Resumable):
                 self._take_up()
                 self.callback.started(result, self.problem.steps_per_epoch)
                 self._go_on()
-        except (KeyboardInterrupt, TimeIsUp) as error:
+        except (KeyboardInterrupt, _TimeUp) as error:
             self._end_early(error)
         except SystemExit:  # by the handler of a batch system's warning
             if self.can_resume:
@@ -275,6 +292,99 @@ class _Training(Resumable):
         self.callback.evaluated(epoch, evaluations)
         return True
 
+    # --- Leaving a run and taking it up again ----------------------------------------------------
+
+    def _pause(self) -> None:
+        """Between two mini-batches: here the run can be left and taken up again."""
+        if self.ranks is None:
+            wish = self._wish()
+        else:
+            self.pauses += 1
+            if self.pauses % STEPS_BETWEEN_AGREEMENTS:
+                return
+            wish = self.ranks.agree(self._wish(), self.device)
+        if wish is Wish.GO_ON:
+            return
+        if wish is Wish.KEEP:
+            self._save()
+            return
+        self.can_resume = True
+        if wish is Wish.TIME_IS_UP:
+            raise _TimeUp
+        self.signals.check()
+        if self.ranks is not None:  # another rank has received the signal
+            raise KeyboardInterrupt
+        self.can_resume = False
+
+    def _wish(self) -> Wish:
+        if self.signals.received:
+            return Wish.LEAVE
+        now = time.monotonic()
+        if now < self.next_look or not self.writes:
+            return Wish.GO_ON
+        limit = self.run.time_limit
+        if limit is not None and now - self.began >= limit:
+            return Wish.TIME_IS_UP
+        deadline = math.inf if limit is None else self.began + limit
+        self.next_look = min(now + min(1.0, self.checkpoints.within_epochs), deadline)
+        is_due = self.epoch is not None and self.checkpoints.due(within_epoch=True)
+        return Wish.KEEP if is_due else Wish.GO_ON
+
+    def _end_early(self, error: BaseException) -> None:
+        result, limit = self.result, self.run.time_limit
+        finished = max(0, len(result.test_losses) - 1)
+        result.outcome = Outcome.INTERRUPTED
+        result.outcome_reason = f"interrupted after {finished} epochs"
+        if isinstance(error, _TimeUp):
+            result.outcome, result.time_limit = Outcome.TIMEOUT, limit
+            result.outcome_reason = f"the limit of {limit:g} s was over after {finished} epochs"
+        if self.can_resume:
+            self._save()
+
+    def _save(self) -> None:
+        if self.checkpoints.path is None or not self.writes:
+            return
+        seconds = self._clock() - self.begun_epoch
+        content = {
+            "result": measured(self.result),
+            "epoch": None if self.epoch is None else self.epoch.state_dict(seconds),
+            "seconds": time.monotonic() - self.began,
+            "net": self.net.state_dict(),
+            "carried": self.problem.carried,
+            "optimizer": self.optimizer.state_dict(),
+            "rates": self.rates.state_dict(),
+            "generators": generator_states(self.device),
+        }
+        self.checkpoints.save(content)
+
+    def _take_up(self) -> None:
+        """Goes on from the checkpoint, if there is one."""
+        content = self.checkpoints.load() if self.writes else None
+        if self.ranks is not None:
+            content = self.ranks.from_first(content)
+        if content is None:
+            return
+        result, problem = self.result, self.problem
+        for name, value in content["result"].items():
+            setattr(result, name, value)
+        result.environment["resumed_after_steps"] = result.steps
+        self.began -= content["seconds"]
+        self.net.load_state_dict(content["net"])
+        load_optimizer_state(self.optimizer, content["optimizer"])
+        self.rates.load_state_dict(content["rates"])
+        epochs, evaluations = len(result.training_seconds), len(result.test_losses)
+        if content["epoch"] is None:
+            problem.take_up(epochs, evaluations)
+            return
+        self.epoch = Epoch.from_state(content["epoch"], self.device)
+        problem.take_up(epochs + 1, evaluations, self.epoch.steps)
+        problem.carried = content["carried"]
+        if self.writes:
+            restore_generators(content["generators"], self.device)
+        elif self.ranks is not None:
+            phase = f"{self.ranks.phase('train')} after {self.epoch.steps} steps"
+            seed_noise(self.run.random_seed, phase, self.epoch.number)
+
     def _validation_metric(self) -> float:
         """Of the last evaluation; higher is better."""
         result = self.result
@@ -290,6 +400,12 @@ class _Training(Resumable):
         method = getattr(self.optimizer, mode, None)
         if callable(method):
             method()
+
+    def _clock(self) -> float:
+        """Seconds; all work given to the device before is done."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
 
 
 def _started(run: ResolvedRun, problem: TestProblem, objective: Objective) -> RunResult:
