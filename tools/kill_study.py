@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import os
 import random
 import subprocess
@@ -32,7 +33,8 @@ def command(folder: Path, seeds: int, epochs: int, interval: float, jobs: int) -
     return [
         sys.executable, "-m", "alig_deepobs", "run", "digits_mlp", *chosen, "-N", str(epochs),
         "--seeds", str(seeds), "--device", "cpu", "--jobs", str(jobs),
-        "--checkpoint_interval", str(interval), "--output_dir", str(folder),
+        "--checkpoint_interval", str(interval), "--print_train_iter",
+        "--output_dir", str(folder),
     ]  # fmt: skip
 
 
@@ -59,18 +61,19 @@ def disturb(words: list[str], folder: Path, kills: int, longest: float, seed: in
     """Starts and kills; returns how many kills met a process that was still at work."""
     moments, met = random.Random(seed), 0
     for number in range(kills):
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        assert process.stdout is not None
-        if number % 5:  # the others may be killed before the first run starts
-            process.stdout.readline()  # which says how many runs there are
-        wait = moments.uniform(0.0, longest)
-        end = time.monotonic() + wait
+        printed = folder.with_suffix(".txt")
+        with printed.open("w") as stream:
+            process = subprocess.Popen(words, stdout=stream, stderr=subprocess.DEVNULL)
+        wait, end = moments.uniform(0.0, longest), math.inf
         while time.monotonic() < end and process.poll() is None:
+            # Every fifth may be killed before a run has begun.
+            if end == math.inf and (number % 5 == 0 or ", loss" in printed.read_text()):
+                end = time.monotonic() + wait
             read_all(folder)  # at no moment is there half a result
             time.sleep(0.1)
         met += process.poll() is None
         process.kill()
-        process.communicate()
+        process.wait()
         there = read_all(folder)
         kept = len(list((folder / ".checkpoints").glob("*.pt")))
         print(f"kill {number + 1:2d} after {wait:4.1f} s: {len(there)} results, {kept} checkpoints")

@@ -7,6 +7,7 @@ import json
 import pandas as pd
 import pytest
 
+from alig_deepobs.comparison import Comparison
 from alig_deepobs.results import read_result
 
 QUICK = ("-N", 1, "--synthetic", "--device", "cpu")
@@ -94,3 +95,18 @@ def test_one_seed_has_no_interval(call):
                   *QUICK)  # fmt: skip
     assert called.code == 0
     assert "n=1" in called.out
+
+
+def test_a_broken_plot_ends_nothing(call, tmp_path, monkeypatch):
+    def breaks(*args):
+        raise RuntimeError("no fonts")
+
+    monkeypatch.setattr(Comparison, "plot", breaks)
+    done = call(
+        "compare", "two_d_branin", "two_d_beale", "--optimizers", "sgd[lr=0.001]", "-N", "1",
+        "--seeds", "1", "--output_dir", tmp_path,
+    )  # fmt: skip
+    assert done.code == 0
+    assert done.out.count("Results are in") == 2
+    assert done.err.count("is not drawn: RuntimeError: no fonts") == 2
+    assert len(list(tmp_path.glob("leaderboard_*.csv"))) == 2

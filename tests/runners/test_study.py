@@ -203,6 +203,7 @@ def test_signals_end_a_study_with_what_was_measured(tmp_path, signum, jobs):
     kept = [read_result(path) for path in tmp_path.rglob("random_seed__*.json")]
     assert [result.outcome for result in kept] == [Outcome.INTERRUPTED] * int(jobs), printed
     assert all(len(result.test_losses) > 1 for result in kept)
+    assert len(list((tmp_path / ".checkpoints").iterdir())) == int(jobs)
 
 
 def test_mistakes_are_found_before_the_first_run(tmp_path):
