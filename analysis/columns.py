@@ -111,7 +111,7 @@ COLUMNS: tuple[Column[Standing], ...] = (
     Column("n_done", "Seeds", text=_seeds_text, right=True),
     *(
         Column(
-            f"n_{outcome.value}",
+            f"n_{outcome.value.replace(' ', '_')}",
             value=lambda row, name=outcome.value: row.unfinished.get(name, 0),  # type: ignore[misc]
             shown=never,
         )

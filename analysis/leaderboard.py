@@ -88,17 +88,18 @@ class Leaderboard:
     @property
     def warnings(self) -> list[str]:
         """What to do before believing the table; empty for nothing."""
-        fewest = min(row.n_seeds for row in self.rows)
         if max(row.n_seeds for row in self.rows) == 1:
             return [
                 "One seed each: no intervals, and nothing is told apart. Add seeds, five or more."
             ]
-        if fewest < FEW_SEEDS:
-            return [
-                f"Fewer than {FEW_SEEDS} seeds: intervals are wide, and a failure that happens in "
-                "one of five runs is missing from three every second time. Add seeds."
-            ]
-        return []
+        few = [row.label for row in self.rows if row.n_seeds < FEW_SEEDS]
+        if not few:
+            return []
+        who = "" if len(few) == len(self.rows) else f" of {', '.join(few)}"
+        return [
+            f"Fewer than {FEW_SEEDS} seeds{who}: intervals are wide, and a failure that happens in "
+            "one of five runs is missing from three every second time. Add seeds."
+        ]
 
     @property
     def notes(self) -> list[str]:
@@ -120,8 +121,8 @@ class Leaderboard:
             )
         if any(row.n_unfinished for row in rows):
             notes.append(
-                f"{SURVIVORS} : over the runs that finished. A row with a run that diverged, "
-                "failed or was interrupted ranks below all rows without one."
+                f"{SURVIVORS} : over the runs that finished. A row with a run without a result "
+                "(diverged, failed, interrupted, ...) ranks below all rows without one."
             )
         if "as recorded" in map(loss_kind, self.runs):
             notes.append("Losses from files of DeepOBS include the L2 term where the run had one.")

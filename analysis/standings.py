@@ -22,7 +22,7 @@ from alig_deepobs.errors import UsageError, unknown_choice
 from alig_deepobs.registry import ProblemEntry
 from alig_deepobs.run import Outcome, RunResult
 
-UNFINISHED = (Outcome.DIVERGED, Outcome.FAILED, Outcome.INTERRUPTED)
+UNFINISHED = tuple(outcome for outcome in Outcome if outcome is not Outcome.DONE)
 """How a run may end without a result; all of them count alike."""
 
 

@@ -13,6 +13,8 @@ from alig_deepobs.analysis.formats import MOST_SEEDS, format_count, format_range
 from alig_deepobs.analysis.paired import PairedComparison
 from alig_deepobs.analysis.standings import Standing
 
+_MOST_NAMED = 6
+
 
 def verdict(rows: Sequence[Standing]) -> list[str]:
     """Who is best, by how much and how sure; then the same for the reference.
@@ -41,12 +43,14 @@ def verdict(rows: Sequence[Standing]) -> list[str]:
     elif len(open_rows) == len(rows) - 1:
         first = f"{best.label} has the best mean; the seeds tell none of the others from it."
     else:
-        names = ", ".join(row.label for row in open_rows)
+        names = _listed([row.label for row in open_rows])
         first = f"{best.label} has the best mean; not told apart from it: {names}."
     found = [first, *_against([row.to_best for row in rows], best), *_failures(rows)]
     reference = next((row for row in rows if row.label == best.reference), None)
     if reference is not None and reference is not best:
-        found += _against([row.to_reference for row in rows], reference)
+        # What the best one is against the reference stands above, where they are told apart.
+        said = reference.separated
+        found += _against([row.to_reference for row in rows[said:]], reference)
     return found
 
 
@@ -91,7 +95,13 @@ def _against(pairs: Sequence[PairedComparison | None], other: Standing) -> list[
             by_word[f"{_word(pair, other).capitalize()} than"].append(f"{pair.first} {text}")
         else:
             by_word["Open against"].append(f"{pair.first} ({text})")
-    return [f"{word} {other.label}: {', '.join(of)}." for word, of in by_word.items() if of]
+    return [f"{word} {other.label}: {_listed(of)}." for word, of in by_word.items() if of]
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """The first of many, who are the nearest in rank; the table has the others."""
+    more = len(texts) - _MOST_NAMED
+    return ", ".join(texts[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _failures(rows: Sequence[Standing]) -> list[str]:

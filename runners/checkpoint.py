@@ -33,7 +33,7 @@ FORMAT = 1
 AFTER_EPOCHS, WITHIN_EPOCHS = 5.0, 300.0
 """Seconds between two checkpoints, where the user gives none: a short run has none at all."""
 SHARE = 0.05
-"""Of the time of a run, what writing checkpoints may take at most."""
+"""Of the time of a run, what writing checkpoints may take at most, where the user gives none."""
 
 _OF_THE_ATTEMPT = {
     "outcome", "outcome_reason", "time_limit", "started", "environment", "command",
@@ -55,6 +55,7 @@ class Checkpoints:
     ) -> None:  # fmt: skip
         self.path = None if path is None else Path(path)
         self.stamp = dict(stamp)
+        self.is_default = interval is None
         self.after_epochs = AFTER_EPOCHS if interval is None else interval
         self.within_epochs = WITHIN_EPOCHS if interval is None else interval
         self.last = time.monotonic()
@@ -81,7 +82,8 @@ class Checkpoints:
                 logger.warning("the run goes on without a checkpoint: %s", error)
             self.has_failed = True
         self.last = time.monotonic()
-        self.pause = (self.last - start) / SHARE
+        if self.is_default:
+            self.pause = (self.last - start) / SHARE
 
     def load(self) -> dict[str, Any] | None:
         """What was saved, on the CPU; None if there is none, or one of something else."""

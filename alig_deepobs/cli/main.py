@@ -98,6 +98,8 @@ def _exit_code(words: list[str], debug: bool) -> int:
             raise
         return _without_output(error)
     except (Exception, SystemExit, GeneratorExit) as error:
+        if isinstance(error, SystemExit) and isinstance(error.__context__, OSError):
+            return _without_output(error.__context__)  # click's way with a closed pipe
         if debug:
             raise
         text = f"{type(error).__name__}: {error} (this is a bug; --debug shows where)"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import math
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alig_deepobs import __version__
 from alig_deepobs.analysis.plots.style import Style
@@ -26,6 +28,7 @@ from alig_deepobs.analysis.report.rows import page_tables
 from alig_deepobs.analysis.report.sections import Section
 from alig_deepobs.analysis.report.sensitivity import sensitivity_table
 from alig_deepobs.analysis.report.tables import (
+    seconds_text,
     skipped_table,
     summary_table,
     target_table,
@@ -33,6 +36,9 @@ from alig_deepobs.analysis.report.tables import (
 from alig_deepobs.errors import UsageError
 from alig_deepobs.files import write_text_atomically
 from alig_deepobs.foreign import shown
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 _MOST_OPEN_BASELINES = 4
 
@@ -67,6 +73,7 @@ def write_page(report: Report, path: str | Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["broken"] = _broken
     path = Path(path)
     text = environment.get_template("page.html.j2").render(**_context(report))
     # What is no markup of ours is escaped above; what acts unseen, charts included, is shown here.
@@ -112,7 +119,8 @@ def _section(section: Section, report: Report, style: Mapping[str, Style]) -> di
         "description": section.entry.description,
         "own": own,
         "baselines": beside,
-        "open": len(beside.rows) <= _MOST_OPEN_BASELINES,
+        "count": (count := sum(len(table.rows) for table in beside)),
+        "open": count <= _MOST_OPEN_BASELINES,
         "verdict": section.board.verdict,
         "warnings": section.board.warnings,
         "flags": [flag.text for flag in section.board.flags if not flag.label],
@@ -146,6 +154,11 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         facts.append(("Not finished", unfinished))
     if report.tuning:
         facts.append(("Tuning runs", f"{len(report.tuning):,}"))
+    for name, of in (("Time of these runs", runs), ("Time of tuning", report.tuning)):
+        times = (math.fsum((*run.training_seconds, *run.evaluation_seconds)) for run in of)
+        seconds = math.fsum(times)
+        if seconds:
+            facts.append((name, seconds_text(seconds)))
     return [
         *facts,
         ("Data", _known({run.data_label for run in runs})),
@@ -162,6 +175,19 @@ def _framework(name: str, environment: dict[str, Any]) -> str:
 
 def _known(values: Iterable[str]) -> str:
     return listed(sorted(filter(None, values)), 4) or "not recorded"
+
+
+def _broken(text: str) -> Markup:
+    """A text whose numbers stay with their units; it breaks before its brackets, if it must."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"(\[.*?\]|\(.*?\))", text.replace(" ", "\N{NO-BREAK SPACE}"))
+    found = Markup()
+    for number, part in enumerate(parts):
+        breakable = part.replace(",\N{NO-BREAK SPACE}", ", ").replace("\N{NO-BREAK SPACE}±", " ±")
+        bracket = Markup(' <span class="bracket">{}</span>').format(breakable)
+        found += bracket if number % 2 else escape(breakable.strip("\N{NO-BREAK SPACE}"))
+    return found
 
 
 def _template(name: str) -> str:

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from alig_deepobs.analysis.columns import COLUMNS
 from alig_deepobs.analysis.leaderboard import Leaderboard
-from alig_deepobs.analysis.report.baselines import find_baselines
+from alig_deepobs.analysis.report.baselines import Baseline, find_baselines
 from alig_deepobs.analysis.report.sections import Section
 from alig_deepobs.analysis.standings import Standing
 from alig_deepobs.analysis.statistics import Interval
 from alig_deepobs.analysis.table import Cell, Heading, Table
-from alig_deepobs.analysis.verdict import compared_text
+
+_GROUPS = {"deepobs": "Published by DeepOBS", "measured": "Measured by alig-deepobs"}
 
 
 @dataclass(frozen=True)
@@ -62,21 +63,22 @@ class PageRow:
 
 
 class PageTable(NamedTuple):
-    """What stands above the columns, and the rows."""
+    """What stands above the columns, the rows, and a title."""
 
     headings: list[Heading]
     rows: list[PageRow]
+    title: str
 
 
-def page_tables(section: Section, wanted: Sequence[str]) -> tuple[PageTable, PageTable]:
-    """The leaderboard of own runs, and that of the baselines that are wanted, best first.
+def page_tables(section: Section, wanted: Sequence[str]) -> tuple[PageTable, list[PageTable]]:
+    """The leaderboard of own runs, and those of the baselines that are wanted, best first.
 
-    All intervals are on one axis.
+    Baselines are grouped by who measured them. All intervals are on one axis.
     """
     board, baselines = section.board, find_baselines(section, wanted)
     rows = tuple(baseline.row for baseline in baselines)
     axis = _axis([row.headline for row in (*board.rows, *rows)])
-    own = PageTable(board.table.headings, [])
+    own = PageTable(board.table.headings, [], f"Leaderboard of {section.title}")
     for row, cells in zip(board.rows, board.table.cells, strict=True):
         texts = (*(flag.text for flag in board.flags if flag.label == row.label), row.note)
         notes = [f"{text[:1].upper()}{text[1:]}." for text in texts if text]
@@ -84,10 +86,15 @@ def page_tables(section: Section, wanted: Sequence[str]) -> tuple[PageTable, Pag
         interval = _on_axis(row.headline, axis)
         verdict = _verdict(board, row)
         own.rows.append(PageRow(row, cells, *verdict, interval, notes, outcomes, row.label))
-    if not baselines:
-        return own, PageTable([], [])
-    table = Table("baselines", "", COLUMNS, rows)
-    beside = [
+    groups = {kind: [of for of in baselines if of.kind == kind] for kind in _GROUPS}
+    return own, [_baselines(kind, of, axis) for kind, of in groups.items() if of]
+
+
+def _baselines(
+    kind: str, baselines: Sequence[Baseline], axis: tuple[float, float] | None
+) -> PageTable:
+    table = Table("baselines", "", COLUMNS, [baseline.row for baseline in baselines])
+    rows = [
         PageRow(
             baseline.row,
             [Cell("", None), *cells[1:]],
@@ -96,11 +103,11 @@ def page_tables(section: Section, wanted: Sequence[str]) -> tuple[PageTable, Pag
             _on_axis(baseline.row.headline, axis),
             [f"{caveat}." for caveat in baseline.caveats],
             ["baseline"],
-            f"{baseline.row.label} (DeepOBS)" if baseline.kind == "deepobs" else "",
+            f"{baseline.row.label} (DeepOBS)" if kind == "deepobs" else "",
         )
         for baseline, cells in zip(baselines, table.cells, strict=True)
     ]
-    return own, PageTable(table.headings, beside)
+    return PageTable(table.headings, rows, _GROUPS[kind])
 
 
 def _verdict(board: Leaderboard, row: Standing) -> tuple[str, str]:
@@ -116,9 +123,9 @@ def _verdict(board: Leaderboard, row: Standing) -> tuple[str, str]:
     pair = row.to_best
     if pair is None or not pair.difference.known:
         return "too few seeds to tell", "tied"
-    if pair.separated:
-        return f"worse {compared_text(pair, row)}", "behind"
-    return f"tied, p = {pair.p_adjusted:.2g}", "tied"
+    p = pair.p_adjusted
+    chance = f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
+    return (f"worse, {chance}", "behind") if pair.separated else (f"tied, {chance}", "tied")
 
 
 def _axis(intervals: Sequence[Interval]) -> tuple[float, float] | None:

@@ -136,7 +136,7 @@ def test_the_best_of_the_settings_is_the_reference(make_run, accuracy_problem):
 # --- Failures --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("outcome", [Outcome.DIVERGED, Outcome.FAILED, Outcome.INTERRUPTED])
+@pytest.mark.parametrize("outcome", [each for each in Outcome if each is not Outcome.DONE])
 def test_no_failure_lets_the_survivors_rank_first(make_run, accuracy_problem, outcome):
     runs = runs_of(make_run, {"Whole": [0.90, 0.91, 0.92, 0.90, 0.91], "Risky": [0.99, 0.99]})
     runs += [make_run("Risky", seed, 0.99, outcome=outcome) for seed in (3, 4, 5)]
@@ -150,7 +150,7 @@ def test_no_failure_lets_the_survivors_rank_first(make_run, accuracy_problem, ou
     assert f"3 of 5\n{outcome.value}" in board.table.cells[1][3].text
     assert f"Below, whatever its other runs: Risky (3 of 5 {outcome.value})." in text
     assert "no result" in text
-    assert board.frame[f"n_{outcome.value}"].tolist() == [0, 3]
+    assert board.frame[f"n_{outcome.value.replace(' ', '_')}"].tolist() == [0, 3]
 
 
 def test_a_median_counts_failures_as_worst(make_run, accuracy_problem, loss_problem):
@@ -177,7 +177,7 @@ def test_the_verdict_says_what_is_excluded_and_what_is_open(make_run, accuracy_p
     assert open_.startswith("Open against Momentum: Adam (0.29 points worse to 0.25 better; more")
     assert rest == [
         "Worse than AliG: SGD by 4.5 to 5.1 points.",
-        "Better than AliG: Momentum by 1.3 to 2.3 points, Adam by 1.2 to 2.4 points.",
+        "Better than AliG: Adam by 1.2 to 2.4 points.",  # Momentum's is said above
     ]
 
 

@@ -63,21 +63,20 @@ def test_the_setting_with_most_seeds_has_the_row(report):
 
 def test_published_and_measured_rows_are_labelled(report):
     section = section_of(report, "quadratic_deep")
-    own, beside = page_tables(section, ("deepobs", "measured"))
-    published = [
-        row for row in beside.rows if row.verdict.startswith("DeepOBS (TensorFlow 1, 2019")
-    ]
-    assert {row.row.label for row in published} == {"SGD", "Momentum", "Adam"}
-    assert any(row.verdict.startswith("measured by alig-deepobs") for row in beside.rows)
-    momentum = next(row for row in published if row.row.label == "Momentum")
-    titles = [heading.text for heading in beside.headings]
+    own, (published, measured) = page_tables(section, ("deepobs", "measured"))
+    assert (published.title, measured.title) == ("Published by DeepOBS", "Measured by alig-deepobs")
+    assert all(row.verdict.startswith("DeepOBS (TensorFlow 1, 2019") for row in published.rows)
+    assert {row.row.label for row in published.rows} == {"SGD", "Momentum", "Adam"}
+    assert all(row.verdict.startswith("measured by alig-deepobs") for row in measured.rows)
+    momentum = next(row for row in published.rows if row.row.label == "Momentum")
+    titles = [heading.text for heading in published.headings]
     cells = dict(zip(titles, (cell.text for cell in momentum.cells), strict=True))
     assert cells["Test loss"] == "87.05 [87.03, 87.06]"
     assert cells["To target"].endswith("(10 of 10)")
     assert cells["#"] == ""
     ranks = [row.cells[0].text for row in own.rows]
     assert ranks == sorted(ranks)
-    assert page_tables(section, ())[1].rows == []
+    assert page_tables(section, ())[1] == []
 
 
 def test_commands_repeat_the_runs(report, run_maker):
