@@ -152,7 +152,8 @@ def test_the_page_is_written(hostile, tmp_path):
 
 
 def test_the_page_of_hostile_texts_in_a_browser(hostile, tmp_path):
-    page = pytest.importorskip("tests.report.test_page", reason="no browser")
+    from . import test_page as page  # skips where there is no browser
+
     if page.CHROMIUM is None:
         pytest.skip("there is no Chromium")
     path = write_page(build_report([hostile], ("measured",)), tmp_path / "page.html")
@@ -174,3 +175,19 @@ def test_the_page_of_hostile_texts_in_a_browser(hostile, tmp_path):
 
 def test_paths_of_these_tests_are_unusual(hostile):
     assert any("\x1b" in path.name for path in Path(hostile).rglob("*.json"))
+
+
+def test_log_lines_send_no_commands(tmp_path):
+    """What torch says of a broken checkpoint, for example, has names out of the file."""
+    code = (
+        "import logging, sys, alig_deepobs.cli.main as m\n"
+        "m.VERBS['list'] = ('test_log:verb', '')\n"
+        "import types, click\n"
+        "verb = click.command()(lambda: logging.getLogger('x').warning('%s', '\\x1b[2J\\u202e'))\n"
+        "sys.modules['test_log'] = types.SimpleNamespace(verb=verb)\n"
+        "m.main(['list'])\n"
+    )
+    ended = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=False,
+                           env=environment(), cwd=tmp_path, text=True)  # fmt: skip
+    assert "\\x1b[2J" in ended.stderr, ended.stderr
+    check(ended.stderr)
