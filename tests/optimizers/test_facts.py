@@ -277,6 +277,12 @@ def test_one_kernel_handles_one_device_one_type_and_one_class():
         assert [[id(t) for t in group] for group in groups] == [[id(plain)] * 2, [id(other)]]
 
 
+def test_norms_and_products_are_on_the_first_device():
+    plain, other = torch.ones(2), torch.ones(2, device="meta")
+    assert global_squared_norm([other, plain]).device == other.device
+    assert inner_product([other, plain], [other, plain]).device == other.device
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_weights_of_several_types_are_updated_together(problem_q, momentum):
     exact, mixed = problem_q(), problem_q()
