@@ -90,6 +90,22 @@ def test_sls_tries_no_step_above_its_bound():
     assert flat(init_step_size=1.0, gamma=1.5, eta_max=math.inf)[-1] == (1.5**4,) * 2
 
 
+def test_sls_accepts_what_decreases_the_loss_just_enough():
+    """With c = 1/2 the step to the minimum of a parabola meets Armijo's condition with equality."""
+    w = torch.tensor([3.0], requires_grad=True)
+    optimizer = SLS([w], n_batches_per_epoch=1, init_step_size=1.0, gamma=1.0, c=0.5)
+
+    def closure(backward=True):
+        loss = 0.5 * w.square().sum()
+        if backward:
+            optimizer.zero_grad()
+            loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert (optimizer.step_size, w.item()) == (1.0, 0.0)
+
+
 # --- Caps and clipping, with numbers of the host and with tensors --------------------------------
 
 
