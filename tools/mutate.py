@@ -176,7 +176,10 @@ class Tree:
         os.dup2(output, 2)
         pytest = importlib.import_module("pytest")
         files = [test for test in tests if test.startswith("tests/")]
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:anyio", *tests[len(files) :]]
+        without = [
+            word for name in ("cacheprovider", "xdist", "anyio") for word in ("-p", f"no:{name}")
+        ]
+        options = ["-x", "-q", *without, *tests[len(files) :]]
         found = NO_TESTS
         for file in files:  # one after the other, so that none is collected after a failure
             code = int(pytest.main([*options, file]))
