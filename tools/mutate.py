@@ -176,9 +176,7 @@ class Tree:
         os.dup2(output, 2)
         pytest = importlib.import_module("pytest")
         files = [test for test in tests if test.startswith("tests/")]
-        without = [
-            word for name in ("cacheprovider", "xdist", "anyio") for word in ("-p", f"no:{name}")
-        ]
+        without = ["-pno:cacheprovider", "-pno:xdist", "-pno:anyio"]
         options = ["-x", "-q", *without, *tests[len(files) :]]
         found = NO_TESTS
         for file in files:  # one after the other, so that none is collected after a failure
