@@ -241,7 +241,7 @@ def test_every_own_method_checks_its_arguments():
 def test_bad_arguments_are_named(name, argument, value):
     entry = registry.find_optimizer(name)
     params, parameter = entry.complete({argument: value}), torch.nn.Parameter(torch.ones(2))
-    with pytest.raises(UsageError, match=f"^{name}: .*{argument}"):
+    with pytest.raises(UsageError, match=rf"^{name}: .*\b{argument}\b"):
         build_optimizer(entry.load(), entry, [parameter], params)
 
 

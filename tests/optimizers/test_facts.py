@@ -90,6 +90,22 @@ def test_sls_tries_no_step_above_its_bound():
     assert flat(init_step_size=1.0, gamma=1.5, eta_max=math.inf)[-1] == (1.5**4,) * 2
 
 
+def test_sls_accepts_what_decreases_the_loss_just_enough():
+    """With c = 1/2 the step to the minimum of a parabola meets Armijo's condition with equality."""
+    w = torch.tensor([3.0], requires_grad=True)
+    optimizer = SLS([w], n_batches_per_epoch=1, init_step_size=1.0, gamma=1.0, c=0.5)
+
+    def closure(backward=True):
+        loss = 0.5 * w.square().sum()
+        if backward:
+            optimizer.zero_grad()
+            loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert (optimizer.step_size, w.item()) == (1.0, 0.0)
+
+
 # --- Caps and clipping, with numbers of the host and with tensors --------------------------------
 
 
@@ -275,6 +291,12 @@ def test_one_kernel_handles_one_device_one_type_and_one_class():
     for other in (torch.ones(2, device="meta"), plain.double(), plain.as_subclass(Sharded)):
         groups = by_type([plain, other, plain])
         assert [[id(t) for t in group] for group in groups] == [[id(plain)] * 2, [id(other)]]
+
+
+def test_norms_and_products_are_on_the_first_device():
+    plain, other = torch.ones(2), torch.ones(2, device="meta")
+    assert global_squared_norm([other, plain]).device == other.device
+    assert inner_product([other, plain], [other, plain]).device == other.device
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
