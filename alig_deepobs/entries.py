@@ -62,7 +62,10 @@ class HyperParameter:
         if value is None and self.optional:
             return None
         if self.type is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
+            try:
+                return float(value)
+            except OverflowError:
+                raise UsageError(f"{of}: {name} is too large an integer for a number") from None
         if type(value) is not self.type or (isinstance(value, float) and math.isnan(value)):
             none = " or None" if self.optional else ""
             raise UsageError(
