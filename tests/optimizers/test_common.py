@@ -166,6 +166,7 @@ def test_foreach_equals_loop(case, regression):
     for foreach in (True, False):
         task = regression(torch.float64)
         optimizer = case.build(task.parameters, foreach=foreach)
+        assert optimizer.param_groups[0]["foreach"] is foreach
         for rows in task.minibatches(12):
             if case.entry.needs_loss is NeedsLoss.CLOSURE:
                 optimizer.step(lambda rows=rows, task=task: task.backward(rows))

@@ -19,7 +19,9 @@ from alig_deepobs.optimizers._norm import (
 )
 from alig_deepobs.optimizers._scalars import at_least, at_most, choose, quotient
 from alig_deepobs.optimizers._step_size import clip_factor, device_step
+from alig_deepobs.optimizers.l4 import L4Mom
 from alig_deepobs.optimizers.sls import SLS
+from alig_deepobs.optimizers.sps import SPS
 
 # --- ALI-G -----------------------------------------------------------------------------------
 
@@ -104,6 +106,20 @@ def test_sls_accepts_what_decreases_the_loss_just_enough():
 
     optimizer.step(closure)
     assert (optimizer.step_size, w.item()) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("name", ["eps", "weight_decay"])
+def test_l4_names_what_it_refuses(name):
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        L4Mom([torch.ones(1, requires_grad=True)], **{name: -1.0})
+
+
+def test_sps_has_no_step_size_where_there_is_no_gradient():
+    w = torch.tensor([1.0], requires_grad=True)
+    w.grad = torch.zeros_like(w)
+    optimizer = SPS([w])
+    optimizer.step(loss=3.0)
+    assert optimizer.last_step_sizes == (0.0, 0.0)
 
 
 # --- Caps and clipping, with numbers of the host and with tensors --------------------------------
