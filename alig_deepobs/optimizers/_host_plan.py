@@ -25,10 +25,15 @@ from torch import Tensor
 from torch._utils import _flatten_dense_tensors
 from torch.nn import Parameter
 
+from alig_deepobs.optimizers._norm import wide_norm
+
 SCALE = "velocity_scale"
 
 _FARTHEST = 1e8
 """Ratio of the old scale and the step size, from which on the buffer is brought to a new unit."""
+
+_SMALLEST = 1e-30
+"""Step size below which the buffer stays in torch's unit: the gradient is beyond 1e15."""
 
 _LARGE = 16_384
 """Numbers in a tensor from which on its norm is taken by itself: one pass, without a temporary."""
@@ -84,6 +89,13 @@ class HostGroup:
 
     def _standard(self, grads: list[Tensor], gamma: float, mu: float) -> None:
         before = self.group[SCALE]
+        if gamma < _SMALLEST:  # float32 holds neither its reciprocal nor the scale
+            torch._foreach_mul_(self.buffers, before * mu)
+            torch._foreach_add_(self.buffers, grads, alpha=gamma)
+            torch._foreach_add_(self.params, grads, alpha=-gamma)
+            torch._foreach_add_(self.params, self.buffers, alpha=-mu)
+            self.group[SCALE] = 1.0
+            return
         if not gamma / _FARTHEST < before < gamma * _FARTHEST:
             torch._foreach_mul_(self.buffers, before / gamma)
             before = gamma
@@ -213,4 +225,5 @@ def squared_norm(grads: list[Tensor]) -> float:
         for start in range(0, len(small), _PIECE):
             flat = _flatten_dense_tensors(small[start : start + _PIECE])
             total += torch.dot(flat, flat).item()
-    return total
+    # Squares of numbers beyond 1e19 are more than float32 can hold.
+    return total if total < math.inf else float(wide_norm(grads)) ** 2
