@@ -6,9 +6,9 @@ BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 DEMO_OUTPUT ?= results/demo
 # Tests of optional parts are skipped where their extra is missing. `make test EXTRAS=$(ALL_EXTRAS)`
-# runs them all.
+# runs them all. Ray is large: `make test-all` alone installs it.
 EXTRAS ?= test
-ALL_EXTRAS := test,tensorflow,imagenet,text,report,stats,rivals,optuna,jax,log,browser,integrations
+ALL_EXTRAS := test,tensorflow,imagenet,text,report,stats,rivals,optuna,jax,log,browser,integrations,slurm
 
 # Mutation testing, for example `make mutate MODULES=analysis/ranks.py SAMPLE=20`.
 MODULES ?=
@@ -23,11 +23,15 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
-# What CI runs beyond `make test`: the wheel outside the checkout, two ranks, one heavy problem of each
-# family, one large network in TensorFlow.
+# What CI runs beyond `make test`: the wheel outside the checkout, two ranks, jobs and kills, one heavy
+# problem of each family, one large network in TensorFlow.
 CI_SLOW := \
 	tests/test_packaging.py \
 	tests/optimizers/test_alig_integrations.py \
+	tests/runners/test_ddp.py \
+	tests/runners/test_clusters.py \
+	tests/runners/test_study.py \
+	tests/cli/test_emit.py \
 	"tests/testproblems/test_more_problems.py::test_an_epoch_on_the_twin[cifar10_3c3d]" \
 	"tests/testproblems/test_more_problems.py::test_an_epoch_on_the_twin[cifar100_allcnnc]" \
 	"tests/testproblems/test_more_problems.py::test_an_epoch_on_the_twin[svhn_wrn164]" \
@@ -41,7 +45,7 @@ test-ci: $(VENV)/.installed-test
 # Also the optional parts, and the tests that take more than a few seconds each. Where there is a
 # pdflatex or tectonic (Debian: texlive-latex-recommended), LaTeX tables are compiled.
 test-all:
-	$(MAKE) EXTRAS=$(ALL_EXTRAS) $(VENV)/.installed-test
+	$(MAKE) EXTRAS=$(ALL_EXTRAS),ray $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n 2
 
 check: $(VENV)/.installed-test

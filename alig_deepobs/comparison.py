@@ -15,6 +15,7 @@ from alig_deepobs.run import Outcome, RunResult, RunSpec
 from alig_deepobs.runners.loggers import Logged
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Cell, CellOutcome, Silent, Study, local
+from alig_deepobs.runners.vectorized import Mode
 from alig_deepobs.settings import parse_setting, split_settings
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def compare(
     seeds: int = 3,
     random_seed: int = 42,
     jobs: int = 1,
+    executor: Mode = "auto",
     output_dir: str | Path | None = "results",
     protocol: str = DEFAULT,
     grids: Sequence[str] = (),
@@ -112,6 +114,9 @@ def compare(
         random_seed: the first seed.
         jobs: runs at the same time, in processes of their own. A script that uses more than one
             must guard its main program with ``if __name__ == "__main__":``.
+        executor: ``"auto"``: runs that differ in numbers alone are trained as one computation,
+            where that is faster; ``"vectorized"``: wherever that can be done; ``"processes"``:
+            never.
         output_dir: folder for the results; None: write none.
         protocol: how settings are chosen: ``equal``, ``budget:12``, ``grid``, ``deepobs``,
             ``known`` or ``defaults``.
@@ -140,7 +145,7 @@ def compare(
     cells = plan_comparison(testproblems, optimizers, chosen, parsed, options)
     check_reference(reference, cells, store)
     progress = Logged(Silent(), log, output_dir or "results")
-    outcomes = Study(cells, store, force=force).carry_out(local(jobs), progress)
+    outcomes = Study(cells, store, force=force).carry_out(local(jobs, executor), progress)
     return comparison(outcomes, store, reference)
 
 

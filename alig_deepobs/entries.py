@@ -62,7 +62,10 @@ class HyperParameter:
         if value is None and self.optional:
             return None
         if self.type is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
+            try:
+                return float(value)
+            except OverflowError:
+                raise UsageError(f"{of}: {name} is too large an integer for a number") from None
         if type(value) is not self.type or (isinstance(value, float) and math.isnan(value)):
             none = " or None" if self.optional else ""
             raise UsageError(
@@ -73,6 +76,16 @@ class HyperParameter:
             known = " or ".join(map(str, self.choices))
             raise UsageError(f"{of}: {name} must be {known}, not {value!r}")
         return value
+
+
+def check_name(entry: OptimizerEntry | ProblemEntry) -> None:
+    """Checks that an entry can be named on the command line.
+
+    Raises:
+        UsageError: its name is empty, or has characters that mean something there.
+    """
+    if not re.fullmatch(r"[^\s\[\],=]+", entry.name) or not entry.name.isprintable():
+        raise UsageError(f"{entry.name!r} is no name for the command line")
 
 
 def _checked(
@@ -109,8 +122,6 @@ def _check_entry(entry: Any, declared: Any) -> None:
             raise UsageError(f"{type(entry).__name__}: {item.name} must be text, not {value!r}")
         if str(item.type).startswith("Mapping") and not isinstance(value, Mapping):
             raise UsageError(f"{entry.name}: {item.name} must be a mapping, not {value!r}")
-    if not re.fullmatch(r"[^\s\[\],=]+", entry.name):
-        raise UsageError(f"{entry.name!r} is no name for the command line")
     _one_of(entry.name, "framework", entry.framework, ("pytorch", "tensorflow"))
     for name, parameter in declared.items():
         if not (isinstance(name, str) and isinstance(parameter, HyperParameter)):

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from alig_deepobs.foreign import brief
+from alig_deepobs.registry import optimizers
 from alig_deepobs.run import FRAMEWORKS, SPLITS, Outcome, RunResult
 
 LARGEST = 1e100
@@ -48,9 +49,12 @@ def check_record(result: RunResult) -> None:
         value = getattr(result, name)
         if value is not None and value < lowest:
             raise _wrong(name, value, f"at least {lowest}")
-    for name, values in (("framework", FRAMEWORKS), ("split", SPLITS)):
+    # The purpose is the name of a folder, too.
+    choices = {"framework": FRAMEWORKS, "split": SPLITS, "purpose": ("", "tuning")}
+    for name, values in choices.items():
         if getattr(result, name) not in values:
-            raise _wrong(name, getattr(result, name), " or ".join(values))
+            raise _wrong(name, getattr(result, name), " or ".join(filter(None, values)))
+    _check_hyperparams(result)
     for part in PARTS:
         _check_accuracies(f"{part}_accuracies", getattr(result, f"{part}_accuracies"))
     _check_accuracies("best_valid_test_accuracy", [result.best_valid_test_accuracy or 0.0])
@@ -133,6 +137,15 @@ def _check_plain(name: str, value: Any) -> None:
             raise _wrong(name, value, "a shorter text")
     elif value is not None and type(value) is not bool and value not in _NO_LIMIT:
         _check_numbers(name, [value])
+
+
+def _check_hyperparams(result: RunResult) -> None:
+    """Checks that hyper-parameters of a registered optimizer are numbers where they must be."""
+    entry = optimizers().get(result.optimizer)
+    for name, declared in entry.hyperparameters.items() if entry is not None else ():
+        value = result.hyperparams.get(name)
+        if value is not None and declared.type in (float, int) and value not in _NO_LIMIT:
+            _check_numbers(f"hyperparams.{name}", [value])
 
 
 def _check_accuracies(name: str, values: list[float]) -> None:

@@ -19,6 +19,7 @@ from alig_deepobs.entries import (
     NeedsLoss,
     OptimizerEntry,
     ProblemEntry,
+    check_name,
 )
 from alig_deepobs.errors import AligDeepobsError, UsageError, unknown_name
 from alig_deepobs.foreign import shown
@@ -56,6 +57,7 @@ _testproblems: dict[str, ProblemEntry] = {}
 
 def register_optimizer(entry: OptimizerEntry) -> OptimizerEntry:
     """Adds an optimizer (or replaces the one of that name) and returns its entry."""
+    check_name(entry)
     optimizers()  # the entry points first, so that a call of the user has the last word
     _optimizers[entry.name] = entry
     return entry
@@ -63,6 +65,7 @@ def register_optimizer(entry: OptimizerEntry) -> OptimizerEntry:
 
 def register_testproblem(entry: ProblemEntry) -> ProblemEntry:
     """Adds a test problem (or replaces the one of that name) and returns its entry."""
+    check_name(entry)
     testproblems()
     _testproblems[entry.name] = entry
     return entry
@@ -278,6 +281,8 @@ def _add_entry_points(group: str, kind: type[Entry], known: dict[str, Entry]) ->
         try:
             with calling(f"importing {point.value!r}"):
                 entry = point.load()
+                if isinstance(entry, kind):
+                    check_name(entry)
         except AligDeepobsError as error:
             logger.warning("entry point %s left out: %s", point.name, shown(error))
             continue

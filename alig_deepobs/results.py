@@ -86,7 +86,10 @@ def check_folder_name(name: str, of: str) -> str:
     Raises:
         ResultError: it is empty, hidden, too long, or has characters that a path must not have.
     """
-    if re.fullmatch(r"(?!\.)[^/\\<>:\"|?*\x00-\x1f\x7f]{1,}", name) and len(name.encode()) <= 120:
+    if (
+        re.fullmatch(r"(?!\.)[^/\\<>:\"|?*\x00-\x1f\x7f\ud800-\udfff]{1,}", name)
+        and len(name.encode("utf-8", "replace")) <= 120
+    ):
         return name
     raise ResultError(
         f"{of} {name[:60]!r} cannot be the name of a folder of results: use letters, digits, "

@@ -11,6 +11,8 @@ from typing import Any
 from alig_deepobs.errors import UsageError
 
 _WORDS = {"true": True, "false": False, "none": None, "inf": math.inf, "-inf": -math.inf}
+_LONGEST = 10_000
+"""Characters of the longest setting: Python's parser takes memory for each bracket."""
 _FORM = re.compile(r"(?P<name>[^\[\]]+?)\s*(?:\[(?P<params>.*)\])?", re.DOTALL)
 
 
@@ -50,7 +52,7 @@ def parse_setting(text: str) -> Setting:
         >>> parse_setting("sgd")
         Setting(name='sgd', params={})
     """
-    match = _FORM.fullmatch(text.strip())
+    match = _FORM.fullmatch(text.strip()) if len(text) <= _LONGEST else None
     if match is None:
         raise _malformed(text)
     params: dict[str, Any] = {}
@@ -95,12 +97,12 @@ def _literal(text: str) -> Any:
         return _WORDS[text.lower()]
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return text
 
 
 def _malformed(text: str) -> UsageError:
     return UsageError(
-        f"malformed setting {text!r}: write name or name[param=value,...], "
+        f"malformed setting {text[:200]!r}: write name or name[param=value,...], "
         "for example 'alig[max_lr=0.1,momentum=0.9]'"
     )

@@ -175,7 +175,7 @@ def _cap_flag(group: Group, entry: ProblemEntry) -> Flag | None:
         text += (
             "it was SGD"
             + (f" with Nesterov momentum {momentum:g}" if momentum else "")
-            + f" and the cap {run.hyperparams['max_lr']:g} as learning rate"
+            + f" and the cap {run.learning_rate or math.inf:g} as learning rate"
         )
     else:
         text += "its step size did not adapt"
@@ -187,7 +187,7 @@ def _bound_flag(group: Group, entry: ProblemEntry) -> Flag | None:
     """What a step size with a lower bound (``f_min``) did where that bound is wrong."""
     run = group.runs[0]
     bound = run.hyperparams.get("f_min")
-    if bound is None:
+    if not isinstance(bound, (int, float)):
         return None
     parts = [f"{group.label}: its step size assumes a smallest loss of {bound:g}"]
     lows = [min(curve) for run in group.runs if (curve := loss_curve(run, "train"))]

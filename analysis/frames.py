@@ -157,9 +157,14 @@ def loss_kind(result: RunResult) -> str:
 
 
 def training_seconds_per_epoch(result: RunResult) -> float:
-    """Mean training time of an epoch in seconds; NaN if it was not recorded."""
+    """Mean training time of an epoch in seconds.
+
+    NaN if it was not recorded, or if the run was computed together with others: then its share of
+    the time says nothing of the method.
+    """
     times = result.training_seconds
-    return math.fsum(times) / len(times) if times else math.nan
+    together = result.environment.get("vectorized", 1) > 1
+    return math.fsum(times) / len(times) if times and not together else math.nan
 
 
 def epochs_finished(result: RunResult) -> int:

@@ -25,6 +25,7 @@ from alig_deepobs.errors import ResultError
 from alig_deepobs.files import write_bytes_atomically
 from alig_deepobs.results import plain
 from alig_deepobs.run import Run, RunResult, facets
+from alig_deepobs.runners.weights import check_sizes
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ FORMAT = 1
 AFTER_EPOCHS, WITHIN_EPOCHS = 5.0, 300.0
 """Seconds between two checkpoints, where the user gives none: a short run has none at all."""
 SHARE = 0.05
-"""Of the time of a run, what writing checkpoints may take at most."""
+"""Of the time of a run, what writing checkpoints may take at most, where the user gives none."""
 
 _OF_THE_ATTEMPT = {
     "outcome", "outcome_reason", "time_limit", "started", "environment", "command",
@@ -54,6 +55,7 @@ class Checkpoints:
     ) -> None:  # fmt: skip
         self.path = None if path is None else Path(path)
         self.stamp = dict(stamp)
+        self.is_default = interval is None
         self.after_epochs = AFTER_EPOCHS if interval is None else interval
         self.within_epochs = WITHIN_EPOCHS if interval is None else interval
         self.last = time.monotonic()
@@ -80,13 +82,15 @@ class Checkpoints:
                 logger.warning("the run goes on without a checkpoint: %s", error)
             self.has_failed = True
         self.last = time.monotonic()
-        self.pause = (self.last - start) / SHARE
+        if self.is_default:
+            self.pause = (self.last - start) / SHARE
 
     def load(self) -> dict[str, Any] | None:
         """What was saved, on the CPU; None if there is none, or one of something else."""
         if self.path is None or not self.path.is_file():
             return None
         try:
+            check_sizes(self.path)
             content: Any = torch.load(self.path, map_location="cpu", weights_only=True)
             if content["stamp"] == self.stamp:
                 found: dict[str, Any] = content

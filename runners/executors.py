@@ -1,17 +1,24 @@
-"""Where runs happen: in this process, or in several at the same time."""
+"""Where runs happen: in this process, or in several at the same time; each alone, or many together.
+
+What an executor is given is a group of runs. A group of several is trained as one computation
+(`alig_deepobs.runners.vectorized`).
+"""
 
 from __future__ import annotations
 
+import abc
+import logging
 import multiprocessing
 import os
 import signal
 import threading
 import time
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.queues import SimpleQueue
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 
@@ -26,19 +33,27 @@ from alig_deepobs.runners.places import Place
 from alig_deepobs.runners.ranks import Ranks
 from alig_deepobs.runners.startup import skip_compiler
 from alig_deepobs.runners.training import execute
+from alig_deepobs.runners.vectorized import Mode
+from alig_deepobs.runners.vectorized.grouping import Grouping
+
+logger = logging.getLogger(__name__)
 
 
 class Executor(Protocol):
     """Carries out runs.
 
     Attributes:
-        width: runs that may be under way at the same time.
+        width: groups of runs that may be under way at the same time.
+        grouping: says which runs make up a group.
     """
 
     width: int
+    grouping: Grouping
 
-    def submit(self, run: ResolvedRun, callback: Callback) -> Future[RunResult]:
-        """Starts a run; the future never has an exception."""
+    def submit(
+        self, runs: Sequence[ResolvedRun], callbacks: Sequence[Callback]
+    ) -> list[Future[RunResult]]:
+        """Starts a group of runs; returns their futures, which never have an exception."""
 
     def interrupt(self) -> None:
         """Ends the runs under way; what they have measured becomes their result."""
@@ -67,19 +82,15 @@ def attempt(run: ResolvedRun, callback: Callback, ranks: Ranks | None = None) ->
         outcome, reason = Outcome.FAILED, str(error)
     except BaseException as error:  # noqa: BLE001 - a stranger's problem or optimizer may raise anything
         if is_interrupt(error) or passed(error, callback):  # before the first evaluation
-            return run.result(
-                started=started,
-                outcome=Outcome.INTERRUPTED,
-                outcome_reason="interrupted before the first epoch",
-            )
+            return not_started(run)
         outcome, reason = outcome_of(error)
     return run.result(started=started, outcome=outcome, outcome_reason=reason)
 
 
 def start(place: Place) -> Executor:
     """Starts an executor on this machine: one run goes on in this process, more in others."""
-    jobs = place.jobs or 1
-    return Processes(jobs) if jobs > 1 else InProcess()
+    jobs, grouping = place.jobs or 1, Grouping(cast("Mode", place.executor))
+    return Processes(jobs, grouping) if jobs > 1 else InProcess(grouping)
 
 
 def broken(run: ResolvedRun, error: BaseException) -> RunResult:
@@ -88,16 +99,80 @@ def broken(run: ResolvedRun, error: BaseException) -> RunResult:
     return run.result(started=now(), outcome=outcome, outcome_reason=reason)
 
 
+def attempt_group(
+    runs: Sequence[ResolvedRun], callbacks: Sequence[Callback]
+) -> list[RunResult]:  # fmt: skip
+    """Carries out a group of runs: together, and if that cannot be done, one after the other.
+
+    Args:
+        runs: the runs.
+        callbacks: one for each.
+    """
+    if len(runs) > 1:
+        try:
+            from alig_deepobs.runners.vectorized.training import train_together
+
+            return train_together(runs, callbacks)
+        except KeyboardInterrupt:  # before the first evaluation
+            return [not_started(run) for run in runs]
+        except Exception as error:  # noqa: BLE001 - whatever it is, the ordinary way is there
+            logger.warning(
+                "%d runs of %s on %s are trained one by one, since together they broke: %s: %s",
+                len(runs), runs[0].optimizer, runs[0].testproblem, type(error).__name__, error,
+            )  # fmt: skip
+    results: list[RunResult] = []
+    for run, callback in zip(runs, callbacks, strict=True):
+        interrupted = bool(results) and results[-1].outcome is Outcome.INTERRUPTED
+        results.append(not_started(run) if interrupted else attempt(run, callback))
+    return results
+
+
+def not_started(run: ResolvedRun) -> RunResult:
+    """The result of a run that was interrupted before anything was measured."""
+    return run.result(
+        started=now(),
+        outcome=Outcome.INTERRUPTED,
+        outcome_reason="interrupted before the first epoch",
+    )
+
+
+class OneByOne(abc.ABC):
+    """An `Executor` that knows no groups."""
+
+    grouping = Grouping("processes")
+
+    def submit(
+        self, runs: Sequence[ResolvedRun], callbacks: Sequence[Callback]
+    ) -> list[Future[RunResult]]:
+        """Starts the runs; see `Executor.submit`."""
+        return [self.start(run, callback) for run, callback in zip(runs, callbacks, strict=True)]
+
+    @abc.abstractmethod
+    def start(self, run: ResolvedRun, callback: Callback) -> Future[RunResult]:
+        """Starts a run; its future never has an exception."""
+
+
 class InProcess:
-    """Runs one after the other, in this process."""
+    """Groups one after the other, in this process.
+
+    Args:
+        grouping: which runs make up a group; None: each is alone.
+    """
 
     width = 1
 
-    def submit(self, run: ResolvedRun, callback: Callback) -> Future[RunResult]:
-        """Carries the run out; see `Executor.submit`."""
-        future: Future[RunResult] = Future()
-        future.set_result(attempt(run, callback))
-        return future
+    def __init__(self, grouping: Grouping | None = None) -> None:
+        self.grouping = grouping or Grouping("processes")
+
+    def submit(
+        self, runs: Sequence[ResolvedRun], callbacks: Sequence[Callback]
+    ) -> list[Future[RunResult]]:
+        """Carries the runs out; see `Executor.submit`."""
+        futures: list[Future[RunResult]] = []
+        for result in attempt_group(runs, callbacks):
+            futures.append(Future())
+            futures[-1].set_result(result)
+        return futures
 
     def interrupt(self) -> None:
         """Nothing is under way between two calls of `submit`."""
@@ -107,50 +182,52 @@ class InProcess:
 
 
 class Processes:
-    """Runs in processes of their own, each with its share of the cores.
+    """Groups in processes of their own, each with its share of the cores.
 
-    A process that dies (of memory, say) costs its run alone, and another one takes its place.
+    A process that dies (of memory, say) costs its group alone, and another one takes its place.
 
     Args:
         jobs: number of processes.
+        grouping: which runs make up a group; None: each is alone.
     """
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, grouping: Grouping | None = None) -> None:
         self.width = jobs
+        self.grouping = grouping or Grouping("processes")
         self.context = multiprocessing.get_context("spawn")
         self.events: SimpleQueue[Any] = self.context.SimpleQueue()
-        self.callbacks: dict[int, Callback] = {}
+        self.callbacks: dict[int, Sequence[Callback]] = {}
         self.free: list[ProcessPoolExecutor] = []
         self.busy: dict[int, ProcessPoolExecutor] = {}
         self.number = 0
         self.listener = threading.Thread(target=self._listen, daemon=True)
         self.listener.start()
 
-    def submit(self, run: ResolvedRun, callback: Callback) -> Future[RunResult]:
-        """Starts the run in a free process; see `Executor.submit`."""
+    def submit(
+        self, runs: Sequence[ResolvedRun], callbacks: Sequence[Callback]
+    ) -> list[Future[RunResult]]:
+        """Starts the runs in a free process; see `Executor.submit`."""
         self.number += 1
         number = self.number
         pool = self.free.pop() if self.free else self._new_pool()
         self.busy[number] = pool
-        self.callbacks[number] = callback
-        given: Future[RunResult] = Future()
+        self.callbacks[number] = callbacks
+        given: list[Future[RunResult]] = [Future() for _ in runs]
 
-        def end(future: Future[RunResult]) -> None:
+        def end(future: Future[list[RunResult]]) -> None:
             self.busy.pop(number, None)
             try:
-                result = future.result()
+                results = future.result()
                 self.free.append(pool)
             except BrokenProcessPool:
-                result = run.result(
-                    started=now(), outcome=Outcome.FAILED,
-                    outcome_reason="the process of the run died (out of memory?)",
-                )  # fmt: skip
+                results = _failed(runs, "the process of the run died (out of memory?)")
             except BaseException as error:  # noqa: BLE001 - what a worker cannot send back
                 self.free.append(pool)
-                result = broken(run, error)
-            given.set_result(result)
+                results = [broken(run, error) for run in runs]
+            for promised, result in zip(given, results, strict=True):
+                promised.set_result(result)
 
-        pool.submit(_work, number, run).add_done_callback(end)
+        pool.submit(_work, number, runs).add_done_callback(end)
         return given
 
     def interrupt(self) -> None:
@@ -175,28 +252,34 @@ class Processes:
 
     def _listen(self) -> None:
         while (event := self.events.get()) is not None:
-            number, name, arguments = event
-            getattr(self.callbacks[number], name)(*arguments)
+            number, place, name, arguments = event
+            getattr(self.callbacks[number][place], name)(*arguments)
+
+
+def _failed(runs: Sequence[ResolvedRun], reason: str) -> list[RunResult]:
+    return [
+        run.result(started=now(), outcome=Outcome.FAILED, outcome_reason=reason) for run in runs
+    ]
 
 
 class _Sender(Callback):
     """Sends what a run tells to the process that asked for it."""
 
-    def __init__(self, number: int, events: SimpleQueue[Any]) -> None:
-        self.number = number
+    def __init__(self, number: int, place: int, events: SimpleQueue[Any]) -> None:
+        self.address = number, place
         self.events = events
 
     def started(self, result: RunResult, steps_per_epoch: int) -> None:
-        self.events.put((self.number, "started", (result, steps_per_epoch)))
+        self.events.put((*self.address, "started", (result, steps_per_epoch)))
 
     def stepped(self, epoch: int, step: int, loss: float) -> None:
-        self.events.put((self.number, "stepped", (epoch, step, loss)))
+        self.events.put((*self.address, "stepped", (epoch, step, loss)))
 
     def evaluated(self, epoch: int, evaluations: Any) -> None:
-        self.events.put((self.number, "evaluated", (epoch, evaluations)))
+        self.events.put((*self.address, "evaluated", (epoch, evaluations)))
 
     def finished(self, result: RunResult) -> None:
-        self.events.put((self.number, "finished", (result,)))
+        self.events.put((*self.address, "finished", (result,)))
 
 
 _events: SimpleQueue[Any]
@@ -228,14 +311,13 @@ def _interrupt(signum: int, frame: Any) -> None:
     raise Interrupted(signum)
 
 
-def _work(number: int, run: ResolvedRun) -> RunResult:
-    """One run in a worker process."""
+def _work(number: int, runs: Sequence[ResolvedRun]) -> list[RunResult]:
+    """A group of runs in a worker process."""
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return attempt(run, _Sender(number, _events))
+        senders = [_Sender(number, place, _events) for place in range(len(runs))]
+        return attempt_group(runs, senders)
     except KeyboardInterrupt:
-        return run.result(
-            started=now(), outcome=Outcome.INTERRUPTED, outcome_reason="interrupted"
-        )  # fmt: skip
+        return [not_started(run) for run in runs]
     finally:
         signal.signal(signal.SIGTERM, before)

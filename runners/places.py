@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from alig_deepobs.runners.vectorized import MODES
+
 if TYPE_CHECKING:
     from alig_deepobs.runners.executors import Executor
 
 EXECUTORS: Mapping[str, str] = {
-    "local": "alig_deepobs.runners.executors:start",
+    **dict.fromkeys(MODES, "alig_deepobs.runners.executors:start"),
     "ray": "alig_deepobs.runners.ray_cluster:RayCluster",
     "slurm": "alig_deepobs.runners.slurm:SlurmJobs",
     "ddp": "alig_deepobs.runners.replicas:Replicas",
@@ -37,7 +39,7 @@ class Place:
         log: loggers (`alig_deepobs.runners.loggers`) that hear of every run.
     """
 
-    executor: str = "local"
+    executor: str = "auto"
     jobs: int | None = None
     address: str | None = None
     cpus: int = 1

@@ -15,11 +15,11 @@ from alig_deepobs.errors import UsageError
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.executors import attempt, broken
+from alig_deepobs.runners.executors import OneByOne, attempt, broken
 from alig_deepobs.runners.places import Place
 
 
-class RayCluster:
+class RayCluster(OneByOne):
     """An executor (`alig_deepobs.runners.executors.Executor`) that makes a Ray task of each run.
 
     Ray places the tasks. One whose worker or node dies is tried again, and goes on from the run's
@@ -67,7 +67,7 @@ class RayCluster:
         )
         self.under_way: dict[Future[RunResult], Any] = {}
 
-    def submit(self, run: ResolvedRun, callback: Callback) -> Future[RunResult]:
+    def start(self, run: ResolvedRun, callback: Callback) -> Future[RunResult]:
         """Makes a task of the run; its progress is not heard of."""
         reference = self.task.remote(run)
         given: Future[RunResult] = Future()

@@ -24,7 +24,7 @@ from alig_deepobs.errors import RunError, UsageError
 from alig_deepobs.optimizers.health import HealthWarning
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.executors import attempt, broken, end_with
+from alig_deepobs.runners.executors import OneByOne, attempt, broken, end_with
 from alig_deepobs.runners.places import Place, under_torchrun
 from alig_deepobs.runners.ranks import Ranks
 from alig_deepobs.runners.signals import ENDING
@@ -33,7 +33,7 @@ _PATIENCE = timedelta(days=7)
 """How long a rank waits for the others: they may wait for the next run, or set up a large one."""
 
 
-class Replicas:
+class Replicas(OneByOne):
     """An executor (`alig_deepobs.runners.executors.Executor`): one run at a time, on all ranks.
 
     Args:
@@ -48,7 +48,7 @@ class Replicas:
         self.ranks: Ranks | None = None
         self.is_broken = False
 
-    def submit(self, run: ResolvedRun, callback: Callback) -> Future[RunResult]:
+    def start(self, run: ResolvedRun, callback: Callback) -> Future[RunResult]:
         """Carries the run out, together with the other ranks."""
         future: Future[RunResult] = Future()
         if run.framework != "pytorch":

@@ -13,7 +13,7 @@ from typing import Any
 from alig_deepobs.errors import UsageError
 from alig_deepobs.run import ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.executors import attempt, broken
+from alig_deepobs.runners.executors import OneByOne, attempt, broken
 from alig_deepobs.runners.places import Place
 
 FOLDER = ".slurm"
@@ -22,7 +22,7 @@ POLL = 1.0
 _COMMON = ("timeout_min", "mem_gb", "name", "nodes", "stderr_to_stdout")
 
 
-class SlurmJobs:
+class SlurmJobs(OneByOne):
     """An executor (`alig_deepobs.runners.executors.Executor`) that makes a job of each run.
 
     The job and this process talk through files beside the results, so the folder must be on a
@@ -62,7 +62,7 @@ class SlurmJobs:
         self.watcher = threading.Thread(target=self._watch, daemon=True)
         self.watcher.start()
 
-    def submit(self, run: ResolvedRun, callback: Callback) -> Future[RunResult]:
+    def start(self, run: ResolvedRun, callback: Callback) -> Future[RunResult]:
         """Submits the run; its progress is not heard of."""
         given: Future[RunResult] = Future()
         with self.lock:

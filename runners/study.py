@@ -30,6 +30,7 @@ from alig_deepobs.spaces import Axis
 
 if TYPE_CHECKING:
     from alig_deepobs.runners.executors import Executor
+    from alig_deepobs.runners.vectorized import Mode
 
 logger = logging.getLogger(__name__)
 
@@ -291,31 +292,33 @@ class Study:
         waiting = list(self.first)
         heapq.heapify(waiting)
         elsewhere: list[_Task] = []  # another process is at work on these
-        under_way: dict[Future[RunResult], tuple[_Task, ExitStack]] = {}
+        under_way: dict[Future[RunResult], tuple[int, _Task, ExitStack]] = {}
+        groups = 0
         executor: Executor | None = None
         try:
             while waiting or elsewhere or under_way:
-                while waiting and (executor is None or len(under_way) < executor.width):
-                    task = heapq.heappop(waiting)
-                    claim = ExitStack()
-                    result = self._in_store(task.run)
-                    if result is None and self.store is not None:
-                        if not self._claim(task.run, claim):
-                            elsewhere.append(task)
-                            continue
-                        result = self._in_store(task.run)
-                    if result is not None:
-                        claim.close()
-                        self._push(waiting, self._further(task, result, progress))
+                while waiting and (
+                    executor is None or len({n for n, _, _ in under_way.values()}) < executor.width
+                ):
+                    group = [heapq.heappop(waiting)]
+                    if executor is not None:
+                        group += self._company(group[0], waiting, executor)
+                    claimed = self._claimed(group, waiting, elsewhere, progress)
+                    if not claimed:
                         continue
-                    executor = executor or (start or local())()
-                    run = self._with_checkpoint(task.run)
-                    future = executor.submit(run, progress.callback(run))
-                    under_way[future] = (task, claim)
+                    if executor is None:  # there is something to run, so there may be company
+                        executor = (start or local())()
+                        more = self._company(group[0], waiting, executor)
+                        claimed += self._claimed(more, waiting, elsewhere, progress)
+                    runs = [self._with_checkpoint(task.run) for task, _ in claimed]
+                    futures = executor.submit(runs, [progress.callback(run) for run in runs])
+                    groups += 1
+                    for future, (task, claim) in zip(futures, claimed, strict=True):
+                        under_way[future] = (groups, task, claim)
                 if under_way:
                     timeout = 1.0 if elsewhere else None
                     for future in wait(under_way, timeout, FIRST_COMPLETED).done:
-                        task, claim = under_way.pop(future)
+                        _, task, claim = under_way.pop(future)
                         result = self._write(task.run, future.result(), claim, progress)
                         self._push(waiting, self._further(task, result, progress))
                 elif elsewhere:
@@ -325,7 +328,7 @@ class Study:
         except KeyboardInterrupt:
             if executor is not None:
                 executor.interrupt()
-            for future, (task, claim) in under_way.items():
+            for future, (_, task, claim) in under_way.items():
                 self._write(task.run, future.result(timeout=60), claim, progress, ended=False)
             raise
         finally:
@@ -337,6 +340,49 @@ class Study:
         if missing:
             raise ResultError(missing)
         return self.outcomes
+
+    def _claimed(
+        self, tasks: Sequence[_Task], waiting: list[_Task], elsewhere: list[_Task],
+        progress: Progress,
+    ) -> list[tuple[_Task, ExitStack]]:  # fmt: skip
+        """Those of the tasks that this process has to carry out, with its claims on them.
+
+        What is in the store by now is taken from there; what another process is at work on goes to
+        ``elsewhere``.
+        """
+        claimed = []
+        for task in tasks:
+            claim = ExitStack()
+            result = self._in_store(task.run)
+            if result is None and self.store is not None:
+                if not self._claim(task.run, claim):
+                    elsewhere.append(task)
+                    continue
+                result = self._in_store(task.run)
+            if result is None:
+                claimed.append((task, claim))
+                continue
+            claim.close()
+            self._push(waiting, self._further(task, result, progress))
+        return claimed
+
+    def _company(self, task: _Task, waiting: list[_Task], executor: Executor) -> list[_Task]:
+        """Takes those of the waiting tasks that are to be carried out together with this one."""
+        grouping = executor.grouping
+        key = grouping.key(task.run)
+        if key is None:
+            return []
+        alike = sorted(other for other in waiting if grouping.key(other.run) == key)
+        if len(alike) + 1 < grouping.fewest:
+            return []
+        # Every process gets its share.
+        share = -(-(len(alike) + 1) // executor.width)
+        size = min(grouping.most, max(grouping.fewest, share))
+        chosen = alike[: size - 1]
+        for other in chosen:
+            waiting.remove(other)
+        heapq.heapify(waiting)
+        return chosen
 
     def _tasks(
         self, cell: int, stage: int, specs: Sequence[RunSpec], check_data: bool = True,
@@ -457,13 +503,16 @@ class Study:
             heapq.heappush(heap, task)
 
 
-def local(jobs: int = 1) -> Callable[[], Executor]:
+def local(jobs: int = 1, mode: Mode = "processes") -> Callable[[], Executor]:
     """Starts an executor on this machine.
 
     Args:
-        jobs: runs at the same time; 1: in this process, more: in processes of their own.
+        jobs: runs (or groups of them) at the same time; 1: in this process, more: in processes of
+            their own.
+        mode: ``"processes"``: each run is trained alone; ``"vectorized"``: runs that differ in
+            numbers alone are trained as one computation; ``"auto"``: where that is faster.
     """
-    return Place(jobs=jobs).start
+    return Place(executor=mode, jobs=jobs).start
 
 
 def estimated_seconds(runs: Sequence[ResolvedRun]) -> tuple[float, int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.plugins import Interrupted, is_interrupt, passed
 from alig_deepobs.results import now
-from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
+from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.checkpoint import Checkpoints, load_optimizer_state, measured, stamp_of
 from alig_deepobs.runners.checks import check
@@ -146,7 +147,7 @@ class _Training:
             parameters,
             run.hyperparams,
             problem.regularization_groups,
-            _facts(run, problem),
+            facts(run, problem),
         )
         params = run.training_params
         self.rates = ScheduledRates(
@@ -158,7 +159,7 @@ class _Training:
             problem, self.optimizer, run.entry.needs_loss,
             clip_norm_of(params, run.entry.needs_loss), ranks,
         )  # fmt: skip
-        self.result = _started(run, problem, self.objective)
+        self.result = started(run, problem, self.objective)
         self.result.optimizer_class = f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
         self.writes = ranks is None or ranks.writes
         keeps = self.writes and run.keep_best is not None
@@ -251,18 +252,11 @@ class _Training:
         self.epoch = None
 
         losses = torch.stack(epoch.losses).tolist() if epoch.losses else []
-        for index, loss_value in enumerate(losses):
-            self.callback.stepped(number, index * interval, loss_value)
-        finite = next((i for i, x in enumerate(losses) if not math.isfinite(x)), len(losses))
-        result.minibatch_train_losses += losses[:finite]
-        mean = float(epoch.total) / epoch.full_steps
-        if math.isfinite(mean):
-            result.epoch_mean_losses.append(mean)
         summary = step_size_summary(epoch.sizes)
+        mean = float(epoch.total) / epoch.full_steps
+        note_epoch(result, self.callback, number, losses, mean, summary)
         if isinstance(self.optimizer, LossMethod):
             self.optimizer.health()  # warns of trouble, where the device was read anyway
-        if summary:
-            result.step_sizes.append(summary)
 
     def _start_epoch(self, number: int) -> Epoch:
         self.rates.set(number - 1)
@@ -282,18 +276,12 @@ class _Training:
             seed_noise(self.run.random_seed, name, epoch)
             evaluations[name] = evaluate(self.problem, name, self.objective.has_l2, self._pause)
         self.result.evaluation_seconds.append(self._clock() - start)
-        for name, metrics in evaluations.items():
-            if not metrics.is_finite:
-                self.result.outcome = Outcome.DIVERGED
-                self.result.outcome_reason = f"{name} loss is not finite after {epoch} epochs"
-                return False
-        for name, metrics in evaluations.items():
-            self.result.append(name, metrics)
-        record_selection(self.result)
+        if not note_evaluations(self.result, epoch, evaluations):
+            return False
         if self.kept is not None and self.result.best_valid_epoch == epoch:
             self.kept.save(problem=self.problem, epoch=epoch)
         if epoch and self.run.split == "validation":
-            self.rates.note(self._validation_metric())
+            self.rates.note(validation_metric(self.result))
         self.callback.evaluated(epoch, evaluations)
         return True
 
@@ -337,10 +325,9 @@ class _Training:
 
     def _end_early(self, error: BaseException) -> None:
         result, limit = self.result, self.run.time_limit
-        finished = max(0, len(result.test_losses) - 1)
-        result.outcome = Outcome.INTERRUPTED
-        result.outcome_reason = f"interrupted after {finished} epochs"
+        note_interrupt(result)
         if isinstance(error, _TimeUp):
+            finished = max(0, len(result.test_losses) - 1)
             result.outcome, result.time_limit = Outcome.TIMEOUT, limit
             result.outcome_reason = f"the limit of {limit:g} s was over after {finished} epochs"
         if self.can_resume:
@@ -390,13 +377,6 @@ class _Training:
             phase = f"{self.ranks.phase('train')} after {self.epoch.steps} steps"
             seed_noise(self.run.random_seed, phase, self.epoch.number)
 
-    def _validation_metric(self) -> float:
-        """Of the last evaluation; higher is better."""
-        result = self.result
-        if result.valid_accuracies:
-            return result.valid_accuracies[-1]
-        return -result.valid_data_losses[-1]
-
     def _switch(self, mode: str) -> None:
         """Calls ``train``, ``eval`` or ``end_epoch`` of an optimizer that has such a method.
 
@@ -413,7 +393,62 @@ class _Training:
         return time.perf_counter()
 
 
-def _started(run: ResolvedRun, problem: TestProblem, objective: Objective) -> RunResult:
+def note_epoch(
+    result: RunResult,
+    callback: Callback,
+    epoch: int,
+    losses: Sequence[float],
+    mean: float,
+    summary: dict[str, float],
+) -> None:
+    """Enters an epoch of training into a result.
+
+    Args:
+        result: of the run.
+        callback: hears of the logged steps.
+        epoch: its number, from 1 on.
+        losses: of the steps that are logged.
+        mean: of all steps.
+        summary: `step_size_summary`; empty for an optimizer that computes none.
+    """
+    for index, loss in enumerate(losses):
+        callback.stepped(epoch, index * result.train_log_interval, loss)
+    finite = next((i for i, x in enumerate(losses) if not math.isfinite(x)), len(losses))
+    result.minibatch_train_losses += losses[:finite]
+    if math.isfinite(mean):
+        result.epoch_mean_losses.append(mean)
+    if summary:
+        result.step_sizes.append(summary)
+
+
+def note_evaluations(result: RunResult, epoch: int, evaluations: Mapping[str, Evaluation]) -> bool:
+    """Enters the evaluations of all sets into a result; False if the run has diverged."""
+    for name, metrics in evaluations.items():
+        if not metrics.is_finite:
+            result.outcome = Outcome.DIVERGED
+            result.outcome_reason = f"{name} loss is not finite after {epoch} epochs"
+            return False
+    for name, metrics in evaluations.items():
+        result.append(name, metrics)
+    record_selection(result)
+    return True
+
+
+def note_interrupt(result: RunResult) -> None:
+    """Enters that a run was interrupted."""
+    result.outcome = Outcome.INTERRUPTED
+    finished = max(0, len(result.test_losses) - 1)
+    result.outcome_reason = f"interrupted after {finished} epochs"
+
+
+def validation_metric(result: RunResult) -> float:
+    """That of the last evaluation; higher is better."""
+    if result.valid_accuracies:
+        return result.valid_accuracies[-1]
+    return -result.valid_data_losses[-1]
+
+
+def started(run: ResolvedRun, problem: TestProblem, objective: Objective) -> RunResult:
     """The result of a run that is about to start."""
     result = run.result(
         started=now(),
@@ -428,7 +463,7 @@ def _started(run: ResolvedRun, problem: TestProblem, objective: Objective) -> Ru
     return result
 
 
-def _facts(run: ResolvedRun, problem: TestProblem) -> dict[str, int]:
+def facts(run: ResolvedRun, problem: TestProblem) -> dict[str, int]:
     """What an optimizer's constructor may want to know of the run."""
     return {
         "data_size": problem.data.size("train"),

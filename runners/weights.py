@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import secrets
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from alig_deepobs.errors import ResultError
 from alig_deepobs.files import check_writable, write_bytes_atomically
+from alig_deepobs.foreign import brief, open_regular
 from alig_deepobs.run import RunResult
 from alig_deepobs.testproblems import TestProblem
 
@@ -65,7 +67,9 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     Raises:
         ResultError: the file is missing, broken or something else.
     """
+    path = Path(path)
     try:
+        check_sizes(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken file makes torch stumble over whatever comes
         reason = str(error).partition("\n")[0]
@@ -73,4 +77,21 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
         raise ResultError(f"{path}: expected the weights that a run with keep_best has written")
     weights: dict[str, Tensor] = content["state_dict"]
+    for name, value in weights.items():
+        if not isinstance(name, str) or type(value) is not Tensor or value.layout != torch.strided:
+            raise ResultError(f"{path}: {brief(name)} is no ordinary tensor under its name")
     return weights
+
+
+def check_sizes(path: Path) -> None:
+    """Refuses what claims to be larger than it is: torch would decompress it.
+
+    Raises:
+        OSError, ValueError, zipfile.BadZipFile: it does, or it is no such file.
+    """
+    with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
+        members = archive.infolist()
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise ValueError("it is compressed, which torch never does")
+    if sum(member.file_size for member in members) > path.stat().st_size:
+        raise ValueError("its parts claim to be larger than it is")

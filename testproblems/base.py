@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +68,9 @@ class TestProblem:
         phase: the current phase (None before the first ``*_init_op``).
         has_accuracy: whether the problem has an accuracy; where not, it is reported as 0.0.
         default_weight_decay: factor of the L2 term; None for problems without one.
+        side_by_side: whether many runs can be trained as one computation (their networks differ in
+            nothing but weights, and have no state beside them): ``"no"``, ``"gpu"`` where that is
+            faster on an accelerator only, ``"anywhere"``.
         drops_incomplete: whether the rest of a set that fills no mini-batch is left out, as in
             DeepOBS, or makes a smaller last mini-batch.
         batch_share: size of the last mini-batch that was drawn as a fraction of ``batch_size``:
@@ -97,6 +101,7 @@ class TestProblem:
     default_split: ClassVar[str] = "full"
     drops_incomplete: ClassVar[bool] = True
     default_weight_decay: ClassVar[float | None] = None
+    side_by_side: ClassVar[Literal["no", "gpu", "anywhere"]] = "no"
     loss_function: ClassVar[type[nn.Module]] = nn.CrossEntropyLoss
 
     net: nn.Module
@@ -186,6 +191,24 @@ class TestProblem:
         correct: Tensor = outputs.argmax(dim=1) == batch[1]
         return correct
 
+    def mean_loss(self, outputs: Any, batch: Batch) -> Tensor:
+        """The data loss of a mini-batch, in the form that is computed for many networks at once."""
+        return self.losses_of(outputs, batch).mean()
+
+    def condensed(self, batch: Batch) -> tuple[Batch, Tensor] | None:
+        """A single example whose loss is that of a mini-batch, but for a number.
+
+        Returns:
+            A mini-batch of one example and a tensor of shape ``()``; whatever the weights are, the
+            mean loss of the mini-batch is the loss of the example plus the number. None where there
+            is no such example.
+        """
+        return None
+
+    def evaluation_batches(self, part: str) -> Iterator[Batch]:
+        """The mini-batches of the validation or the test set, as they are stored."""
+        return self.data.slices(part, self.batch_size, self.drops_incomplete)
+
     def carry(self, outputs: Any) -> None:
         """Keeps in ``carried`` what the next mini-batch needs (the state of a recurrent net)."""
 
@@ -205,6 +228,16 @@ class TestProblem:
         data = self.load_data().for_split(self.split)
         check_batch_fits(self.batch_size, data, type(self).__name__, self.drops_incomplete)
         self.data = data.to(self.device)
+        self._build()
+
+    def for_seed(self, seed: int) -> Self:
+        """The same problem with another seed, set up on the same data."""
+        other = copy.copy(self)
+        other.seed = seed
+        other._build()
+        return other
+
+    def _build(self) -> None:
         # The weights are drawn on the CPU, so that they are the same on every device.
         self.net = self.build_net(self._generator("weights")).to(self.device)
         self.regularization_groups = self._group_parameters()
@@ -243,7 +276,7 @@ class TestProblem:
                 number gives the same mini-batches every time.
         """
         if phase in ("valid", "test"):
-            return self.data.slices(phase, self.batch_size, self.drops_incomplete)
+            return self.evaluation_batches(phase)
         return (self.data.take("train", index) for index in self.rows(phase, number))
 
     def rows(self, phase: Phase, number: int = 0) -> tuple[Tensor, ...]:

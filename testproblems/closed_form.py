@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ class ClosedForm(TestProblem):
     """
 
     has_accuracy = False
+    side_by_side = "anywhere"
     loss_function: ClassVar[type[nn.Module]] = GivenLosses
 
     def forward(self, batch: Batch) -> Any:
@@ -61,6 +62,14 @@ class quadratic_deep(ClosedForm):
         """Builds the function; nothing is drawn."""
         return Quadratic(deep_learning_hessian())
 
+    def condensed(self, batch: Batch) -> tuple[Batch, Tensor]:
+        """The mean of the points, and the mean of ``0.5 * (x - mean)^T Q (x - mean)``."""
+        mean = batch[0].mean(dim=0, keepdim=True)
+        difference = batch[0] - mean
+        hessian = cast("Quadratic", self.net).hessian
+        spread = 0.5 * ((difference @ hessian) * difference).sum(dim=1).mean()
+        return (mean,), spread
+
 
 class _TwoDProblem(ClosedForm):
     """Functions of two variables.
@@ -82,6 +91,11 @@ class _TwoDProblem(ClosedForm):
         """Builds the function; nothing is drawn."""
         function: Callable[[Tensor, Tensor], Tensor] = self.function
         return TwoD(function, self.start)
+
+    def condensed(self, batch: Batch) -> tuple[Batch, Tensor]:
+        """The mean of the noise, in which the loss is linear."""
+        x, y = (noise.mean(dim=0, keepdim=True) for noise in batch)
+        return (x, y), x.new_zeros(())
 
 
 class two_d_rosenbrock(_TwoDProblem):

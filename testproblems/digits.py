@@ -23,6 +23,7 @@ class _Digits(Classification):
 
     default_weight_decay = 0.0
     reshuffles = True
+    side_by_side = "anywhere"
 
     def load_data(self) -> DataSet:
         """Loads the digits."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from alig_deepobs.testproblems.base import Phase, TestProblem
+from alig_deepobs.testproblems.base import TestProblem
 from alig_deepobs.testproblems.checks import check_sizes
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet
 from alig_deepobs.testproblems.datasets.copy_task import INPUTS, OUTPUTS, STEPS_PER_EPOCH, draw
@@ -49,6 +49,7 @@ class dnc_copy(TestProblem):
     """
 
     reshuffles = True
+    side_by_side = "anywhere"
     loss_function: ClassVar[type[nn.Module]] = MaskedBitsLoss
 
     def __init__(
@@ -96,11 +97,9 @@ class dnc_copy(TestProblem):
         """One mini-batch with all sequences, ``(1, 1024)``."""
         return torch.arange(self.data.size("train"), device=self.device).unsqueeze(0)
 
-    def batches(self, phase: Phase, number: int = 0) -> Iterator[Batch]:
-        """The mini-batches of a pass; an evaluation is one mini-batch with all sequences."""
-        if phase in ("train", "train_eval"):
-            return super().batches(phase, number)
-        return self.data.slices(phase, self.data.size(phase))
+    def evaluation_batches(self, part: str) -> Iterator[Batch]:
+        """One mini-batch with all sequences."""
+        return self.data.slices(part, self.data.size(part))
 
     def losses_of(self, outputs: Any, batch: Batch) -> Tensor:
         """The loss of each sequence, shape ``(batch_size,)``."""

@@ -33,6 +33,14 @@ class Classification(TestProblem):
         # One fused operation instead of the losses and their mean saves up to a tenth of a step.
         return nn.functional.cross_entropy(outputs, batch[1], reduction=reduction)
 
+    def mean_loss(self, outputs: Any, batch: Batch) -> Tensor:
+        """The data loss of a mini-batch, in the form that is computed for many networks at once."""
+        if type(self).losses_of is not TestProblem.losses_of:
+            return super().mean_loss(outputs, batch)
+        # A few classes side by side in memory make a slow softmax (five to ten times slower).
+        logarithms = torch.log_softmax(outputs.t(), dim=0)
+        return -logarithms.gather(0, batch[1].unsqueeze(0)).mean()
+
 
 class ColourImages(Classification):
     """Images ``(batch_size, 3, side, side)``, augmented for training, with an L2 term.
@@ -114,6 +122,7 @@ class ThreeConvThreeDense(ColourImages):
     """
 
     default_weight_decay = 0.002
+    side_by_side = "gpu"
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network."""
@@ -132,6 +141,7 @@ class AllConvolutional(ColourImages):
     """
 
     default_weight_decay = 5e-4
+    side_by_side = "gpu"
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network."""

@@ -52,6 +52,8 @@ class _LogisticRegression(Classification):
     Interpolation: no.
     """
 
+    side_by_side = "anywhere"
+
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network; it starts at zero, so nothing is drawn."""
         return logreg(28 * 28, 10)
@@ -65,6 +67,8 @@ class _Perceptron(Classification):
     Defaults: batch size 128, 100 epochs.
     Interpolation: yes.
     """
+
+    side_by_side = "gpu"
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network."""
@@ -80,6 +84,8 @@ class _ConvNet(Classification):
     Defaults: batch size 128, 100 epochs.
     Interpolation: yes.
     """
+
+    side_by_side = "gpu"
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network."""
@@ -98,6 +104,7 @@ class _AutoEncoder(TestProblem):
     """
 
     has_accuracy = False
+    side_by_side = "gpu"
     loss_function: ClassVar[type[nn.Module]] = VAELoss
 
     def build_net(self, generator: torch.Generator) -> VAE:

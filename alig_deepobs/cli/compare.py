@@ -108,14 +108,24 @@ def _report(found: Comparison, testproblem: str, folder: Path) -> None:
         console.print(to_rich(board.table, console.width))
     else:
         say(to_text(board.table))
-    picture = folder / f"curves_{testproblem}.png"
     written = [
         write_table(board.table, folder, "csv"),
         write_csv(found.results_of(testproblem), folder / f"runs_{testproblem}.csv"),
-        picture if _is_current(picture, folder / testproblem)
-        else found.plot(picture, testproblem),
+        *_picture(found, testproblem, folder),
     ]  # fmt: skip
     say(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")
+
+
+def _picture(found: Comparison, testproblem: str, folder: Path) -> list[Path]:
+    """Draws the learning curves; empty, with a line that says why, where that fails."""
+    picture = folder / f"curves_{testproblem}.png"
+    try:
+        if not _is_current(picture, folder / testproblem):
+            found.plot(picture, testproblem)
+    except Exception as error:  # noqa: BLE001 - a broken plot must not take the tables with it
+        say(f"{picture} is not drawn: {type(error).__name__}: {error}", err=True)
+        return []
+    return [picture]
 
 
 def _is_current(picture: Path, results: Path) -> bool:

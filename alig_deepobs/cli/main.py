@@ -98,6 +98,8 @@ def _exit_code(words: list[str], debug: bool) -> int:
             raise
         return _without_output(error)
     except (Exception, SystemExit, GeneratorExit) as error:
+        if isinstance(error, SystemExit) and isinstance(error.__context__, OSError):
+            return _without_output(error.__context__)  # click's way with a closed pipe
         if debug:
             raise
         text = f"{type(error).__name__}: {error} (this is a bug; --debug shows where)"
@@ -110,10 +112,10 @@ def _without_output(error: OSError) -> int:
     """Ends where something could not be shown, or a file is at fault."""
     reason = error.strerror or str(error)
     if error.filename is not None:
-        click.echo(f"Error: {error.filename}: {reason}", err=True)
+        say(f"Error: {error.filename}: {reason}", err=True)
         return 1
     # Python would complain at exit. The reader of a pipe, for example `head`, is gone on purpose.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not isinstance(error, BrokenPipeError):
-        click.echo(f"Error: the output could not be written: {reason}", err=True)
+        say(f"Error: the output could not be written: {reason}", err=True)
     return 1

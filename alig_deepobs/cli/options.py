@@ -19,6 +19,7 @@ from alig_deepobs.catalog import TESTPROBLEMS
 from alig_deepobs.entries import HyperParameter
 from alig_deepobs.run import TRAINING_PARAMS, Facet, ResolvedRun, RunSpec, facets
 from alig_deepobs.runners.places import Place
+from alig_deepobs.runners.vectorized import MODES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -81,9 +82,11 @@ def study_options(output_dir: str = "results") -> Callable[[Function], Function]
             option("--jobs", metavar="N|auto", callback=_jobs,
                    help="Runs at the same time, each on its share of the cores; auto: one for "
                    "each core; by default 1, on a cluster as many as it has room for."),
-            option("--executor", type=click.Choice(["local", "ray", "slurm"]), default="local",
-                   show_default=True, help="Where runs happen: here, on a Ray cluster, as jobs of "
-                   "Slurm."),
+            option("--executor", type=click.Choice([*MODES, "ray", "slurm"]), default="auto",
+                   show_default=True, help="Where and how runs happen. auto: here, and those that "
+                   "differ in numbers alone as one computation, where that is faster; vectorized: "
+                   "wherever it can be done; processes: never; ray: on a Ray cluster; slurm: as "
+                   "jobs of Slurm."),
             option("--address", metavar="ADDRESS",
                    help="Ray cluster to use, auto for that of this machine; by default one is "
                    "started here."),
@@ -149,7 +152,7 @@ def protocol_options() -> Callable[[Function], Function]:
 def _place(values: dict[str, Any]) -> Place:
     """Takes what makes up the place out of the values of the options."""
     ddp, executor = values.pop("ddp"), values.pop("executor")
-    if ddp > 1 and executor != "local":
+    if ddp > 1 and executor not in MODES:
         raise click.UsageError("--ddp runs here: leave --executor out")
     names = ("jobs", "address", "cpus", "gpus", "retries", "slurm", "log")
     return Place(

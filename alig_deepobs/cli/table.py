@@ -83,7 +83,7 @@ def table(
     elif render is None:
         print_table(found)
     else:
-        click.echo(render(found), nl=False)
+        say(render(found).removesuffix("\n"))
     for item in report.skipped:
         say(f"skipped: {item.path}: {reason_without_path(item)}", err=True)
     return 1 if report.skipped else 0

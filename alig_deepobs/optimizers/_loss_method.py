@@ -74,12 +74,18 @@ class LossMethod(Method):
         """
         returned = self._called(closure, loss)
         value = returned if loss is None else loss
+        if value is not None and self._quick_step(value):
+            return returned
         work = self._work()
         if value is None and self._may_rest(work):
             self._make_all_state(work)
             return returned
         self._advance(loss_value(value, type(self).__name__), work)
         return returned
+
+    def _quick_step(self, loss: Any) -> bool:
+        """Takes the step, if there is a shorter way for one like this; says whether it did."""
+        return False
 
     def _called(self, closure: Any, loss: Any) -> Any:
         """What the closure returns, else the loss, which may stand in the closure's place."""

@@ -76,10 +76,7 @@ def _norms(tensors: list[Tensor], wide: torch.dtype | None = None) -> Tensor:
     if len(groups) == 1 and type(tensors[0]) in _PLAIN:
         return torch.stack(list(_foreach_norm(tensors, wide)))
     norms = [local(norm, full=True) for group in groups for norm in _foreach_norm(group, wide)]
-    if len(groups) > 1:
-        dtype = torch.float64 if any(n.dtype == torch.float64 for n in norms) else torch.float32
-        norms = [norm.to(norms[0].device, dtype) for norm in norms]
-    return torch.stack(norms)
+    return torch.stack([norm.to(norms[0].device) for norm in norms])  # in the widest type
 
 
 def _foreach_norm(tensors: list[Tensor], wide: torch.dtype | None) -> Sequence[Tensor]:

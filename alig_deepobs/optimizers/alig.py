@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from alig_deepobs.optimizers._base import Params, Work, gradients
+from alig_deepobs.optimizers._host_plan import SCALE, HostPlan, settle, squared_norm
 from alig_deepobs.optimizers._loss_method import HALF_LARGEST, LossMethod
 from alig_deepobs.optimizers._norm import by_type, global_squared_norm, host_squared_norm, locals_of
 from alig_deepobs.optimizers._official import Caps, translated
@@ -111,6 +112,7 @@ class AliG(LossMethod):
     _clipped: tuple[Scalar, ...] = (math.nan,)
     _device_counts: Tensor | None = None
     _caps: Caps = Caps([])
+    _plan: HostPlan | None = None
 
     def __init__(
         self,
@@ -192,8 +194,10 @@ class AliG(LossMethod):
         momentum = param_group.get("momentum", self.defaults["momentum"])
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), not {momentum!r}")
+        param_group.setdefault(SCALE, 1.0)
         super().add_param_group(param_group)
         self._caps = Caps(self.param_groups)
+        self._plan = None
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle of the optimizer holds; torch's own leaves attributes out."""
@@ -206,6 +210,8 @@ class AliG(LossMethod):
         super().__setstate__(state)
         for group in self.param_groups:
             Caps.settle(group)
+            group.setdefault(SCALE, 1.0)
+        self._plan = None
         self._caps = Caps(self.param_groups)
         if self._device_counts is not None:
             self._device_counts.zero_()
@@ -262,6 +268,56 @@ class AliG(LossMethod):
     def _lower_bound(self) -> float:
         return float(self.param_groups[0]["f_min"])
 
+    @property
+    def _known(self) -> set[str]:
+        return {*super()._known, SCALE}
+
+    def _quick_step(self, loss: Any) -> bool:
+        if torch.compiler.is_compiling():
+            return False
+        if isinstance(loss, Tensor):
+            if loss.dim():
+                return False
+            loss = loss.item()
+        elif not isinstance(loss, float):
+            return False
+        self._caps.follow(self.param_groups)
+        grads = self._plan.gradients(self.param_groups, self.state) if self._plan else []
+        if not grads:
+            # `zero_grad` may have left everything without a gradient; that is for the other step.
+            self._plan = HostPlan.make(self.param_groups, self.state)
+            grads = self._plan.gradients(self.param_groups, self.state) if self._plan else []
+        if self._plan is None or not grads:
+            return False
+        rates = [made.group["lr"] for made in self._plan.groups]
+        if not all(isinstance(rate, float) and rate >= 0.0 for rate in rates):
+            return False
+        every = grads[0] if len(grads) == 1 else [g for part in grads for g in part]
+        self._squared = squared = squared_norm(every)
+        step = self._host_step(loss, squared)
+        self._clipped = tuple([min(step.unclipped, rate) for rate in rates])
+        self._sizes = self._clipped[0], step.unclipped
+        if not step.skip:
+            for made, part, gamma in zip(self._plan.groups, grads, self._clipped, strict=True):
+                if part:
+                    made.update(part, float(gamma))
+        if self.projection_fn is not None:
+            self.projection_fn()
+        self._note(loss, [])
+        return True
+
+    def _host_step(self, loss: float, squared_norm: float) -> HostStep:
+        """The step size before the cap, on the host; counts the guard that fired."""
+        group = self.param_groups[0]
+        step = host_step(loss, squared_norm, group["eps"], group["f_min"])
+        if step.unclipped > HALF_LARGEST and step.unclipped > self._largest_step():
+            step = HostStep(0.0, False, 0)
+        if step.guard is not None:
+            counts = list(group["guard_counts"])
+            counts[step.guard] += 1
+            group["guard_counts"] = tuple(counts)
+        return step
+
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         plan = [
             (part.group, self._path(part.group, bucket), bucket)
@@ -316,6 +372,7 @@ class AliG(LossMethod):
         The update is elementwise. The norm is that of the whole.
         """
         momentum, adjusted = work.group["momentum"], work.group["adjusted_momentum"]
+        settle(work.group, self.state)
         buffers: list[Tensor] = []
         if momentum:
             for owner, p in zip(work.owners, work.params, strict=True):
@@ -349,14 +406,7 @@ class AliG(LossMethod):
         on_host = device.type == "cpu" and not group["capturable"]
         if on_host and not torch.compiler.is_compiling():
             self._squared = squared_norm = host_squared_norm(grads) if grads else 0.0
-            step = host_step(float(loss), squared_norm, group["eps"], group["f_min"])
-            if step.unclipped > HALF_LARGEST and step.unclipped > self._largest_step():
-                step = HostStep(0.0, False, 0)
-            if step.guard is not None:
-                counts = list(group["guard_counts"])
-                counts[step.guard] += 1
-                group["guard_counts"] = tuple(counts)
-            return step
+            return self._host_step(float(loss), squared_norm)
         self._squared = squared = (
             global_squared_norm(grads) if grads else torch.zeros((), device=device)
         )

@@ -13,7 +13,7 @@ from alig_deepobs.optimizers._checks import (
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, choose
 
-_TINY_NORM = 1e-8
+TINY_NORM = 1e-8
 
 
 class SPS(LossMethod):
@@ -131,7 +131,7 @@ class SPS(LossMethod):
         first = self.param_groups[0]
         squared = self._gradient_norm(work)
         gap = at_least(loss - first["f_star"], 0.0)
-        idle = (squared < _TINY_NORM**2) | (gap <= 0)
+        idle = (squared < TINY_NORM**2) | (gap <= 0)
         unclipped = choose(idle, 0.0, self._quotient(gap, first["c"] * squared + first["eps"]))
         caps = [group.get("lr", math.inf) for group in (first, *(part.group for part in work))]
         if first["adapt_flag"] == "smooth_iter":

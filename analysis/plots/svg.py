@@ -35,7 +35,9 @@ def inline_svg(figure: Figure, name: str) -> str:
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.S)
-    text = re.sub(r'<a xlink:href="([^"]*)"[^>]*>', r"<g><title>\1</title>", text)
+    # matplotlib takes single quotes where there are double ones in between.
+    link = r"""<a xlink:href=(?:"([^"]*)"|'([^']*)')[^>]*>"""
+    text = re.sub(link, r"<g><title>\1\2</title>", text)
     text = text.replace("</a>", "</g>").replace("xlink:href", "href")
     used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
     text = re.sub(r' id="series-(\d+)"', r' data-series="\1"', text)

@@ -159,9 +159,13 @@ def _text(form: Callable[[Any], str], _: Any, value: Any) -> str:
 def _grid(family: Sequence[Group], entry: ProblemEntry, tuning: bool) -> Grid | None:
     first = family[0].runs[0]
     parameter = main_parameter(first)
-    values = {group.runs[0].hyperparams.get(parameter): group for group in family}
-    # Settings that differ in more than this value cannot lie on one line.
-    if not parameter or len(values) < 3 or len(values) < len(family):
+    tried = [group.runs[0].hyperparams.get(parameter) for group in family]
+    # Settings that differ in more than this value, or whose value is no number, cannot lie on one
+    # line.
+    if not parameter or not set(map(type, tried)) <= {float, int, type(None)}:
+        return None
+    values = dict(zip(tried, family, strict=True))
+    if len(values) < 3 or len(values) < len(family):
         return None
     starts = [curve[0] for g in family for run in g.runs if (curve := headline_curve(run, entry))]
     return Grid(

@@ -125,7 +125,7 @@ class DataSet:
     def _decode(self, x: Tensor) -> Tensor:
         if x.dtype != torch.uint8:
             return x
-        return x.float() if self.scale == 1.0 else x.float() / self.scale
+        return x.float() if self.scale == 1.0 else x.float().div_(self.scale)
 
 
 def content_of(parts: Mapping[str, Batch]) -> str:

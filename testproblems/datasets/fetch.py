@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import platformdirs
+from filelock import FileLock
 
 from alig_deepobs.errors import DataError
 from alig_deepobs.testproblems.datasets.download import Downloader
@@ -189,7 +191,8 @@ def download(source: Source, file: RemoteFile, folder: Path) -> Path:
     """Downloads a file from the first mirror that has it.
 
     Pooch downloads to a temporary name and renames the file when its digest is right, so a broken
-    download leaves nothing behind. Nothing beyond the known size of the file is read.
+    download leaves nothing behind. Nothing beyond the known size of the file is read. Of several
+    processes that want the file one downloads it.
 
     Raises:
         DataError: no mirror delivered it; the message has the reason of each.
@@ -200,12 +203,13 @@ def download(source: Source, file: RemoteFile, folder: Path) -> Path:
     for mirror in source.mirrors:
         url = mirror + file.name
         try:
-            return Path(
-                pooch.retrieve(
-                    url, f"sha256:{file.sha256}", file.name, folder,
-                    downloader=Downloader(file.size),
-                )
-            )  # fmt: skip
+            with _alone_in(folder):
+                return Path(
+                    pooch.retrieve(
+                        url, f"sha256:{file.sha256}", file.name, folder,
+                        downloader=Downloader(file.size),
+                    )
+                )  # fmt: skip
         except (OSError, ValueError) as error:  # requests' errors are OSErrors
             logger.info("%s: %s", url, error)
             reasons.append(f"{url} ({short_reason(error)})")
@@ -213,3 +217,17 @@ def download(source: Source, file: RemoteFile, folder: Path) -> Path:
         f"{source.label}: {file.name} could not be downloaded to {folder} from "
         f"{' or '.join(reasons)}; --data_dir names a folder that has it, and --synthetic needs none"
     )
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Waits until no other process downloads to a folder, and clears what a killed one has left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / ".download.lock"
+    with FileLock(lock):
+        try:
+            for path in folder.glob("tmp????????"):  # pooch's name for what is not complete
+                path.unlink()
+            yield
+        finally:
+            lock.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from typing import Any, get_args
 from alig_deepobs import __version__
 from alig_deepobs.entries import ProblemEntry
 from alig_deepobs.errors import DataError, ResultError
-from alig_deepobs.files import write_text_atomically
+from alig_deepobs.files import clear_leftovers, write_text_atomically
 from alig_deepobs.plugins import calling
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.testproblems.datasets.embeddings import find_table
@@ -204,6 +204,7 @@ def _recall(place: Path, state: str) -> DataIdentity | None:
 
 
 def _remember(place: Path, state: str, identity: DataIdentity) -> None:
+    clear_leftovers(place.parent)
     try:
         write_text_atomically(place, json.dumps({"state": state, **asdict(identity)}))
     except ResultError as error:  # without a cache, the next run takes longer

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alig_deepobs.errors import DataError, UsageError
+from alig_deepobs.files import clear_leftovers, own_mark
 from alig_deepobs.testproblems.datasets.base import content_digest
 from alig_deepobs.testproblems.datasets.embeddings import HINT, VectorTable, find_table
 from alig_deepobs.testproblems.datasets.fetch import (
@@ -184,7 +185,10 @@ def _write(path: Path, fill: Callable[[IO[bytes]], Any]) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as stream:
+        clear_leftovers(path.parent)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{own_mark()}.", suffix=".part", delete=False
+        ) as stream:
             temporary = Path(stream.name)
             fill(stream)
         temporary.replace(path)

@@ -6,8 +6,12 @@ import dataclasses
 
 import pytest
 
-from alig_deepobs.analysis import comparable_groups, differences, group_runs
-from alig_deepobs.run import Run, facets
+from alig_deepobs.analysis import comparable_groups, differences, group_runs, load_results
+from alig_deepobs.analysis.report import build_report
+from alig_deepobs.errors import UsageError
+from alig_deepobs.registry import find_testproblem
+from alig_deepobs.results import write_result
+from alig_deepobs.run import Run, RunResult, facets
 
 OTHER = {
     "testproblem": "other", "hyperparams": {"lr": 0.2}, "optimizer": "package.module:SGD",
@@ -59,3 +63,25 @@ def test_a_weight_decay_of_the_optimizer_beside_the_problems(make_run, accuracy_
 def test_files_of_deepobs_are_told_apart_by_their_label(make_run, accuracy_problem):
     runs = [make_run(label, optimizer="") for label in ("SGD", "Adagrad")]
     assert [g.label for g in group_runs(runs, accuracy_problem)] == ["Adagrad", "SGD"]
+
+
+def test_unverified_data_of_different_content_is_never_pooled(tmp_path):
+    """Three seeds of one setting, each on a file of its own that only claims to be MNIST."""
+    runs = [
+        RunResult(
+            "mnist_mlp", "SGD", {"lr": 0.1}, optimizer="sgd", batch_size=128, num_epochs=1,
+            random_seed=seed, data_source="unverified", data_label="MNIST (unverified files)",
+            data_version=f"digest {seed}", test_accuracies=[0.1, 0.3 + seed / 10],
+            test_losses=[2.0, 1.0], test_data_losses=[2.0, 1.0],
+        )
+        for seed in range(3)
+    ]  # fmt: skip
+    for run in runs:
+        write_result(run, tmp_path)
+    found = load_results(tmp_path).results
+    assert len(comparable_groups(found)) == 3
+    with pytest.raises(UsageError, match="differ in version of the data"):
+        group_runs(found, find_testproblem("mnist_mlp"))
+    assert [len(s.board.rows) for s in build_report([tmp_path]).sections] == [1, 1, 1]
+    means = [s.board.rows[0].headline.n for s in build_report([tmp_path]).sections]
+    assert means == [1, 1, 1]

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from alig_deepobs.cli.main import main
+from alig_deepobs.comparison import Comparison
 from alig_deepobs.results import read_result
 
 QUICK = ("-N", 1, "--synthetic", "--device", "cpu")
@@ -220,3 +221,18 @@ def test_an_unknown_reference_is_refused_before_the_first_run(call, tmp_path):
     called = call("report", "results", "--reference", "adan")
     assert called.code == 2
     assert "unknown reference 'adan'" in called.err
+
+
+def test_a_broken_plot_ends_nothing(call, tmp_path, monkeypatch):
+    def breaks(*args):
+        raise RuntimeError("no fonts")
+
+    monkeypatch.setattr(Comparison, "plot", breaks)
+    done = call(
+        "compare", "two_d_branin", "two_d_beale", "--optimizers", "sgd[lr=0.001]", "-N", "1",
+        "--seeds", "1", "--output_dir", tmp_path,
+    )  # fmt: skip
+    assert done.code == 0
+    assert done.out.count("Results are in") == 2
+    assert done.err.count("is not drawn: RuntimeError: no fonts") == 2
+    assert len(list(tmp_path.glob("leaderboard_*.csv"))) == 2

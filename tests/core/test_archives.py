@@ -26,12 +26,12 @@ def header(size: bytes = b"0", kind: bytes = tarfile.REGTYPE, name: bytes = b"x"
     """A header as no program would write it."""
     block = bytearray(512)
     block[: len(name)] = name
-    block[100:124] = b"0000644\00000000\00000000\0"
+    block[100:124] = b"".join((b"0000644\x00", b"0000000\x00", b"0000000\x00"))
     block[124 : 124 + len(size)] = size
-    block[136:148] = b"00000000000\0"
+    block[136:148] = b"00000000000\x00"
     block[156:157] = kind
     block[257:265] = b"ustar\x0000"
-    block[148:156] = b"%06o\0 " % (sum(block) + 8 * 32)
+    block[148:156] = b"%06o\x00 " % (sum(block) + 8 * 32)
     return bytes(block)
 
 

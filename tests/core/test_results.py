@@ -213,6 +213,7 @@ def test_frameworks_never_share_a_folder(result):
         ({"batch_size": 0}, "expected at least 1"),
         ({"synthetic": 1}, "expected true or false"),
         ({"framework": "caffe"}, "expected pytorch or tensorflow"),
+        ({"purpose": "../../x"}, "purpose is '../../x'; expected tuning"),
         ({"split": "odd"}, "expected full or validation"),
         ({"max_norm": "1"}, "max_norm is '1'; expected a number"),
         ({"max_norm": True}, "max_norm is True; expected a number"),

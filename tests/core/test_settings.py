@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alig_deepobs.errors import UsageError
+from alig_deepobs.registry import find_optimizer
 from alig_deepobs.settings import Setting, parse_setting, split_settings
 
 
@@ -88,3 +89,26 @@ def test_no_settings():
     assert Setting("sgd").params == {}
     assert str(Setting("sgd")) == "sgd"
     assert parse_setting("sgd [ ]") == Setting("sgd")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["(" * 5000, "-" * 5000 + "1", "[" * 9000, "9" * 5000, "{" * 150 + "}" * 150, "lambda: 0",
+     "9**9**9", "'" * 9000, "\\N{x}", "\0", "\ud800"],
+)  # fmt: skip
+def test_values_that_break_parsers_are_text(value):
+    def read():
+        found = parse_setting(f"sgd[lr={value}]").params["lr"]
+        find_optimizer("sgd").complete({"lr": found})
+
+    with pytest.raises(UsageError, match=r"malformed setting|lr must be a number") as caught:
+        read()
+    assert len(str(caught.value)) < 20_000
+
+
+def test_settings_that_are_too_long_or_too_large():
+    with pytest.raises(UsageError, match="malformed setting") as caught:
+        parse_setting("sgd[lr=" + "(" * 100_000)
+    assert len(str(caught.value)) < 600
+    with pytest.raises(UsageError, match="too large an integer"):
+        find_optimizer("sgd").complete({"lr": 10**400})

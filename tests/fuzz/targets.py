@@ -226,9 +226,7 @@ def weights():
     state = {"a.weight": torch.ones(3, 2), "a.bias": torch.zeros(3, dtype=torch.float16)}
     content = {"testproblem": "x", "problem_options": {}, "epoch": 3, "state_dict": state}
     torch.save(content, stream)
-    old = io.BytesIO()
-    torch.save(content, old, _use_new_zipfile_serialization=False)
-    return stream.getvalue(), old.getvalue()
+    return [stream.getvalue()]
 
 
 def picture(kind, size=(40, 30)):

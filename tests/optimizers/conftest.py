@@ -175,7 +175,10 @@ def velocity() -> Callable[[Any, Tensor], Tensor]:
 
     def read(optimizer: Any, parameter: Tensor) -> Tensor:
         state = optimizer.state[parameter]
-        return state["velocity"] if "velocity" in state else -state["momentum_buffer"]
+        if "velocity" in state:
+            return state["velocity"]
+        scale = optimizer.param_groups[0].get("velocity_scale", 1.0)
+        return -scale * state["momentum_buffer"]
 
     return read
 

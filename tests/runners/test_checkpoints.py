@@ -97,6 +97,27 @@ def test_every_kind_of_randomness_goes_on(tmp_path, problem, options):
     assert measured(again) == measured(undisturbed)
 
 
+class Precise(torch.optim.SGD):
+    """Keeps a sum in double precision and a counter, both of which torch would make float32."""
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                state["sum"] = state.get("sum", 0.0) + p.grad.double()
+                state["count"] = state.get("count", torch.tensor(2**24)) + 1
+                p.data -= (1e-3 * state["sum"] * (state["count"] % 2)).float()
+
+
+def test_states_keep_their_types(tmp_path):
+    run = resolved(tmp_path)
+    undisturbed = execute(replace(run, checkpoint=None), optimizer_class=Precise)
+    execute(run, SignalAt(2, 3), Precise)
+    again = execute(run, optimizer_class=Precise)
+    assert again.environment["resumed_after_steps"] == 8 + 4
+    assert measured(again) == measured(undisturbed)
+
+
 def test_dropout_goes_on(tmp_path, monkeypatch):
     build = digits_mlp.build_net
     monkeypatch.setattr(
@@ -131,9 +152,8 @@ def test_the_best_weights_are_kept_under_one_name(tmp_path):
     assert [str(path) for path in (tmp_path / "weights").iterdir()] == [again.best_weights]
 
 
-def test_periodic_checkpoints_survive_a_kill(tmp_path, monkeypatch):
+def test_periodic_checkpoints_survive_a_kill(tmp_path):
     """What is on the disk in mid-run is enough: here the process does not get to say anything."""
-    monkeypatch.setattr(checkpoint, "SHARE", 1e9)
 
     class Die(Callback):
         def ticked(self, epoch, step):
@@ -155,11 +175,13 @@ def test_a_short_run_writes_none(tmp_path):
 
 
 def test_writing_takes_at_most_a_share_of_the_time(tmp_path, monkeypatch):
-    kept = checkpoint.Checkpoints(str(tmp_path / "c.pt"), 0.0, {})
-    clock = iter([0.0, 2.0, 41.9, 42.1])  # a checkpoint that takes two seconds
-    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: next(clock))
-    kept.save({})
-    assert [kept.due(within_epoch=True), kept.due(within_epoch=True)] == [False, True]
+    for interval, found in ((None, [False, True]), (1.0, [True, True])):
+        kept = checkpoint.Checkpoints(str(tmp_path / "c.pt"), interval, {})
+        clock = iter([0.0, 2.0, 41.9, 42.1])  # a checkpoint that takes two seconds
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint.time, "monotonic", lambda clock=clock: next(clock))
+            kept.save({})
+            assert [kept.due(within_epoch=False), kept.due(within_epoch=False)] == found
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -135,20 +136,30 @@ def test_output_that_cannot_be_shown_ends_nothing(tmp_path):
     assert len(results(tmp_path / "pipe")) == 3
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_becomes_read_only(tmp_path):
-    folder = tmp_path / "results"
+def test_a_folder_that_becomes_read_only():
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders are for their owner alone
+        folder, user = Path(place) / "results", os.geteuid()
+        Path(place).chmod(0o755)
 
-    def lock():
+        def lock():
+            for path in (folder, *folder.rglob("*")):
+                path.chmod(0o555 if path.is_dir() else 0o444)
+            if user == 0:  # who may write anywhere
+                os.seteuid(65534)
+
+        try:
+            message = r"3 results could not be written: .*Permission denied"
+            with pytest.raises(ResultError, match=message):
+                Study(PLAN, Store(folder)).carry_out(progress=Acts(_2=lock))
+            with pytest.raises(ResultError, match="not writable: Permission denied"):
+                Study(PLAN, Store(folder))
+        finally:
+            os.seteuid(user)
+        assert len(results(folder)) == 1
         for path in (folder, *folder.rglob("*")):
-            if path.is_dir():
-                path.chmod(0o500)
-
-    with pytest.raises(ResultError, match=r"3 results could not be written: .*Permission denied"):
-        Study(PLAN, Store(folder)).carry_out(progress=Acts(_2=lock))
-    with pytest.raises(ResultError, match="not writable: Permission denied"):
-        Study(PLAN, Store(folder))
-    assert len(results(folder)) == 1
+            path.chmod(0o755)
+        Study(PLAN, Store(folder)).carry_out()
+        assert len(results(folder)) == 4
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import kill_study
 import pytest
 from studies import results
 
@@ -25,8 +26,12 @@ from alig_deepobs.runners.study import local
 
 COMMAND = [
     "compare", "digits_mlp", "-N", "2", "--seeds", "2", "--optimizers", "alig,sgd",
-    "--protocol", "equal:5", "--tuning_seeds", "1",
+    "--protocol", "equal:5", "--tuning_seeds", "1", "--executor", "processes",
 ]  # fmt: skip
+ALONE = {
+    "seeds": 2, "num_epochs": 2, "executor": "processes",  # bit for bit
+    "protocol": "equal:5", "tuning_seeds": 1,
+}  # fmt: skip
 
 
 def cells(*optimizers, seeds=(42, 43), epochs=1, problem="quadratic_deep"):
@@ -76,8 +81,7 @@ def start(folder, *words):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    compare("digits_mlp", "alig,sgd", seeds=2, num_epochs=2, output_dir=folder,
-            protocol="equal:5", tuning_seeds=1)  # fmt: skip
+    compare("digits_mlp", "alig,sgd", output_dir=folder, **ALONE)
     return results(folder)
 
 
@@ -180,7 +184,7 @@ def test_an_optimizer_that_diverges_or_fails_is_a_row_and_not_the_end(tmp_path, 
 
 
 def test_processes_give_the_same_results_bit_for_bit(tmp_path, undisturbed):
-    compare("digits_mlp", "alig,sgd", seeds=2, num_epochs=2, output_dir=tmp_path, jobs=2)
+    compare("digits_mlp", "alig,sgd", output_dir=tmp_path, jobs=2, **ALONE)
     assert results(tmp_path) == undisturbed
 
 
@@ -198,10 +202,19 @@ def test_killed_at_random_moments_and_repeated(tmp_path, undisturbed):
     assert results(tmp_path) == undisturbed
 
 
-def test_two_processes_share_the_work(tmp_path, undisturbed):
-    processes = [start(tmp_path) for _ in range(2)]
+@pytest.mark.slow
+def test_twenty_runs_killed_in_their_middle(monkeypatch):
+    """Five kills here; the tool does thirty."""
+    words = ["--kills", "5", "--epochs", "20", "--longest", "5"]
+    monkeypatch.setattr(sys, "argv", ["kill_study.py", *words])
+    assert kill_study.main() == 0
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_processes_share_the_work(tmp_path, undisturbed, count):
+    processes = [start(tmp_path) for _ in range(count)]
     printed = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], printed
+    assert [process.returncode for process in processes] == [0] * count, printed
     assert results(tmp_path) == undisturbed
     ran = [sum(line.startswith("[") for line in text.splitlines()) for text in printed]
     assert sum(ran) == len(undisturbed), printed
@@ -230,6 +243,7 @@ def test_signals_end_a_study_with_what_was_measured(tmp_path, signum, jobs):
     kept = [read_result(path) for path in tmp_path.rglob("random_seed__*.json")]
     assert [result.outcome for result in kept] == [Outcome.INTERRUPTED] * int(jobs), printed
     assert all(len(result.test_losses) > 1 for result in kept)
+    assert len(list((tmp_path / ".checkpoints").iterdir())) == int(jobs)
 
 
 def test_mistakes_are_found_before_the_first_run(tmp_path):

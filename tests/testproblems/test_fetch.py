@@ -213,3 +213,20 @@ def test_the_default_cache_is_the_users(monkeypatch):
 def test_unknown_data_set():
     with pytest.raises(UsageError, match="did you mean mnist"):
         find_source("mnits")
+
+
+def test_what_a_killed_download_left_is_cleared_by_the_next(tmp_path, monkeypatch):
+    """Pooch's temporary files have names of its own making; a lock tells that nobody writes one."""
+    import pooch
+
+    (tmp_path / "tmpabcd1234").write_bytes(b"half")
+    (tmp_path / "data.bin").write_bytes(b"mine")
+    seen = []
+
+    def retrieve(url, known_hash, name, folder):
+        seen.extend(sorted(path.name for path in folder.iterdir()))
+        return str(folder / name)
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    fetch.download(MNIST, MNIST.files[0], tmp_path)
+    assert seen == [".download.lock", "data.bin"]

@@ -1,0 +1,216 @@
+"""A step of ALI-G on the CPU: one pass over memory, and as little Python as there can be.
+
+What a step needs of groups, devices and buffers is looked up once and used until something changes.
+
+In the standard form of momentum, gradient and buffer have different factors, while torch's kernel
+for Nesterov's momentum has one for both. So the buffer is kept in another unit: with torch's buffer
+``b``, ``b = s c``, where ``s`` is one number for the group (``group["velocity_scale"]``) and ``c``
+is what the state holds. Then
+
+    b <- mu b + gamma g ;  p <- p - gamma g - mu b
+
+is the kernel's step ``c <- m c + (1 - d) g ;  p <- p - gamma (g + m c)`` with
+
+    s <- sqrt(gamma s) ,  m = mu s / gamma ,  d = 1 - gamma / s .
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._utils import _flatten_dense_tensors
+from torch.nn import Parameter
+
+SCALE = "velocity_scale"
+
+_FARTHEST = 1e8
+"""Ratio of the old scale and the step size, from which on the buffer is brought to a new unit."""
+
+_LARGE = 16_384
+"""Numbers in a tensor from which on its norm is taken by itself: one pass, without a temporary."""
+
+_PIECE = 32
+"""Small tensors that are put side by side for their norm."""
+
+_PLAIN = (Parameter, Tensor)
+_TYPES = (torch.float32, torch.float64)
+
+
+def settle(group: dict[str, Any], state: Any) -> None:
+    """Brings the buffers of a group to torch's unit, where another kind of step wants them."""
+    scale = group[SCALE]
+    if scale != 1.0:
+        buffers = [state[p]["momentum_buffer"] for p in group["params"] if p in state]
+        torch._foreach_mul_(buffers, scale)
+        group[SCALE] = 1.0
+
+
+@dataclass(slots=True)
+class HostGroup:
+    """What a step needs of one group.
+
+    Attributes:
+        group: the group.
+        options: those that the plan relies on.
+        params: the parameters that have a gradient.
+        idle: those that have none.
+        buffers: momentum buffers, empty without momentum.
+        dtype: of all of them.
+    """
+
+    group: dict[str, Any]
+    options: tuple[Any, ...]
+    params: list[Tensor]
+    idle: list[Tensor]
+    buffers: list[Tensor]
+    dtype: torch.dtype
+
+    def update(self, grads: list[Tensor], gamma: float) -> None:
+        """Takes the step of size ``gamma``."""
+        mu, adjusted = self.options[0], self.options[1]
+        if not mu:
+            _kernel(self.params, grads, [], gamma, 0.0, 0.0, False)
+        elif adjusted:
+            _kernel(self.params, grads, self.buffers, gamma, mu, 0.0, True)
+        elif gamma == 0.0:  # b <- mu b ; p <- p - mu b
+            self.group[SCALE] = scale = self.group[SCALE] * mu
+            torch._foreach_add_(self.params, self.buffers, alpha=-mu * scale)
+        else:
+            self._standard(grads, gamma, mu)
+
+    def _standard(self, grads: list[Tensor], gamma: float, mu: float) -> None:
+        before = self.group[SCALE]
+        if not gamma / _FARTHEST < before < gamma * _FARTHEST:
+            torch._foreach_mul_(self.buffers, before / gamma)
+            before = gamma
+        self.group[SCALE] = scale = math.sqrt(gamma * before)
+        _kernel(
+            self.params, grads, self.buffers, gamma, mu * scale / gamma, 1.0 - gamma / scale, True
+        )  # fmt: skip
+
+
+def _kernel(
+    params: list[Tensor],
+    grads: list[Tensor],
+    buffers: list[Tensor],
+    lr: float,
+    momentum: float,
+    dampening: float,
+    nesterov: bool,
+) -> None:
+    torch._fused_sgd_(
+        params, grads, buffers, weight_decay=0.0, momentum=momentum, lr=lr, dampening=dampening,
+        nesterov=nesterov, maximize=False, is_first_step=False,
+    )  # fmt: skip
+
+
+class HostPlan:
+    """What a step needs of all groups.
+
+    Args:
+        groups: of each group what it needs.
+    """
+
+    def __init__(self, groups: list[HostGroup]) -> None:
+        self.groups = groups
+
+    @classmethod
+    def make(cls, param_groups: list[dict[str, Any]], state: Any) -> HostPlan | None:
+        """A plan for the gradients that there are now; None where a step needs more than that."""
+        groups = []
+        for group in param_groups:
+            made = _host_group(group, state)
+            if made is None:
+                return None
+            groups.append(made)
+        return cls(groups) if any(made.params for made in groups) else None
+
+    def gradients(self, param_groups: list[dict[str, Any]], state: Any) -> list[list[Tensor]]:
+        """The gradients of each group; empty if something is not as it was when the plan was made.
+
+        Of the buffers one is looked at: whoever replaces them replaces all.
+        """
+        if len(param_groups) != len(self.groups):
+            return []
+        result = []
+        for group, made in zip(param_groups, self.groups, strict=True):
+            if group is not made.group or _options(group) != made.options:
+                return []
+            dtype, grads = made.dtype, []
+            for p in made.params:
+                g = p.grad
+                if (
+                    g is None
+                    or g.dtype is not dtype
+                    or g.layout is not torch.strided
+                    or not (g.is_cpu and g.is_contiguous() and p.is_contiguous())
+                    or type(g) is not Tensor
+                ):
+                    return []
+                grads.append(g)
+            for p in made.idle:
+                if p.grad is not None:
+                    return []
+            if made.buffers:
+                last = state.get(made.params[-1])
+                if last is None or last.get("momentum_buffer") is not made.buffers[-1]:
+                    return []
+            result.append(grads)
+        return result
+
+
+def _host_group(group: dict[str, Any], state: Any) -> HostGroup | None:
+    foreach, fused = group["foreach"], group["fused"]
+    if foreach or fused is False or (foreach is False and not fused):
+        return None
+    if group["capturable"] or group["clip_norm"] is not None:
+        return None
+    params = [p for p in group["params"] if p.grad is not None]
+    idle = [p for p in group["params"] if p.grad is None]
+    dtypes = {p.dtype for p in params}
+    if (
+        len(dtypes) > 1
+        or not dtypes <= set(_TYPES)
+        or any(type(p) not in _PLAIN or not p.is_cpu or not p.is_contiguous() for p in params)
+    ):
+        return None
+    buffers: list[Tensor] = []
+    if group["momentum"]:
+        # One scale for all buffers: those of parameters without a gradient must stay as they are.
+        if any("momentum_buffer" in state[p] for p in idle if p in state):
+            return None
+        for p in params:
+            buffers.append(state[p].setdefault("momentum_buffer", torch.zeros_like(p)))
+        if any(b.dtype not in dtypes or not b.is_contiguous() for b in buffers):
+            return None
+    dtype = dtypes.pop() if dtypes else torch.float32
+    return HostGroup(group, _options(group), params, idle, buffers, dtype)
+
+
+def _options(group: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        group["momentum"], group["adjusted_momentum"], group["foreach"], group["fused"],
+        group["capturable"], group["clip_norm"], len(group["params"]),
+    )  # fmt: skip
+
+
+def squared_norm(grads: list[Tensor]) -> float:
+    """The squared norm of all gradients together, summed over tensors in double precision."""
+    total = 0.0
+    small = []
+    for g in grads:
+        if g.numel() < _LARGE:
+            small.append(g)
+        else:
+            flat = g.view(-1)
+            total += torch.dot(flat, flat).item()
+    if small:
+        # Each copied tensor is small, and a piece of them stays in the cache.
+        for start in range(0, len(small), _PIECE):
+            flat = _flatten_dense_tensors(small[start : start + _PIECE])
+            total += torch.dot(flat, flat).item()
+    return total

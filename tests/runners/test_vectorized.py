@@ -1,0 +1,326 @@
+"""Runs that are trained as one computation give what each gives alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+
+import pytest
+import torch
+
+from alig_deepobs.entries import NeedsLoss
+from alig_deepobs.registry import resolve_optimizer
+from alig_deepobs.run import Outcome, RunSpec
+from alig_deepobs.runners import Callback, Cell, Store, Study, execute
+from alig_deepobs.runners.objective import build_optimizer
+from alig_deepobs.runners.resolve import resolve
+from alig_deepobs.runners.selection import Rule as Choice
+from alig_deepobs.runners.study import local
+from alig_deepobs.runners.vectorized import training
+from alig_deepobs.runners.vectorized.grouping import RULES, Grouping, why_alone
+from alig_deepobs.runners.vectorized.replay import record
+from alig_deepobs.runners.vectorized.training import train_together
+from alig_deepobs.settings import parse_setting
+
+SETTINGS = [
+    ("sgd[lr=0.01]", "sgd[lr=0.1]"),
+    ("momentum[lr=0.01]", "momentum[lr=0.03,momentum=0.5]"),
+    ("nesterov[lr=0.01]", "nesterov[lr=0.03,momentum=0.5]"),
+    ("adam[lr=0.001]", "adam[lr=0.01,eps=1e-4]"),
+    ("amsgrad[lr=0.001]", "amsgrad[lr=0.01]"),
+    ("adamw[lr=0.001]", "adamw[lr=0.01,weight_decay=0.3]"),
+    ("rmsprop[lr=0.001]", "rmsprop[lr=0.002,alpha=0.9]"),
+    ("rmsprop[lr=0.001,momentum=0.9]", "rmsprop[lr=0.002,momentum=0.5]"),
+    ("adagrad[lr=0.01]", "adagrad[lr=0.1,initial_accumulator_value=0.1]"),
+    ("alig[max_lr=0.1,momentum=0.0]", "alig[max_lr=None,momentum=0.0,eps=0.1]"),
+    ("alig[max_lr=0.1]", "alig[max_lr=1.0,momentum=0.5,f_min=0.01]"),
+    ("alig[max_lr=0.1,adjusted_momentum=True]", "alig[max_lr=0.5,adjusted_momentum=True]"),
+    ("alig[max_lr=0.1,max_norm=1.0]", "alig[max_lr=0.1,max_norm=3.0]"),
+    ("alig_inf", "alig_inf[eps=0.1]"),
+    ("l4mom", "l4mom[fraction=0.05]"),
+    ("l4adam", "l4adam[fraction=0.05]"),
+    ("dfw[lr=0.1]", "dfw[lr=0.5,momentum=0.5]"),
+    ("dfw[lr=0.1,momentum=0.0]", "dfw[lr=0.5,momentum=0.0]"),
+    ("sps[c=0.2]", "sps[c=1.0,gamma=1.5]"),
+    ("sps[adapt_flag=constant,eta_max=0.1]", "sps[adapt_flag=constant,c=1.0,eta_max=1.0]"),
+    ("momo[lr=0.1]", "momo[lr=1.0,beta=0.5]"),
+    ("momo[lr=0.1,bias_correction=True]", "momo[lr=1.0,bias_correction=True]"),
+    ("momo[lr=0.1,use_fstar=True]", "momo[lr=1.0,use_fstar=True,lb=0.1]"),
+]
+SHAPES = ((7, 5), (7,), (3, 7))
+
+
+class Quadratics:
+    """A separable, convex objective of the parameters of two members, each with its own target."""
+
+    def __init__(self):
+        generator = torch.Generator().manual_seed(0)
+        self.targets = [
+            [torch.randn(s, generator=generator) for s in SHAPES] for _ in range(2)
+        ]  # fmt: skip
+        self.scales = [1.0 + torch.rand(s, generator=generator) for s in SHAPES]
+        self.start = [torch.randn(s, generator=generator) for s in SHAPES]
+
+    def loss(self, member, params):
+        return sum(
+            (scale * (p - target).square()).mean()
+            for scale, target, p in zip(self.scales, self.targets[member], params, strict=True)
+        )
+
+
+def build(setting, params):
+    entry, hyperparams = resolve_optimizer(parse_setting(setting))
+    facts = {"data_size": 100, "num_epochs": 5, "batches_per_epoch": 10}
+    groups = {0.01: [params[0], params[2]], 0.0: [params[1]]}
+    if entry.name == "momo":  # its rule has one step size for all weights
+        groups = {0.01: params}
+    return entry, build_optimizer(entry.load(), entry, params, hyperparams, groups, facts)[0]
+
+
+@pytest.mark.parametrize("pair", SETTINGS, ids=[" and ".join(pair) for pair in SETTINGS])
+def test_a_rule_takes_the_steps_of_its_class(pair):
+    problem, alone, optimizers = Quadratics(), [], []
+    for member, setting in enumerate(pair):
+        params = [torch.nn.Parameter(p.clone()) for p in problem.start]
+        entry, optimizer = build(setting, params)
+        for _ in range(100):
+            loss = problem.loss(member, params)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step(**({} if entry.needs_loss is NeedsLoss.NOTHING else {"loss": loss}))
+        alone.append(torch.cat([p.detach().flatten() for p in params]))
+
+    for setting in pair:
+        params = [torch.nn.Parameter(p.clone()) for p in problem.start]
+        entry, optimizer = build(setting, params)
+        optimizers.append(optimizer)
+    decayed = torch.cat([torch.full_like(p, float(p.dim() > 1)).flatten() for p in problem.start])
+    if entry.name in ("momo", "adamw"):
+        decayed = None
+    rows = torch.stack([torch.cat([p.flatten() for p in problem.start])] * 2)
+    rule = RULES[entry.factory](optimizers, rows, decayed)
+    for _ in range(100):
+        leaf = rows.clone().requires_grad_()
+        parts = leaf.split([p.numel() for p in problem.start], dim=1)
+        members = [[x[m].view(s) for x, s in zip(parts, SHAPES, strict=True)] for m in (0, 1)]
+        losses = torch.stack([problem.loss(m, params) for m, params in enumerate(members)])
+        losses.sum().backward()
+        rule.step(rows, leaf.grad.clone(), losses.detach())
+    for member in (0, 1):
+        difference = (rows[member] - alone[member]).norm() / alone[member].norm()
+        assert difference < 1e-5, pair[member]
+    if entry.needs_loss is NeedsLoss.VALUE:
+        for row, optimizer in zip(rule.sizes, ("step_size", "step_size_unclipped"), strict=True):
+            assert row.shape == (2,), optimizer
+
+
+def together(specs):
+    runs = [resolve(spec) for spec in specs]
+    key = Grouping("vectorized").key
+    assert len({key(run) for run in runs}) == 1
+    assert key(runs[0]) is not None
+    return train_together(runs, [Callback() for _ in runs])
+
+
+def assert_alike(result, expected, tolerance=1e-5):
+    """The same record up to rounding and clocks."""
+    assert result.environment["vectorized"] > 1
+    free = {"training_seconds", "evaluation_seconds", "started", "environment"}
+    for item in dataclasses.fields(result):
+        if item.name not in free:
+            found, wanted = getattr(result, item.name), getattr(expected, item.name)
+            assert found == approx(wanted, tolerance), item.name
+    assert len(result.training_seconds) == len(expected.training_seconds)
+    assert len(result.evaluation_seconds) == len(expected.evaluation_seconds)
+
+
+def approx(value, tolerance):
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [approx(each, tolerance) for each in value]
+    if isinstance(value, float) or (isinstance(value, list) and value):
+        return pytest.approx(value, rel=tolerance, abs=1e-7)
+    if isinstance(value, dict) and value and all(isinstance(v, float) for v in value.values()):
+        return pytest.approx(value, rel=tolerance, abs=1e-7)
+    return value
+
+
+SMALL = {"num_epochs": 1, "synthetic": True}
+LARGE = {"mnist_2c2d", "mnist_vae", "fmnist_vae", "cifar10_3c3d", "dnc_copy"}
+PROBLEMS = [
+    ("quadratic_deep", "momentum", {"lr": 0.001}, {"num_epochs": 2}),
+    ("two_d_rosenbrock", "sgd", {"lr": 1e-4}, SMALL),
+    ("two_d_beale", "alig", {"max_lr": 1e-4}, SMALL),
+    ("two_d_branin", "adam", {"lr": 0.01}, SMALL),
+    ("digits_logreg", "alig", {"max_lr": 0.1}, {"num_epochs": 2}),
+    ("digits_mlp", "alig", {"max_lr": 0.1}, {"num_epochs": 2, "weight_decay": 0.01}),
+    ("digits_mlp", "momentum", {"lr": 0.01}, {"num_epochs": 2, "weight_decay": 0.01}),
+    ("digits_mlp", "sgd", {"lr": 0.1}, {
+        "num_epochs": 3, "split": "validation", "batch_size": 200,
+        "training_params": {
+            "lr_sched_epochs": [1], "lr_sched_factors": [0.1], "lr_plateau_factor": 0.5,
+            "clip_norm": 0.5,
+        },
+    }),
+    ("mnist_logreg", "sgd", {"lr": 0.01}, SMALL),
+    ("mnist_mlp", "momentum", {"lr": 0.01}, SMALL | {"batch_size": 32}),
+    ("mnist_2c2d", "alig", {"max_lr": 0.001}, SMALL | {"batch_size": 32}),
+    ("mnist_vae", "sgd", {"lr": 1e-5}, SMALL | {"batch_size": 32}),
+    ("fmnist_vae", "adam", {"lr": 1e-4}, SMALL | {"batch_size": 64}),
+    ("cifar10_3c3d", "momentum", {"lr": 0.001}, SMALL | {"batch_size": 64}),
+    ("dnc_copy", "alig", {"max_lr": 0.1}, {"num_epochs": 1, "batch_size": 4}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("problem", "optimizer", "params", "fields"),
+    [
+        pytest.param(
+            *each, id=" ".join(each[:2]), marks=[pytest.mark.slow] if each[0] in LARGE else []
+        )
+        for each in PROBLEMS
+    ],
+)
+@pytest.mark.parametrize("seeds", [(42, 42), (42, 43)], ids=["one seed", "two seeds"])
+def test_members_equal_their_runs_alone(problem, optimizer, params, fields, seeds):
+    (name, rate), *_ = params.items()
+    specs = [
+        RunSpec(problem, optimizer, {name: value}, random_seed=seed, device="cpu", **fields)
+        for seed, value in zip(seeds, (rate, rate / 3), strict=True)
+    ]
+    # The reconstruction loss of an untrained auto-encoder is far from smooth.
+    tolerance = 1e-4 if problem.endswith("vae") else 1e-5
+    for result, spec in zip(together(specs), specs, strict=True):
+        assert_alike(result, execute(spec), tolerance)
+
+
+def test_a_member_that_diverges_ends_and_the_others_go_on():
+    rates = (1e-3, 1e9, 1e-2, 1e10)
+    specs = [RunSpec("quadratic_deep", "sgd", {"lr": lr}, num_epochs=4) for lr in rates]
+    results = together(specs)
+    ends = [result.outcome for result in results]
+    assert ends == [Outcome.DONE, Outcome.DIVERGED, Outcome.DONE, Outcome.DIVERGED]
+    for result, spec in zip(results, specs, strict=True):
+        assert_alike(result, execute(spec))
+
+
+def test_runs_that_do_not_fit_into_memory_are_trained_in_parts(monkeypatch):
+    specs = [RunSpec("digits_mlp", "sgd", {"lr": lr}, num_epochs=1) for lr in (0.1, 0.2, 0.3)]
+    monkeypatch.setattr(training, "_fitting", lambda problem, runs: 2)
+    results = together(specs)[:2]
+    for result, spec in zip(results, specs[:2], strict=True):
+        assert_alike(result, execute(spec))
+
+
+def test_too_little_memory_for_one_run_is_an_error_and_a_study_goes_on(monkeypatch, caplog):
+    specs = [RunSpec("digits_mlp", "sgd", {"lr": lr}, num_epochs=1) for lr in (0.1, 0.2)]
+    monkeypatch.setattr(training, "free_bytes", lambda device: 1000)
+    with pytest.raises(MemoryError, match=r"one run needs \d+ MiB"):
+        together(specs)
+    cells = [Cell((spec,), (42,)) for spec in specs]
+    outcomes = Study(cells, None).carry_out(local(1, "vectorized"))
+    assert "trained one by one" in caplog.text
+    assert [outcome.runs[0].outcome for outcome in outcomes] == [Outcome.DONE] * 2
+    assert "vectorized" not in outcomes[0].runs[0].environment
+
+
+def plan(optimizer="sgd", count=5, **fields):
+    rates = [0.01 * 2**i for i in range(count)]
+    candidates = tuple(
+        RunSpec("digits_logreg", optimizer, {"lr": lr}, num_epochs=1, **fields) for lr in rates
+    )
+    return [Cell(candidates, (42, 43), Choice(seeds=(1000,)))]
+
+
+def test_a_study_trains_together_what_belongs_together(tmp_path):
+    alone = Study(plan(), None).carry_out(local())[0]
+    store = Store(tmp_path)
+    both = Study(plan(), store).carry_out(local(1, "vectorized"))[0]
+    assert both.chosen == alone.chosen
+    for result, expected in zip(both.runs, alone.runs, strict=True):
+        assert result.environment["vectorized"] == 2
+        assert_alike(result, expected)
+    assert all(runs[0].environment["vectorized"] == 5 for runs in both.tuning)
+    # They are the same runs: nothing is left to be run, whatever the executor.
+    assert Study(plan(), store).missing == []
+
+
+def test_the_first_run_of_a_study_has_company_too():
+    runs = Study(plan(count=4), None).carry_out(local(1, "auto"))[0].tuning
+    assert [found[0].environment["vectorized"] for found in runs] == [4] * 4
+
+
+def test_auto_leaves_few_runs_and_large_problems_alone():
+    small = RunSpec("digits_logreg", "sgd", {"lr": 0.1}, num_epochs=1)
+    large = RunSpec("mnist_mlp", "sgd", {"lr": 0.1}, synthetic=True, device="cpu")
+    auto, always = Grouping("auto"), Grouping("vectorized")
+    assert auto.key(resolve(small)) is not None
+    assert auto.key(resolve(large)) is None
+    assert always.key(resolve(large)) is not None
+    outcome = Study([Cell((small,), (1, 2, 3))], None).carry_out(local(1, "auto"))[0]
+    assert "vectorized" not in outcome.runs[0].environment
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        (RunSpec("digits_mlp", "yogi"), "no update rule"),
+        (RunSpec("digits_mlp", "torch.optim:SGD", {"lr": 0.1, "dampening": 0.5}), "dampening"),
+        (RunSpec("svhn_wrn164", "sgd", synthetic=True), "cannot be computed"),
+        (RunSpec("digits_mlp", "sgd", split="validation", keep_best="somewhere"), "keep_best"),
+        (RunSpec("digits_mlp", "momo", weight_decay=0.1), "several step sizes"),
+    ],
+)
+def test_what_cannot_be_trained_together_is_named_and_trained_alone(spec, reason):
+    run = resolve(spec)
+    assert reason in why_alone(run)
+    grouping = Grouping("vectorized")
+    with pytest.warns(UserWarning, match=reason):
+        assert grouping.key(run) is None
+    with warnings.catch_warnings():  # once is enough
+        warnings.simplefilter("error")
+        assert grouping.key(run) is None
+
+
+def test_an_interrupt_ends_all_members_with_what_was_measured():
+    class Interrupting(Callback):
+        def evaluated(self, epoch, evaluations):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    runs = [
+        resolve(RunSpec("digits_logreg", "sgd", {"lr": lr}, num_epochs=3)) for lr in (0.1, 0.2)
+    ]  # fmt: skip
+    results = train_together(runs, [Callback(), Interrupting()])
+    assert [result.outcome for result in results] == [Outcome.INTERRUPTED] * 2
+    assert all(result.outcome_reason == "interrupted after 1 epochs" for result in results)
+
+
+def test_two_processes_share_the_runs():
+    outcome = Study(plan(count=8), None).carry_out(local(2, "auto"))[0]
+    assert [runs[0].environment["vectorized"] for runs in outcome.tuning] == [4] * 8
+    assert all(math.isfinite(runs[0].test_losses[-1]) for runs in outcome.tuning)
+
+
+def test_a_recorded_function_repeats_its_operations():
+    weights = torch.arange(6.0).reshape(2, 3)
+
+    def function(w, x):
+        scratch = torch.zeros(3)
+        scratch.add_(x)
+        return [w[1] * scratch + torch.ones(3).mul(2.0), w.t()]
+
+    x = torch.tensor([1.0, 2.0, 3.0])
+    repeat, size = record(function, weights, [x])
+    assert size > 0
+    for _ in range(2):
+        weights.mul_(2.0)
+        x = x + 1.0
+        product, transposed = repeat(x)
+        assert torch.equal(product, weights[1] * x + 2.0)
+        assert torch.equal(transposed, weights.t())
+
+
+def test_a_recorded_function_must_not_change_the_weights():
+    with pytest.raises(ValueError, match="changes the weights"):
+        record(lambda w, x: [w.add_(x)], torch.zeros(2), [torch.ones(2)])

@@ -1,0 +1,255 @@
+"""Writes docs/results.md, and README's table, from the results that come with the package.
+
+    python tools/results_page.py
+
+Every number on the page is computed here, from `baselines/measured` and `baselines/published`; a
+test makes the page again and finds no difference. ``--check`` only says whether it is up to date.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from alig_deepobs.analysis import leaderboard, to_markdown
+from alig_deepobs.analysis.formats import format_metric
+from alig_deepobs.analysis.frames import headline_curve
+from alig_deepobs.analysis.leaderboard import Leaderboard
+from alig_deepobs.analysis.report import build_report
+from alig_deepobs.analysis.report.across import Spread, Style, across_table
+from alig_deepobs.baselines import (
+    measured_grid,
+    measured_problems,
+    measured_results,
+    published_problems,
+    published_runs,
+)
+from alig_deepobs.protocols import Protocol
+from alig_deepobs.registry import ProblemEntry, find_testproblem
+from alig_deepobs.run import Outcome, RunResult
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "results.md"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- by tools/results_page.py -->\n", "<!-- to here -->\n"
+FOUR = ("alig", "sgd", "momentum", "adam")
+CAMPAIGN = ROOT / "benchmarks" / "campaign.toml"
+MEASURED = ROOT / "baselines" / "measured"
+
+INTRODUCTION = """# Results
+
+Made by `python tools/results_page.py` from the runs in `baselines/measured`; nothing here is
+written by hand. The same figures, with curves and statistics, are a page of
+
+    alig-deepobs report baselines/measured --html report.html
+
+**How settings were chosen.** Protocol `{protocol}`: {words}. What decides is the validation
+result, or where a problem holds nothing out, the training loss ([protocols](protocols.md)). Tuning
+has as many epochs as the comparison.
+
+**How to read.** Means of the final test accuracy, or of the test loss, over seeds, with 95 %
+intervals; *bold* and `=`: the seeds do not tell it from the best (paired t tests, Holm's
+correction). Epochs, seeds, data and commands stand with each problem. {machine}
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    boards = list(_boards())
+    protocol = Protocol.parse()
+    parts = [
+        INTRODUCTION.format(protocol=protocol, words=protocol.words, machine=_machine(boards)),
+        "## All problems\n",
+        _across(),
+        _headline(boards),
+        *(_section(board) for board in boards),
+        _published(),
+        _open(),
+    ]
+    return "\n".join(part.rstrip() + "\n" for part in parts if part)
+
+
+def _boards() -> Iterator[Leaderboard]:
+    """One leaderboard for each set of runs that can be compared, tuned on equal terms."""
+    for name in measured_problems():
+        sets: dict[str, list[RunResult]] = {}
+        for run in measured_results(name):
+            if run.tuning.get("protocol") == str(Protocol.parse()):
+                sets.setdefault(str(run.comparison()), []).append(run)
+        for runs in sets.values():
+            yield leaderboard(runs, find_testproblem(name))
+
+
+def _machine(boards: Sequence[Leaderboard]) -> str:
+    runs = [run for board in boards for run in board.runs]
+    environments = {
+        f"{run.environment.get('cpu', '?')}, torch {run.environment.get('torch', '?')}"
+        for run in runs
+    }
+    threads = sorted({str(run.environment.get("threads", "?")) for run in runs})
+    return (
+        f"Measured on {'; '.join(sorted(environments))}; threads of a run: {', '.join(threads)}. "
+        "Bit for bit, results repeat on one machine with equally many threads."
+    )
+
+
+def _across(only: Sequence[str] = (), spread: Spread = "none") -> str:
+    report = build_report([str(MEASURED)])
+    table = across_table(report, Style(columns="optimizers", spread=spread), only)
+    return to_markdown(table)
+
+
+def readme() -> str:
+    """README with its table made anew."""
+    text = README.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    boards = list(_boards())
+    made = f"{_machine(boards)}\n\n{_across(FOUR, 'interval')}\n{_headline(boards)}"
+    return f"{before}{begin}{made}{end}{after}"
+
+
+def _headline(boards: Sequence[Leaderboard]) -> str:
+    """Where ALI-G is first, level and behind, counted."""
+    first, level, behind = [], [], []
+    for board in boards:
+        row = next((row for row in board.rows if row.group.optimizer == "alig"), None)
+        if row is None:
+            continue
+        name = f"`{board.entry.name}`"
+        if row.rank == 1:
+            first.append(f"{name}{' (with others)' if row.tied else ''}")
+        elif row.tied:
+            level.append(name)
+        else:
+            behind.append(name)
+    total = len(first) + len(level) + len(behind)
+    listed = (
+        f"best mean on {len(first)} of {total} ({', '.join(first) or 'none'})",
+        f"not told from the best on {len(level)} ({', '.join(level) or 'none'})",
+        f"behind on {len(behind)} ({', '.join(behind) or 'none'})",
+    )
+    return f"**ALI-G**: {'; '.join(listed)}.\n"
+
+
+def _section(board: Leaderboard) -> str:
+    run = board.runs[0]
+    lines = [f"## `{board.entry.name}`, {run.num_epochs} epochs\n", *_bullets(board.verdict), ""]
+    lines += [to_markdown(board.table).split("\n\n")[1], ""]
+    lines += [f"* {setting}" for setting in board.settings]
+    lines += _bullets([flag.text for flag in board.flags])
+    lines += ["", f"Data: {run.data_label} ({run.data_source}); {_seeds(board)}; {_cost(board)}."]
+    seeds = max(row.n_seeds for row in board.rows)
+    lines += ["The best row again:\n", f"    {board.rows[0].group.runs[0].repeat_command(seeds)}"]
+    return "\n".join(lines)
+
+
+def _bullets(sentences: Sequence[str]) -> list[str]:
+    return [f"* {sentence}" for sentence in sentences]
+
+
+def _seeds(board: Leaderboard) -> str:
+    seeds = sorted({run.random_seed for run in board.runs})
+    return f"seeds {seeds[0]} to {seeds[-1]}"
+
+
+def _cost(board: Leaderboard) -> str:
+    tuned = [
+        run for run in measured_grid(board.entry.name) if run.num_epochs == board.runs[0].num_epochs
+    ]
+    return f"{len(tuned)} runs to tune, {len(board.runs)} to report"
+
+
+def _published() -> str:
+    """Runs with DeepOBS's tuned settings, held against its ten seeds, epoch by epoch."""
+    rows = []
+    for name in published_problems():
+        entry = find_testproblem(name)
+        for published in _by_setting(published_runs(name)):
+            ours = [run for run in measured_results(name) if _same(run, published[0])]
+            rows += [_against(entry, run, published) for run in ours]
+    if not rows:
+        return ""
+    head = (
+        "| problem | optimizer | seed | epochs | here | published, ten seeds | inside the range |"
+    )
+    return "\n".join(
+        ["## DeepOBS's published baselines\n",
+         "DeepOBS 1.1 on TensorFlow 1 (2019), its tuned settings; here with PyTorch, after as many "
+         "epochs. The last column counts the epochs whose result lies within the range of the ten "
+         "published seeds.\n",
+         head, "| --- | --- | --- | --- | --- | --- | --- |", *rows]
+    )  # fmt: skip
+
+
+def _by_setting(runs: Sequence[RunResult]) -> list[list[RunResult]]:
+    found: dict[str, list[RunResult]] = {}
+    for run in runs:
+        found.setdefault(run.setting(), []).append(run)
+    return list(found.values())
+
+
+def _same(run: RunResult, published: RunResult) -> bool:
+    keys = ("lr", "momentum")
+    return run.optimizer == published.optimizer and all(
+        run.hyperparams.get(key) == published.hyperparams.get(key) for key in keys
+    )
+
+
+def _against(entry: ProblemEntry, run: RunResult, published: Sequence[RunResult]) -> str:
+    curve = headline_curve(run, entry)
+    others = [
+        headline_curve(each, entry) for each in published if each.outcome is not Outcome.FAILED
+    ]
+    last = len(curve) - 1
+    at = [[each[epoch] for each in others if len(each) > epoch] for epoch in range(len(curve))]
+    inside = sum(
+        min(values) <= value <= max(values)
+        for value, values in zip(curve[1:], at[1:], strict=True)
+        if values
+    )
+    low, high = min(at[last]), max(at[last])
+    cells = (
+        f"`{entry.name}`", run.optimizer_name, str(run.random_seed), str(last),
+        format_metric(curve[last], entry.metric),
+        f"{format_metric(low, entry.metric)} to {format_metric(high, entry.metric)}",
+        f"{inside} of {last} epochs",
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def _open() -> str:
+    """The pieces of the campaign without a result here."""
+    plan = tomllib.loads(CAMPAIGN.read_text(encoding="utf-8"))
+    there = set(measured_problems())
+    lines = [
+        f"* {piece['name']} ({piece.get('device', 'cpu')})"
+        for piece in plan["piece"]
+        if not any(name in piece["command"].split() for name in there)
+    ]
+    if not lines:
+        return ""
+    return "\n".join(
+        ["## Not measured yet\n", "Pieces of `benchmarks/campaign.toml` without a result in the "
+         "package; `python benchmarks/campaign.py` carries them out.\n", *lines]
+    )  # fmt: skip
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Only say whether both are up to date.")
+def main(check: bool) -> None:
+    """Write docs/results.md and README's table."""
+    for path, made in ((PAGE, page()), (README, readme())):
+        if not check:
+            path.write_text(made, encoding="utf-8")
+            click.echo(f"written: {path.relative_to(ROOT)}")
+        elif path.read_text(encoding="utf-8") != made:
+            sys.exit(f"{path.name} is not what the results say: python tools/results_page.py")
+
+
+if __name__ == "__main__":
+    main()
