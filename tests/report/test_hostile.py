@@ -151,25 +151,21 @@ def test_the_page_is_written(hostile, tmp_path):
             assert piece not in page
 
 
-def test_the_page_of_hostile_texts_in_a_browser(hostile, tmp_path):
-    page = pytest.importorskip("tests.report.test_page", reason="no browser")
-    if page.CHROMIUM is None:
-        pytest.skip("there is no Chromium")
+def test_the_page_of_hostile_texts_in_a_browser(browser, hostile, tmp_path):
+    page = pytest.importorskip("tests.report.test_page")
     path = write_page(build_report([hostile], ("measured",)), tmp_path / "page.html")
-    with page.sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=page.CHROMIUM, args=["--no-sandbox"])
-        found = page.Opened(browser, path)
-        found.scroll_through()
-        found.page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
-        for link in found.page.locator("a:visible").all()[:20]:
-            assert (link.get_attribute("href") or "#").startswith("#")
-        assert found.page.title().startswith("Optimizer report")
-        assert found.requests == [path.as_uri()]
-        assert found.complaints == []
-        assert found.page.evaluate("document.querySelectorAll('script').length") == 2
-        handlers = "[...document.querySelectorAll('*')].flatMap(e => e.getAttributeNames())"
-        assert not [n for n in found.page.evaluate(handlers) if n.startswith("on")]
-        browser.close()
+    found = page.Opened(browser, path)
+    found.scroll_through()
+    found.page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
+    for link in found.page.locator("a:visible").all()[:20]:
+        assert (link.get_attribute("href") or "#").startswith("#")
+    assert found.page.title().startswith("Optimizer report")
+    assert found.requests == [path.as_uri()]
+    assert found.complaints == []
+    assert found.page.evaluate("document.querySelectorAll('script').length") == 2
+    handlers = "[...document.querySelectorAll('*')].flatMap(e => e.getAttributeNames())"
+    assert not [n for n in found.page.evaluate(handlers) if n.startswith("on")]
+    found.context.close()
 
 
 def test_paths_of_these_tests_are_unusual(hostile):
