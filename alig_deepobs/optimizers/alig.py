@@ -274,12 +274,8 @@ class AliG(LossMethod):
     def _quick_step(self, loss: Any) -> bool:
         if torch.compiler.is_compiling():
             return False
-        if isinstance(loss, Tensor):
-            if loss.dim():
-                return False
-            loss = loss.item()
-        elif not isinstance(loss, float):
-            return False
+        if loss.dim() if isinstance(loss, Tensor) else not isinstance(loss, float):
+            return False  # its form is to be checked
         self._caps.follow(self.param_groups)
         grads = self._plan.gradients(self.param_groups, self.state) if self._plan else []
         if not grads:
@@ -294,7 +290,8 @@ class AliG(LossMethod):
         every = grads[0] if len(grads) == 1 else [g for part in grads for g in part]
         group = self.param_groups[0]
         self._squared = squared = squared_norm(every)
-        step = host_step(loss, squared, group["eps"], group["f_min"])
+        value = float(loss)
+        step = host_step(value, squared, group["eps"], group["f_min"])
         self._count_guard(step.guard)
         self._clipped = tuple([min(step.unclipped, rate) for rate in rates])
         self._sizes = self._clipped[0], step.unclipped
@@ -304,7 +301,7 @@ class AliG(LossMethod):
                     made.update(part, float(gamma))
         if self.projection_fn is not None:
             self.projection_fn()
-        self._note(loss, [])
+        self._note(value, [])
         return True
 
     def _count_guard(self, guard: int | None) -> None:
