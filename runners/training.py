@@ -8,10 +8,8 @@ per epoch, and a run that diverges ends there and says so.
 
 from __future__ import annotations
 
-import math
-import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,15 +19,21 @@ from torch import Tensor
 from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.results import now
-from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult, RunSpec
+from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.environment import environment
 from alig_deepobs.runners.evaluation import SETS, evaluate, mini_batches
 from alig_deepobs.runners.objective import Objective, batch_options, build_optimizer, make_step
+from alig_deepobs.runners.records import (
+    note_epoch,
+    note_evaluations,
+    note_interrupt,
+    step_size_summary,
+    validation_metric,
+)
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
-from alig_deepobs.runners.selection import record_selection
 from alig_deepobs.runners.tensorflow.execute import execute_in_tensorflow
 from alig_deepobs.runners.threads import cpu_threads, suitable_threads
 from alig_deepobs.runners.weights import KeptWeights
@@ -224,61 +228,6 @@ class _Training:
         return time.perf_counter()
 
 
-def note_epoch(
-    result: RunResult,
-    callback: Callback,
-    epoch: int,
-    losses: Sequence[float],
-    mean: float,
-    summary: dict[str, float],
-) -> None:
-    """Enters an epoch of training into a result.
-
-    Args:
-        result: of the run.
-        callback: hears of the logged steps.
-        epoch: its number, from 1 on.
-        losses: of the steps that are logged.
-        mean: of all steps.
-        summary: `step_size_summary`; empty for an optimizer that computes none.
-    """
-    for index, loss in enumerate(losses):
-        callback.stepped(epoch, index * result.train_log_interval, loss)
-    finite = next((i for i, x in enumerate(losses) if not math.isfinite(x)), len(losses))
-    result.minibatch_train_losses += losses[:finite]
-    if math.isfinite(mean):
-        result.epoch_mean_losses.append(mean)
-    if summary:
-        result.step_sizes.append(summary)
-
-
-def note_evaluations(result: RunResult, epoch: int, evaluations: Mapping[str, Evaluation]) -> bool:
-    """Enters the evaluations of all sets into a result; False if the run has diverged."""
-    for name, metrics in evaluations.items():
-        if not metrics.is_finite:
-            result.outcome = Outcome.DIVERGED
-            result.outcome_reason = f"{name} loss is not finite after {epoch} epochs"
-            return False
-    for name, metrics in evaluations.items():
-        result.append(name, metrics)
-    record_selection(result)
-    return True
-
-
-def note_interrupt(result: RunResult) -> None:
-    """Enters that a run was interrupted."""
-    result.outcome = Outcome.INTERRUPTED
-    finished = max(0, len(result.test_losses) - 1)
-    result.outcome_reason = f"interrupted after {finished} epochs"
-
-
-def validation_metric(result: RunResult) -> float:
-    """That of the last evaluation; higher is better."""
-    if result.valid_accuracies:
-        return result.valid_accuracies[-1]
-    return -result.valid_data_losses[-1]
-
-
 def started(run: ResolvedRun, problem: TestProblem, objective: Objective) -> RunResult:
     """The result of a run that is about to start."""
     result = run.result(
@@ -320,32 +269,6 @@ def set_up(run: ResolvedRun) -> TestProblem:
     )
     problem.set_up()
     return problem
-
-
-def step_size_summary(
-    sizes: Sequence[tuple[float | Tensor, float | Tensor]],
-) -> dict[str, float]:
-    """Mean, median, extremes and the clipped share of an epoch's logged steps.
-
-    Steps of a size that is not finite, with which a run diverges, are left out; empty if there are
-    no others.
-    """
-    if sizes and isinstance(sizes[0][0], Tensor):
-        pairs = torch.stack([torch.stack([torch.as_tensor(x) for x in pair]) for pair in sizes])
-        rows = [(clipped, unclipped) for clipped, unclipped in pairs.tolist()]
-    else:
-        rows = [(float(clipped), float(unclipped)) for clipped, unclipped in sizes]
-    rows = [row for row in rows if math.isfinite(row[0])]
-    if not rows:
-        return {}
-    clipped = [row[0] for row in rows]
-    return {
-        "mean": statistics.fmean(clipped),
-        "median": statistics.median(clipped),
-        "min": min(clipped),
-        "max": max(clipped),
-        "clipped_fraction": statistics.fmean(row[0] < row[1] for row in rows),
-    }
 
 
 def _seed_noise(seed: int, phase: str, epoch: int) -> None:

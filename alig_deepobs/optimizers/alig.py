@@ -279,7 +279,8 @@ class AliG(LossMethod):
         self._caps.follow(self.param_groups)
         grads = self._plan.gradients(self.param_groups, self.state) if self._plan else []
         if not grads:
-            # `zero_grad` may have left everything without a gradient; that is for the other step.
+            if not self.memory.keys() <= self.param_groups[0].keys():
+                return False  # what is wrong here is said by the other step
             self._plan = HostPlan.make(self.param_groups, self.state)
             grads = self._plan.gradients(self.param_groups, self.state) if self._plan else []
         if self._plan is None or not grads:
