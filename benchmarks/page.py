@@ -16,12 +16,12 @@ that is not reached is marked.
 _TEXTS = {
     "step": """The step
 
-Wall time of an optimizer's step over that of torch's SGD with Nesterov momentum 0.9 (fused, and as
-it is by default), on the parameters of the network. ALI-G has momentum 0.9 where nothing else is
-said.""",
+Time of an optimizer's step over that of torch's SGD with Nesterov momentum 0.9 (fused, and as it is
+by default), on the parameters of the network; with one thread, that of the processor. ALI-G has
+momentum 0.9 where nothing else is said.""",
     "rivals": """The other optimizers of this package
 
-Wall time of a step over that of the optimizer of torch that keeps as much state.""",
+Time of a step over that of the optimizer of torch that keeps as much state.""",
     "loop": """The training loop
 
 CPU time of the runner's training epochs over that of the same steps in a loop that is written by
