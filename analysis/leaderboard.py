@@ -90,6 +90,11 @@ class Leaderboard:
             )
         if "as recorded" in map(loss_kind, self.runs):
             notes.append("Losses from files of DeepOBS include the L2 term where the run had one.")
+        if any("vectorized" in run.environment for run in self.runs):
+            notes.append(
+                "s / epoch: some runs were trained together (--executor); theirs is a share of the "
+                "common time, which says nothing of the optimizer's speed alone."
+            )
         if self.entry.interpolates is False:
             notes.append(
                 "This problem does not interpolate: its smallest training loss is not 0, so the "
