@@ -34,6 +34,12 @@ class _Place(NamedTuple):
     start: int
     stop: int
 
+    def row_of(self, stacked: Tensor) -> Tensor:
+        """A parameter of all members, ``(members, *shape)``, as its columns of their rows."""
+        if self.order != tuple(range(len(self.order))):
+            stacked = stacked.permute(0, *(d + 1 for d in self.order))
+        return stacked if stacked.ndim == 2 else stacked.reshape(len(stacked), -1)
+
 
 class Members:
     """The networks of many runs of one problem.
@@ -168,12 +174,7 @@ class Members:
     def _gradients(self, weights: Tensor, piece: Piece, noise: list[Tensor]) -> list[Tensor]:
         function = self._vectorized(grad_and_value(self._objective), piece)
         gradients, losses = function(self._named(weights), piece.batch, piece.offset, noise)
-        rows = [
-            gradients[place.name]
-            .permute(0, *(d + 1 for d in place.order))
-            .reshape(len(weights), -1)
-            for place in self.places
-        ]
+        rows = [place.row_of(gradients[place.name]) for place in self.places]
         return [*rows, losses]
 
     def _metrics(self, weights: Tensor, piece: Piece, noise: list[Tensor]) -> list[Tensor]:
