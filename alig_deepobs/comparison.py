@@ -12,8 +12,9 @@ from alig_deepobs.errors import UsageError, unknown_choice
 from alig_deepobs.protocols import DEFAULT, Protocol
 from alig_deepobs.registry import expand_names, find_optimizer, find_testproblem
 from alig_deepobs.run import Outcome, RunResult, RunSpec
+from alig_deepobs.runners.loggers import Logged
 from alig_deepobs.runners.store import Store
-from alig_deepobs.runners.study import Cell, CellOutcome, Study, local
+from alig_deepobs.runners.study import Cell, CellOutcome, Silent, Study, local
 from alig_deepobs.runners.vectorized import Mode
 from alig_deepobs.settings import parse_setting, split_settings
 
@@ -96,6 +97,7 @@ def compare(
     force_known: bool = False,
     force: bool = False,
     reference: str | None = None,
+    log: Iterable[str] = (),
     **options: Any,
 ) -> Comparison:
     """Compares optimizers on test problems.
@@ -124,6 +126,7 @@ def compare(
             or another number of epochs.
         force: run again what is in the folder.
         reference: optimizer with which every other is compared; see `check_reference`.
+        log: loggers that hear of every run: ``tensorboard``, ``wandb``, ``mlflow``, ``csv``.
         **options: further fields of `RunSpec`, such as ``num_epochs``.
 
     Raises:
@@ -141,7 +144,8 @@ def compare(
     parsed = Protocol.parse(protocol, grids, tuning_seeds, force_known)
     cells = plan_comparison(testproblems, optimizers, chosen, parsed, options)
     check_reference(reference, cells, store)
-    outcomes = Study(cells, store, force=force).carry_out(local(jobs, executor))
+    progress = Logged(Silent(), log, output_dir or "results")
+    outcomes = Study(cells, store, force=force).carry_out(local(jobs, executor), progress)
     return comparison(outcomes, store, reference)
 
 

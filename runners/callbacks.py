@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from alig_deepobs.run import Evaluation, RunResult
 
 
@@ -22,3 +24,35 @@ class Callback:
 
     def finished(self, result: RunResult) -> None:
         """The run is over, however it ended."""
+
+
+class Several(Callback):
+    """Passes everything on to several callbacks."""
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self.callbacks = callbacks
+
+    def started(self, result: RunResult, steps_per_epoch: int) -> None:
+        """See `Callback.started`."""
+        for callback in self.callbacks:
+            callback.started(result, steps_per_epoch)
+
+    def evaluated(self, epoch: int, evaluations: dict[str, Evaluation]) -> None:
+        """See `Callback.evaluated`."""
+        for callback in self.callbacks:
+            callback.evaluated(epoch, evaluations)
+
+    def ticked(self, epoch: int, step: int) -> None:
+        """See `Callback.ticked`."""
+        for callback in self.callbacks:
+            callback.ticked(epoch, step)
+
+    def stepped(self, epoch: int, step: int, loss: float) -> None:
+        """See `Callback.stepped`."""
+        for callback in self.callbacks:
+            callback.stepped(epoch, step, loss)
+
+    def finished(self, result: RunResult) -> None:
+        """See `Callback.finished`."""
+        for callback in self.callbacks:
+            callback.finished(result)

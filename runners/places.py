@@ -36,6 +36,7 @@ class Place:
         processes: of one run, each with its part of the mini-batch (``ddp``).
         slurm: further options of the batch system, by their names there.
         folder: of the results, where the batch system puts its own files.
+        log: loggers (`alig_deepobs.runners.loggers`) that hear of every run.
     """
 
     executor: str = "auto"
@@ -47,6 +48,7 @@ class Place:
     processes: int = 1
     slurm: Mapping[str, str | int] = field(default_factory=dict)
     folder: str = "results"
+    log: tuple[str, ...] = ()
 
     def start(self) -> Executor:
         """Starts the executor.

@@ -105,7 +105,7 @@ def json_value(name: str, value: Any, of: str) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(json_value(name, item, of) for item in value)
     if isinstance(value, float) and not math.isfinite(value):
-        hint = "leave it out, or give None, for no limit" if value > 0 else "give a number"
+        hint = "leave it out, or give None, for no limit" if value == math.inf else "give a number"
         raise UsageError(f"{of}: {name}={value} is no number to train with: {hint}")
     if value is None or isinstance(value, (bool, int, float, str)):
         return value

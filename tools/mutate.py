@@ -176,9 +176,8 @@ class Tree:
         os.dup2(output, 2)
         pytest = importlib.import_module("pytest")
         files = [test for test in tests if test.startswith("tests/")]
-        plugins = ["no:cacheprovider", "no:xdist", "no:anyio"]
-        options = ["-x", "-q", *(word for name in plugins for word in ("-p", name))]
-        options += tests[len(files) :]
+        without = ["-pno:cacheprovider", "-pno:xdist", "-pno:anyio"]
+        options = ["-x", "-q", *without, *tests[len(files) :]]
         found = NO_TESTS
         for file in files:  # one after the other, so that none is collected after a failure
             code = int(pytest.main([*options, file]))

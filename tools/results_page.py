@@ -1,4 +1,4 @@
-"""Writes docs/results.md from the results that come with the package.
+"""Writes docs/results.md, and README's table, from the results that come with the package.
 
     python tools/results_page.py
 
@@ -20,7 +20,7 @@ from alig_deepobs.analysis.formats import format_metric
 from alig_deepobs.analysis.frames import headline_curve
 from alig_deepobs.analysis.leaderboard import Leaderboard
 from alig_deepobs.analysis.report import build_report
-from alig_deepobs.analysis.report.across import Style, across_table
+from alig_deepobs.analysis.report.across import Spread, Style, across_table
 from alig_deepobs.baselines import (
     measured_grid,
     measured_problems,
@@ -34,6 +34,9 @@ from alig_deepobs.run import Outcome, RunResult
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- by tools/results_page.py -->\n", "<!-- to here -->\n"
+FOUR = ("alig", "sgd", "momentum", "adam")
 CAMPAIGN = ROOT / "benchmarks" / "campaign.toml"
 MEASURED = ROOT / "baselines" / "measured"
 
@@ -94,9 +97,20 @@ def _machine(boards: Sequence[Leaderboard]) -> str:
     )
 
 
-def _across() -> str:
+def _across(only: Sequence[str] = (), spread: Spread = "none") -> str:
     report = build_report([str(MEASURED)])
-    return to_markdown(across_table(report, Style(columns="optimizers", spread="none")))
+    table = across_table(report, Style(columns="optimizers", spread=spread), only)
+    return to_markdown(table)
+
+
+def readme() -> str:
+    """README with its table made anew."""
+    text = README.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    boards = list(_boards())
+    made = f"{_machine(boards)}\n\n{_across(FOUR, 'interval')}\n{_headline(boards)}"
+    return f"{before}{begin}{made}{end}{after}"
 
 
 def _headline(boards: Sequence[Leaderboard]) -> str:
@@ -226,15 +240,15 @@ def _open() -> str:
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Only say whether the page is up to date.")
+@click.option("--check", is_flag=True, help="Only say whether both are up to date.")
 def main(check: bool) -> None:
-    """Write docs/results.md."""
-    made = page()
-    if not check:
-        PAGE.write_text(made, encoding="utf-8")
-        click.echo(f"written: {PAGE.relative_to(ROOT)}")
-    elif PAGE.read_text(encoding="utf-8") != made:
-        sys.exit("docs/results.md is not what the results say: python tools/results_page.py")
+    """Write docs/results.md and README's table."""
+    for path, made in ((PAGE, page()), (README, readme())):
+        if not check:
+            path.write_text(made, encoding="utf-8")
+            click.echo(f"written: {path.relative_to(ROOT)}")
+        elif path.read_text(encoding="utf-8") != made:
+            sys.exit(f"{path.name} is not what the results say: python tools/results_page.py")
 
 
 if __name__ == "__main__":

@@ -100,6 +100,10 @@ def study_options(output_dir: str = "results") -> Callable[[Function], Function]
                    help="Option of Slurm, such as partition=gpu; repeatable."),
             option("--ddp", type=click.IntRange(min=1), default=1, metavar="N",
                    help="Processes of one run, each with its part of every mini-batch."),
+            option("--log", multiple=True,
+                   type=click.Choice(["tensorboard", "wandb", "mlflow", "csv"]),
+                   help="Log every run while it goes on, through that package; repeatable. Files "
+                   "lie in the folder log of the results."),
             option("--emit", type=click.Path(dir_okay=False), metavar="FILE",
                    help="Run nothing; write one command for each run that is missing."),
             option("--output_dir", type=click.Path(file_okay=False), default=output_dir,
@@ -150,7 +154,7 @@ def _place(values: dict[str, Any]) -> Place:
     ddp, executor = values.pop("ddp"), values.pop("executor")
     if ddp > 1 and executor not in MODES:
         raise click.UsageError("--ddp runs here: leave --executor out")
-    names = ("jobs", "address", "cpus", "gpus", "retries", "slurm")
+    names = ("jobs", "address", "cpus", "gpus", "retries", "slurm", "log")
     return Place(
         executor="ddp" if ddp > 1 else executor, processes=ddp,
         **{name: values.pop(name) for name in names},

@@ -24,10 +24,11 @@ from alig_deepobs.plugins import Interrupted
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.loggers import Logged, check_loggers, telling
 from alig_deepobs.runners.places import Place, under_torchrun
 from alig_deepobs.runners.signals import ENDING
 from alig_deepobs.runners.store import Store
-from alig_deepobs.runners.study import Cell, CellOutcome, Study
+from alig_deepobs.runners.study import Cell, CellOutcome, Progress, Study
 from alig_deepobs.settings import Setting
 
 PLAIN_INTERVAL = 15.0
@@ -192,6 +193,7 @@ def carry_out(
             follow_torchrun()
             return None
         place = replace(place, executor="ddp")
+    check_loggers(place.log)
     store = None if output_dir is None else Store(Path(output_dir))
     if dry_run:
         say(plan_text(_looked_at(cells, store, force), place.jobs or 1))
@@ -204,9 +206,10 @@ def carry_out(
     place = replace(place, folder=output_dir or "results")
     stream = Lasting(sys.stdout)
     display = Display(Console(file=cast("TextIO", stream)), output_dir or "", print_steps)
+    progress: Progress = Logged(display, place.log, place.folder) if place.log else display
     with ending_signals(), display.shown(), warnings.catch_warnings():
         warnings.showwarning = display.warn
-        outcomes = study.carry_out(place.start, display)
+        outcomes = study.carry_out(place.start, progress)
     if stream.error is not None:
         raise stream.error  # nobody would read what the verb says now
     return outcomes, display
@@ -302,15 +305,7 @@ class _Line(Callback):
 
 def _label(run: ResolvedRun) -> str:
     """The run in short: the main hyper-parameter, and what is not a default."""
-    entry = run.entry
-    shown = {
-        name: value
-        for name, value in run.hyperparams.items()
-        if name not in entry.hyperparameters
-        or name == entry.main_hyperparameter
-        or value != entry.hyperparameters[name].default
-    }
-    setting = Setting(run.optimizer, _short(shown))
+    setting = Setting(run.optimizer, _short(telling(run)))
     of = f"{run.testproblem} {setting} seed {run.random_seed}"
     of = f"{of} ({run.purpose})" if run.purpose else of
     return of if run.framework == "pytorch" else f"{of} in {run.framework}"

@@ -61,6 +61,9 @@ def host_inner_product(xs: list[Tensor], ys: list[Tensor]) -> float:
 
 def _products(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
     """The inner product of each pair, as a vector."""
+    if all(map(_is_flat, xs)) and all(map(_is_flat, ys)):
+        # One pass, without a temporary as large as the tensors.
+        return torch.stack([torch.dot(x.view(-1), y.view(-1)) for x, y in zip(xs, ys, strict=True)])
     dtype = torch.float64 if any(x.dtype == torch.float64 for x in xs) else torch.float32
     products = [
         # Products of small numbers vanish in half precision, so they are formed in the wider type.
@@ -70,16 +73,17 @@ def _products(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
     return torch.stack([product.to(products[0].device) for product in products])
 
 
+def _is_flat(x: Tensor) -> bool:
+    return x.is_cpu and x.dtype is torch.float32 and type(x) in _PLAIN and x.is_contiguous()
+
+
 def _norms(tensors: list[Tensor], wide: torch.dtype | None = None) -> Tensor:
     """The norm of each tensor, as a vector; accumulated in a wider type, if one is given."""
     groups = by_type(tensors)
     if len(groups) == 1 and type(tensors[0]) in _PLAIN:
         return torch.stack(list(_foreach_norm(tensors, wide)))
     norms = [local(norm, full=True) for group in groups for norm in _foreach_norm(group, wide)]
-    if len(groups) > 1:
-        dtype = torch.float64 if any(n.dtype == torch.float64 for n in norms) else torch.float32
-        norms = [norm.to(norms[0].device, dtype) for norm in norms]
-    return torch.stack(norms)
+    return torch.stack([norm.to(norms[0].device) for norm in norms])  # in the widest type
 
 
 def _foreach_norm(tensors: list[Tensor], wide: torch.dtype | None) -> Sequence[Tensor]:

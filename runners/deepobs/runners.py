@@ -22,19 +22,15 @@ from alig_deepobs.errors import RunError, UsageError
 from alig_deepobs.registry import entry_of_class, find_testproblem, load_object
 from alig_deepobs.results import cut_at_first_non_finite, now, run_folder, to_json
 from alig_deepobs.run import Outcome, ResolvedRun, Run, RunResult, RunSpec, facets
-from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.callbacks import Callback, Several
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.deepobs import config
 from alig_deepobs.runners.deepobs import pytorch_config as torch_config
-from alig_deepobs.runners.deepobs.callbacks import (
-    PrintEvaluations,
-    PrintSteps,
-    Several,
-    TensorBoard,
-)
+from alig_deepobs.runners.deepobs.callbacks import PrintEvaluations, PrintSteps
 from alig_deepobs.runners.deepobs.commandline import complete, complete_from_command_line
 from alig_deepobs.runners.environment import environment
 from alig_deepobs.runners.evaluation import evaluate
+from alig_deepobs.runners.loggers import RunLog, check_loggers
 from alig_deepobs.runners.noise import own_random_state
 from alig_deepobs.runners.resolve import json_value, resolve
 from alig_deepobs.runners.store import Store
@@ -236,6 +232,8 @@ class PTRunner(abc.ABC):
             **{name: given[name] for name in own},
         )
         store = None if given["no_logs"] else Store(Path(given["output_dir"]))
+        if given["tb_log"]:
+            check_loggers(["tensorboard"])  # before the first step
         return Asked(spec, store, given["print_train_iter"], given["tb_log"], given["tb_log_dir"])
 
     def carry_out(
@@ -413,7 +411,8 @@ class StandardRunner(PTRunner):
         """
         found: list[Callback] = [PrintEvaluations()] if self.is_script else []
         found += [PrintSteps()] if print_train_iter else []
-        found += [] if tensorboard_dir is None else [TensorBoard(tensorboard_dir)]
+        if tensorboard_dir is not None:
+            found.append(RunLog("tensorboard", "", "", Path(tensorboard_dir)))
         return found
 
 

@@ -17,8 +17,7 @@ import numpy as np
 from alig_deepobs.errors import UsageError, unknown_choice
 from alig_deepobs.results import plain_scalar, read_result
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
-from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.deepobs.callbacks import Several
+from alig_deepobs.runners.callbacks import Callback, Several
 from alig_deepobs.runners.deepobs.runners import Asked
 from alig_deepobs.runners.selection import Rule
 from alig_deepobs.runners.study import Cell, Silent, Study, local

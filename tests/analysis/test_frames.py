@@ -158,8 +158,11 @@ def test_every_hyper_parameter_has_a_column(make_run):
 
 def test_every_field_of_a_run_is_in_the_frame(make_run):
     """Curves are in `epochs_frame`; a field that is added is a column without further ado."""
-    names = set(runs_frame([make_run(guarded_steps={"g": 1}, training_params={"clip_norm": 1.0},
-                                     problem_options={"dim": 3}, tuning={"trials": 5})]).columns)  # fmt: skip
+    run = make_run(
+        guarded_steps={"g": 1}, training_params={"clip_norm": 1.0}, problem_options={"dim": 3},
+        tuning={"trials": 5},
+    )  # fmt: skip
+    names = set(runs_frame([run]).columns)
     known = {name.partition(".")[0] for name in names}
     for item in dataclasses.fields(RunResult):
         is_curve = (

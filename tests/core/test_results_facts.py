@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 
 from alig_deepobs.errors import ResultError
@@ -215,6 +216,13 @@ def test_accuracies_are_left_out_where_there_are_none(result):
     result.training_params = {"lr_sched_epochs": (1, 2), "lr_sched_factors": (0.5, 0.1)}
     record = to_json(result)
     assert (record["lr_sched_epochs"], record["lr_sched_factors"]) == ([1, 2], [0.5, 0.1])
+
+
+def test_numbers_of_numpy_and_tuples_are_written_wherever_they_stand(result):
+    odd = {"a": np.float32(0.5), "b": (1, {"c": np.int64(2)})}
+    result.environment, result.steps = odd, np.int64(3)
+    record = json.loads(json.dumps(to_json(result)))
+    assert (record["environment"], record["steps"]) == ({"a": 0.5, "b": [1, {"c": 2}]}, 3)
 
 
 @pytest.mark.parametrize("ended", [Outcome.INTERRUPTED, Outcome.FAILED])

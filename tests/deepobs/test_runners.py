@@ -385,3 +385,30 @@ def test_settings_reach_the_problem(own, monkeypatch):
     )
     assert output["split"] == ("validation" if own else "full")
     assert len(output["valid_losses"]) == (2 if own else 0)
+
+
+@pytest.mark.slow
+def test_tb_log_writes_where_deepobs_does(tmp_path):
+    """In the folder of the setting, or in the one that is asked for."""
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    runner = StandardRunner(torch.optim.SGD, LR)
+    output = runner.run(**QUICK, hyperparams={"lr": 0.1}, tb_log=True)
+    (path,) = tmp_path.rglob("random_seed*.json")
+    assert list(path.parent.glob("events.out.tfevents*"))
+    runner.run(**QUICK, hyperparams={"lr": 0.1}, tb_log=True, tb_log_dir=str(tmp_path / "tb"))
+    events = EventAccumulator(str(tmp_path / "tb")).Reload()
+    losses = [event.value for event in events.Scalars("mini_batch/loss")]
+    assert losses == pytest.approx(output["minibatch_train_losses"])
+    assert [event.step for event in events.Scalars("test/loss")] == [0, 1]
+
+
+def test_tb_log_without_tensorboard_ends_before_the_first_step(monkeypatch, tmp_path):
+    from alig_deepobs.runners import loggers
+
+    monkeypatch.setattr(loggers, "find_spec", lambda name: None)
+    runner = StandardRunner(torch.optim.SGD, LR)
+    with pytest.raises(UsageError, match=r"needs the package tensorboard: pip install '.*\[log\]'"):
+        runner.run(**QUICK, hyperparams={"lr": 0.1}, tb_log=True)
+    assert not list(tmp_path.rglob("*.json"))

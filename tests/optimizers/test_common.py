@@ -166,6 +166,7 @@ def test_foreach_equals_loop(case, regression):
     for foreach in (True, False):
         task = regression(torch.float64)
         optimizer = case.build(task.parameters, foreach=foreach)
+        assert optimizer.param_groups[0]["foreach"] is foreach
         for rows in task.minibatches(12):
             if case.entry.needs_loss is NeedsLoss.CLOSURE:
                 optimizer.step(lambda rows=rows, task=task: task.backward(rows))
@@ -241,7 +242,7 @@ def test_every_own_method_checks_its_arguments():
 def test_bad_arguments_are_named(name, argument, value):
     entry = registry.find_optimizer(name)
     params, parameter = entry.complete({argument: value}), torch.nn.Parameter(torch.ones(2))
-    with pytest.raises(UsageError, match=f"^{name}: .*{argument}"):
+    with pytest.raises(UsageError, match=rf"^{name}: .*\b{argument}\b"):
         build_optimizer(entry.load(), entry, [parameter], params)
 
 

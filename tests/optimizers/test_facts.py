@@ -19,7 +19,9 @@ from alig_deepobs.optimizers._norm import (
 )
 from alig_deepobs.optimizers._scalars import at_least, at_most, choose, quotient
 from alig_deepobs.optimizers._step_size import clip_factor, device_step
+from alig_deepobs.optimizers.l4 import L4Mom
 from alig_deepobs.optimizers.sls import SLS
+from alig_deepobs.optimizers.sps import SPS
 
 # --- ALI-G -----------------------------------------------------------------------------------
 
@@ -88,6 +90,36 @@ def test_sls_tries_no_step_above_its_bound():
     assert flat(init_step_size=1.0, eta_max=5.0) == [(2.0,) * 2, (4.0,) * 2, (5.0,) * 2, (5.0,) * 2]
     assert flat(init_step_size=50.0) == [(10.0, 10.0)] * 4
     assert flat(init_step_size=1.0, gamma=1.5, eta_max=math.inf)[-1] == (1.5**4,) * 2
+
+
+def test_sls_accepts_what_decreases_the_loss_just_enough():
+    """With c = 1/2 the step to the minimum of a parabola meets Armijo's condition with equality."""
+    w = torch.tensor([3.0], requires_grad=True)
+    optimizer = SLS([w], n_batches_per_epoch=1, init_step_size=1.0, gamma=1.0, c=0.5)
+
+    def closure(backward=True):
+        loss = 0.5 * w.square().sum()
+        if backward:
+            optimizer.zero_grad()
+            loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert (optimizer.step_size, w.item()) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("name", ["eps", "weight_decay"])
+def test_l4_names_what_it_refuses(name):
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        L4Mom([torch.ones(1, requires_grad=True)], **{name: -1.0})
+
+
+def test_sps_has_no_step_size_where_there_is_no_gradient():
+    w = torch.tensor([1.0], requires_grad=True)
+    w.grad = torch.zeros_like(w)
+    optimizer = SPS([w])
+    optimizer.step(loss=3.0)
+    assert optimizer.last_step_sizes == (0.0, 0.0)
 
 
 # --- Caps and clipping, with numbers of the host and with tensors --------------------------------
@@ -275,6 +307,12 @@ def test_one_kernel_handles_one_device_one_type_and_one_class():
     for other in (torch.ones(2, device="meta"), plain.double(), plain.as_subclass(Sharded)):
         groups = by_type([plain, other, plain])
         assert [[id(t) for t in group] for group in groups] == [[id(plain)] * 2, [id(other)]]
+
+
+def test_norms_and_products_are_on_the_first_device():
+    plain, other = torch.ones(2), torch.ones(2, device="meta")
+    assert global_squared_norm([other, plain]).device == other.device
+    assert inner_product([other, plain], [other, plain]).device == other.device
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
