@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import reprlib
 import stat
 import unicodedata
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ LARGEST_RECORD = 32 * 1024 * 1024
 
 MOST_NESTED = 16
 """Levels of lists and objects in a JSON file; a result has four."""
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother, _SHORT.maxlevel = 60, 40, 60, 2
 
 # Control, format (the bidirectional ones, those of no width) and unassigned characters, surrogates,
 # and the two separators that some programs take for the end of a line.
@@ -52,10 +56,7 @@ def shown(text: object, lines: bool = False) -> str:
 
 def brief(value: Any) -> str:
     """A value of whatever kind and size, for a message."""
-    if isinstance(value, (list, dict)):
-        return "a list" if isinstance(value, list) else "an object"
-    text = repr(value[:40] if isinstance(value, str) else value)
-    return text if len(text) <= 42 else f"{text[:41]}…"
+    return _SHORT.repr(value)
 
 
 def read_regular(path: Path, most: int = LARGEST_RECORD) -> bytes:

@@ -126,6 +126,11 @@ class Leaderboard:
             )
         if "as recorded" in map(loss_kind, self.runs):
             notes.append("Losses from files of DeepOBS include the L2 term where the run had one.")
+        if any(run.environment.get("vectorized", 1) > 1 for run in self.runs):
+            notes.append(
+                "s / epoch: not of runs that were computed together (--executor); their share of "
+                "the common time says nothing of an optimizer alone."
+            )
         if self.entry.interpolates is False and not any(
             flag.kind == "non_interpolating" for flag in self.flags
         ):

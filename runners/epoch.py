@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -59,27 +57,3 @@ def _to(value: Any, device: torch.device) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_to(item, device) for item in value)
     return value
-
-
-def step_size_summary(sizes: Sequence[Sizes]) -> dict[str, float]:
-    """Mean, median, extremes and the clipped share of an epoch's logged steps.
-
-    Steps of a size that is not finite, with which a run diverges, are left out; empty if there are
-    no others.
-    """
-    if sizes and isinstance(sizes[0][0], Tensor):
-        pairs = torch.stack([torch.stack([torch.as_tensor(x) for x in pair]) for pair in sizes])
-        rows = [(clipped, unclipped) for clipped, unclipped in pairs.tolist()]
-    else:
-        rows = [(float(clipped), float(unclipped)) for clipped, unclipped in sizes]
-    rows = [row for row in rows if math.isfinite(row[0])]
-    if not rows:
-        return {}
-    clipped = [row[0] for row in rows]
-    return {
-        "mean": statistics.fmean(clipped),
-        "median": statistics.median(clipped),
-        "min": min(clipped),
-        "max": max(clipped),
-        "clipped_fraction": statistics.fmean(row[0] < row[1] for row in rows),
-    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import sys
 import threading
 import time
 from concurrent.futures import Future
@@ -114,10 +115,19 @@ class SlurmJobs(OneByOne):
 class _Job:
     """What a job does; submitit looks for `checkpoint` when Slurm is about to end it."""
 
+    is_replaced = False
+
     def __call__(self, run: ResolvedRun) -> RunResult:
-        return attempt(run, Callback())
+        result = attempt(run, Callback())
+        if self.is_replaced:
+            # submitit ends the process with an exception, which became the result of this run.
+            local = importlib.import_module("submitit.local.local")
+            is_local = local.LocalJobEnvironment.activated()
+            sys.exit(local.LOCAL_REQUEUE_RETURN_CODE if is_local else -1)
+        return result
 
     def checkpoint(self, run: ResolvedRun) -> Any:
         """The job that takes this one's place: the same, which goes on from the checkpoint."""
+        self.is_replaced = True
         helpers = importlib.import_module("submitit.helpers")
-        return helpers.DelayedSubmission(self, run)
+        return helpers.DelayedSubmission(_Job(), run)

@@ -317,7 +317,8 @@ class Study:
                         under_way[future] = (groups, task, claim)
                 if under_way:
                     timeout = 1.0 if elsewhere else None
-                    for future in wait(under_way, timeout, FIRST_COMPLETED).done:
+                    done = wait(under_way, timeout, FIRST_COMPLETED).done
+                    for future in [each for each in under_way if each in done]:
                         _, task, claim = under_way.pop(future)
                         result = self._write(task.run, future.result(), claim, progress)
                         self._push(waiting, self._further(task, result, progress))

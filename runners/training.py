@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,12 @@ from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.plugins import Interrupted, is_interrupt, passed
 from alig_deepobs.results import now
-from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult, RunSpec
+from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.checkpoint import Checkpoints, load_optimizer_state, measured, stamp_of
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.environment import environment
-from alig_deepobs.runners.epoch import Epoch, step_size_summary
+from alig_deepobs.runners.epoch import Epoch
 from alig_deepobs.runners.evaluation import SETS, evaluate, mini_batches
 from alig_deepobs.runners.faults import outcome_of
 from alig_deepobs.runners.noise import (
@@ -37,9 +36,15 @@ from alig_deepobs.runners.noise import (
 )
 from alig_deepobs.runners.objective import Objective, batch_options, build_optimizer, make_step
 from alig_deepobs.runners.ranks import Ranks, Wish
+from alig_deepobs.runners.records import (
+    note_epoch,
+    note_evaluations,
+    note_interrupt,
+    step_size_summary,
+    validation_metric,
+)
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
-from alig_deepobs.runners.selection import record_selection
 from alig_deepobs.runners.signals import Deferred
 from alig_deepobs.runners.tensorflow.execute import execute_in_tensorflow
 from alig_deepobs.runners.threads import cpu_threads, suitable_threads
@@ -391,61 +396,6 @@ class _Training:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
-
-
-def note_epoch(
-    result: RunResult,
-    callback: Callback,
-    epoch: int,
-    losses: Sequence[float],
-    mean: float,
-    summary: dict[str, float],
-) -> None:
-    """Enters an epoch of training into a result.
-
-    Args:
-        result: of the run.
-        callback: hears of the logged steps.
-        epoch: its number, from 1 on.
-        losses: of the steps that are logged.
-        mean: of all steps.
-        summary: `step_size_summary`; empty for an optimizer that computes none.
-    """
-    for index, loss in enumerate(losses):
-        callback.stepped(epoch, index * result.train_log_interval, loss)
-    finite = next((i for i, x in enumerate(losses) if not math.isfinite(x)), len(losses))
-    result.minibatch_train_losses += losses[:finite]
-    if math.isfinite(mean):
-        result.epoch_mean_losses.append(mean)
-    if summary:
-        result.step_sizes.append(summary)
-
-
-def note_evaluations(result: RunResult, epoch: int, evaluations: Mapping[str, Evaluation]) -> bool:
-    """Enters the evaluations of all sets into a result; False if the run has diverged."""
-    for name, metrics in evaluations.items():
-        if not metrics.is_finite:
-            result.outcome = Outcome.DIVERGED
-            result.outcome_reason = f"{name} loss is not finite after {epoch} epochs"
-            return False
-    for name, metrics in evaluations.items():
-        result.append(name, metrics)
-    record_selection(result)
-    return True
-
-
-def note_interrupt(result: RunResult) -> None:
-    """Enters that a run was interrupted."""
-    result.outcome = Outcome.INTERRUPTED
-    finished = max(0, len(result.test_losses) - 1)
-    result.outcome_reason = f"interrupted after {finished} epochs"
-
-
-def validation_metric(result: RunResult) -> float:
-    """That of the last evaluation; higher is better."""
-    if result.valid_accuracies:
-        return result.valid_accuracies[-1]
-    return -result.valid_data_losses[-1]
 
 
 def started(run: ResolvedRun, problem: TestProblem, objective: Objective) -> RunResult:

@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from alig_deepobs.files import files_below
 from alig_deepobs.results import read_result
 
 CLOCKS = {"training_seconds", "evaluation_seconds", "started", "environment", "peak_memory_bytes"}
@@ -41,7 +42,9 @@ def command(folder: Path, seeds: int, epochs: int, interval: float, jobs: int) -
 def read_all(folder: Path) -> dict[str, dict[str, Any]]:
     """Every result by its identity; fails if one is broken or there twice."""
     found: dict[str, dict[str, Any]] = {}
-    for path in folder.rglob("random_seed__*.json"):
+    for path in files_below(folder):
+        if not path.name.startswith("random_seed__"):
+            continue
         result = read_result(path)
         if result.identity() in found:
             raise SystemExit(f"{path} is there twice")

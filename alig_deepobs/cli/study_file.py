@@ -16,9 +16,12 @@ from alig_deepobs.cli.options import option
 from alig_deepobs.cli.output import say
 from alig_deepobs.errors import UsageError, unknown_choice
 from alig_deepobs.files import write_text_atomically
+from alig_deepobs.foreign import brief, read_regular
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_LARGEST = 1 << 16
+"""Bytes of the largest file that is read."""
 _NOT_SAVED = ("study", "save_study", "dry_run", "force", "help")
 
 
@@ -53,10 +56,10 @@ def _load(context: click.Context, _: click.Parameter, path: str | None) -> None:
         if parameter.name is not None and parameter.name not in _NOT_SAVED
     }
     try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        values = tomllib.loads(read_regular(Path(path), _LARGEST).decode())
     except OSError as error:
         raise UsageError(f"cannot read the study {path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"the study {path} is no TOML file: {error}") from None
     for name, value in values.items():
         if name not in known:
@@ -66,13 +69,17 @@ def _load(context: click.Context, _: click.Parameter, path: str | None) -> None:
         plain = all(isinstance(each, (str, int, float)) for each in given)
         if not plain or (isinstance(value, list) and not listed and name != "optimizers"):
             kind = "a list of numbers or texts" if listed else "one number or text"
-            raise UsageError(f"{path}: {name} must be {kind}, not {value!r}")
+            raise UsageError(f"{path}: {name} must be {kind}, not {brief(value)}")
         if name == "optimizers":
             values[name] = ",".join(map(str, given))
         elif listed:
             values[name] = [str(each) for each in given]
         elif not isinstance(value, bool):
             values[name] = str(value)
+        try:
+            known[name].type_cast_value(context, values[name])
+        except click.BadParameter as error:
+            raise UsageError(f"{path}: {name}: {error.message}") from None
     context.default_map = values
 
 

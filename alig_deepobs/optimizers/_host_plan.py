@@ -25,10 +25,15 @@ from torch import Tensor
 from torch._utils import _flatten_dense_tensors
 from torch.nn import Parameter
 
+from alig_deepobs.optimizers._norm import wide_norm
+
 SCALE = "velocity_scale"
 
 _FARTHEST = 1e8
-"""Ratio of the old scale and the step size, from which on the buffer is brought to a new unit."""
+"""Ratio of scale and step size, from which on the kernel's numbers would be too far apart."""
+
+_SMALLEST = 1e-30
+"""A scale below this is brought back to 1."""
 
 _LARGE = 16_384
 """Numbers in a tensor from which on its norm is taken by itself: one pass, without a temporary."""
@@ -76,21 +81,33 @@ class HostGroup:
             _kernel(self.params, grads, [], gamma, 0.0, 0.0, False)
         elif adjusted:
             _kernel(self.params, grads, self.buffers, gamma, mu, 0.0, True)
-        elif gamma == 0.0:  # b <- mu b ; p <- p - mu b
-            self.group[SCALE] = scale = self.group[SCALE] * mu
-            torch._foreach_add_(self.params, self.buffers, alpha=-mu * scale)
         else:
             self._standard(grads, gamma, mu)
 
     def _standard(self, grads: list[Tensor], gamma: float, mu: float) -> None:
         before = self.group[SCALE]
-        if not gamma / _FARTHEST < before < gamma * _FARTHEST:
+        if gamma * _FARTHEST <= before:
+            self._small(grads, gamma, mu)
+            return
+        if before * _FARTHEST <= gamma:
             torch._foreach_mul_(self.buffers, before / gamma)
             before = gamma
-        self.group[SCALE] = scale = math.sqrt(gamma * before)
+        self.group[SCALE] = scale = math.sqrt(gamma) * math.sqrt(before)
         _kernel(
             self.params, grads, self.buffers, gamma, mu * scale / gamma, 1.0 - gamma / scale, True
         )  # fmt: skip
+
+    def _small(self, grads: list[Tensor], gamma: float, mu: float) -> None:
+        """A step whose size is 0 or far below the scale: ``b <- mu b`` is left to the scale."""
+        scale = self.group[SCALE] * mu
+        if scale < _SMALLEST:
+            torch._foreach_mul_(self.buffers, scale)
+            scale = 1.0
+        self.group[SCALE] = scale
+        if gamma:
+            torch._foreach_add_(self.buffers, grads, alpha=gamma / scale)
+            torch._foreach_add_(self.params, grads, alpha=-gamma)
+        torch._foreach_add_(self.params, self.buffers, alpha=-mu * scale)
 
 
 def _kernel(
@@ -179,6 +196,8 @@ def _host_group(group: dict[str, Any], state: Any) -> HostGroup | None:
     ):
         return None
     buffers: list[Tensor] = []
+    if group["adjusted_momentum"]:
+        settle(group, state)
     if group["momentum"]:
         # One scale for all buffers: those of parameters without a gradient must stay as they are.
         if any("momentum_buffer" in state[p] for p in idle if p in state):
@@ -213,4 +232,5 @@ def squared_norm(grads: list[Tensor]) -> float:
         for start in range(0, len(small), _PIECE):
             flat = _flatten_dense_tensors(small[start : start + _PIECE])
             total += torch.dot(flat, flat).item()
-    return total
+    # Squares of numbers beyond 1e19 are more than float32 can hold.
+    return total if total < math.inf else float(wide_norm(grads)) ** 2

@@ -61,6 +61,9 @@ def host_inner_product(xs: list[Tensor], ys: list[Tensor]) -> float:
 
 def _products(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
     """The inner product of each pair, as a vector."""
+    if all(map(_is_flat, xs)) and all(map(_is_flat, ys)):
+        # One pass, without a temporary as large as the tensors.
+        return torch.stack([torch.dot(x.view(-1), y.view(-1)) for x, y in zip(xs, ys, strict=True)])
     dtype = torch.float64 if any(x.dtype == torch.float64 for x in xs) else torch.float32
     products = [
         # Products of small numbers vanish in half precision, so they are formed in the wider type.
@@ -68,6 +71,10 @@ def _products(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
         for x, y in zip(xs, ys, strict=True)
     ]
     return torch.stack([product.to(products[0].device) for product in products])
+
+
+def _is_flat(x: Tensor) -> bool:
+    return x.is_cpu and x.dtype is torch.float32 and type(x) in _PLAIN and x.is_contiguous()
 
 
 def _norms(tensors: list[Tensor], wide: torch.dtype | None = None) -> Tensor:

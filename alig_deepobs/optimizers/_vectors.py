@@ -97,8 +97,7 @@ class Foreach(Loop):
     @staticmethod
     def average_(xs: Tensors, ys: Tensors, beta: float) -> None:
         """``beta x + (1 - beta) y``."""
-        torch._foreach_mul_(xs, beta)
-        torch._foreach_add_(xs, ys, alpha=1 - beta)
+        torch._foreach_lerp_(xs, ys, 1 - beta)
 
     @staticmethod
     def average_square_(xs: Tensors, ys: Tensors, beta: float) -> None:

@@ -275,16 +275,13 @@ class AliG(LossMethod):
     def _quick_step(self, loss: Any) -> bool:
         if torch.compiler.is_compiling():
             return False
-        if isinstance(loss, Tensor):
-            if loss.dim():
-                return False
-            loss = loss.item()
-        elif not isinstance(loss, float):
-            return False
+        if loss.dim() if isinstance(loss, Tensor) else not isinstance(loss, float):
+            return False  # its form is to be checked
         self._caps.follow(self.param_groups)
         grads = self._plan.gradients(self.param_groups, self.state) if self._plan else []
         if not grads:
-            # `zero_grad` may have left everything without a gradient; that is for the other step.
+            if not self.memory.keys() <= self.param_groups[0].keys():
+                return False  # what is wrong here is said by the other step
             self._plan = HostPlan.make(self.param_groups, self.state)
             grads = self._plan.gradients(self.param_groups, self.state) if self._plan else []
         if self._plan is None or not grads:
@@ -294,7 +291,8 @@ class AliG(LossMethod):
             return False
         every = grads[0] if len(grads) == 1 else [g for part in grads for g in part]
         self._squared = squared = squared_norm(every)
-        step = self._host_step(loss, squared)
+        value = float(loss)
+        step = self._host_step(value, squared)
         self._clipped = tuple([min(step.unclipped, rate) for rate in rates])
         self._sizes = self._clipped[0], step.unclipped
         if not step.skip:
@@ -303,7 +301,7 @@ class AliG(LossMethod):
                     made.update(part, float(gamma))
         if self.projection_fn is not None:
             self.projection_fn()
-        self._note(loss, [])
+        self._note(value, [])
         return True
 
     def _host_step(self, loss: float, squared_norm: float) -> HostStep:

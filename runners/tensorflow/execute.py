@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def execute_in_tensorflow(run: ResolvedRun, callback: Callback | None = None) ->
         reports = Reports(result, callback or Callback(), steps, run.weight_decay)
         request = make_request(run, folder)
         with tempfile.TemporaryFile() as errors:
-            began = time.monotonic()
+            deadline = math.inf  # counted from the first report: TensorFlow takes long to start
             process = _start(request, run, errors)
             try:
                 assert process.stdout is not None
@@ -67,10 +68,11 @@ def execute_in_tensorflow(run: ResolvedRun, callback: Callback | None = None) ->
                     reports.take(json.loads(line))
                     if reports.ended:
                         break
-                    if run.time_limit is not None and time.monotonic() - began >= run.time_limit:
-                        result.time_limit = run.time_limit
-                        reason = f"the limit of {run.time_limit:g} s was over"
-                        reports.end(Outcome.TIMEOUT, reason)
+                    limit = math.inf if run.time_limit is None else run.time_limit
+                    deadline = min(deadline, time.monotonic() + limit)
+                    if time.monotonic() >= deadline:
+                        result.time_limit = limit
+                        reports.end(Outcome.TIMEOUT, f"the limit of {limit:g} s was over")
                         break
             except KeyboardInterrupt:
                 finished = max(0, len(result.test_losses) - 1)

@@ -15,6 +15,9 @@ from torch import Tensor, fx
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 
+_OF_SHAPES = {"ones_like", "zeros_like", "full_like", "new_zeros", "new_ones", "new_full"}
+"""Operations whose result depends on the shape of a tensor, not on its values."""
+
 Function = Callable[..., Sequence[Tensor]]
 
 
@@ -116,6 +119,8 @@ def _changing(tape: _Tape, weights: Tensor, inputs: Sequence[Tensor]) -> set[int
     for func, args, kwargs, out in tape.nodes:
         used = list(_tensors((args, kwargs)))
         made = list(_tensors(out))
+        if func._schema.name.removeprefix("aten::") in _OF_SHAPES:
+            used = []
         fresh = torch.Tag.nondeterministic_seeded in func.tags
         if (
             fresh

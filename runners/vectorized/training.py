@@ -16,21 +16,19 @@ from torch import Tensor
 
 from alig_deepobs.run import Evaluation, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.epoch import step_size_summary
 from alig_deepobs.runners.evaluation import SETS
 from alig_deepobs.runners.noise import own_random_state
 from alig_deepobs.runners.objective import Objective, build_optimizer
-from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
-from alig_deepobs.runners.threads import cpu_threads, suitable_threads
-from alig_deepobs.runners.training import (
-    facts,
+from alig_deepobs.runners.records import (
     note_epoch,
     note_evaluations,
     note_interrupt,
-    set_up,
-    started,
+    step_size_summary,
     validation_metric,
 )
+from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
+from alig_deepobs.runners.threads import cpu_threads, suitable_threads
+from alig_deepobs.runners.training import facts, set_up, started
 from alig_deepobs.runners.vectorized.grouping import RULES, free_bytes
 from alig_deepobs.runners.vectorized.members import Members
 from alig_deepobs.runners.vectorized.rules import Rule, column, row_squares
@@ -96,7 +94,7 @@ def _fitting(problem: TestProblem, runs: Sequence[ResolvedRun]) -> int:
     free = free_bytes(torch.device(problem.device)) // 2
     members = Members(problem, [runs[0].random_seed])
     members.seed_noise("train", 1)
-    members.losses(next(members.pieces("train", 0)))
+    members.losses(next(members.examples.pieces("train", 0)))
     # Weights, gradients, and up to three tensors of state; on the way several times as much.
     each = members.bytes + 8 * members.weights.nbytes
     if each > free:
@@ -127,7 +125,7 @@ class _Together:
         }  # fmt: skip
         self.regularized = self.nets.mask(kernels)
         self.sets = [name for name in SETS if name != "valid" or first.run.split == "validation"]
-        self.same_sets = self.nets.same_sets("train_eval", "test")
+        self.same_sets = self.nets.examples.same_sets("train_eval", "test")
         self._read_rows()
 
     def carry_out(self) -> list[RunResult]:
@@ -231,9 +229,9 @@ class _Together:
         size = nets.problem.batch_size
         start = self._clock()
         with torch.inference_mode():
-            for number, piece in enumerate(nets.pieces("train", epoch - 1)):
+            for number, piece in enumerate(nets.examples.pieces("train", epoch - 1)):
                 loss = self._step(piece)
-                share = 1.0 if nets.condenses else piece.examples / size
+                share = 1.0 if nets.examples.condenses else piece.examples / size
                 total += loss if share == 1.0 else share * loss
                 steps += share
                 if number % interval == 0:

@@ -22,6 +22,7 @@ from alig_deepobs.analysis.report.tables import all_tables, markdown_report
 from alig_deepobs.baselines.archive import result_members
 from alig_deepobs.baselines.imports import ImportReport, parsed
 from alig_deepobs.bundles import read_bundle
+from alig_deepobs.cli.compare import compare
 from alig_deepobs.errors import AligDeepobsError
 from alig_deepobs.registry import resolve_optimizer
 from alig_deepobs.results import read_result, run_folder, to_json, write_result
@@ -164,6 +165,11 @@ def mat_in_a_fork(path: Path) -> object:
     return read_mat(path, HINT, official=False)
 
 
+def study_file(path: Path) -> None:
+    """What `compare --study` makes of a file."""
+    compare.make_context("compare", ["--study", str(path)])
+
+
 def setting(path: Path) -> object:
     text = path.read_bytes().decode(errors="surrogateescape")
     for part in split_settings(text):
@@ -254,6 +260,14 @@ SNLI = b"\n".join(
     for label in ("entailment", "-", "neutral", "contradiction")
 )  # fmt: skip
 GLOVE = b"the 0.1 0.2 -0.3\nman 1e-3 2 3\n. . 0.5 0.25 0.125\n"
+STUDY = b"""
+testproblems = ["digits_mlp", "quadratic_deep"]
+optimizers = ["alig", "sgd[lr=0.1]"]
+seeds = 3
+num_epochs = 5
+weight_decay = 0.0
+synthetic = true
+"""
 RESULT_PATH = "x/num_epochs__1/random_seed__42.json"
 TEXT = ("a line of text\n" * 40).encode()
 
@@ -280,6 +294,9 @@ TARGETS = [
     Target("result", RESULTS, read_result, ".json", JSON_WORDS, is_json=True),
     Target("report", RESULTS, report, ".json", JSON_WORDS, names_file=False, is_json=True),
     Target("study", RESULTS[:1], store, ".json", JSON_WORDS, is_json=True),
+    Target("study-file", [STUDY], study_file, ".toml",
+           [b"[", b"]", b"[[", b"{", b"'''", b'"', b" = ", b"9" * 5000, b"inf", b"nan", b"1979-05-27",
+            b"true", b"\x00", b"a." * 500, b"jobs = -1", b'seeds = "x"', b"\xff", b"optimizers = [1]"]),
     Target("baselines", [regzip(b"\n".join(RESULTS))], read_bundle, ".jsonl.gz", JSON_WORDS,
            unpack=ungzip, repack=regzip, is_json=True),
     Target("checkpoint", weights(), load_weights, ".pt",

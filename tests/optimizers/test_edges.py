@@ -118,3 +118,24 @@ def test_weights_that_are_not_finite_have_no_projection(bad):
 def test_the_norm_of_large_weights():
     ball = L2Ball([torch.full((4,), 1e25)], 1.0)
     assert float(ball.norm()) == pytest.approx(2e25)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("adjusted", [False, True])
+def test_the_quick_step_is_the_slow_one_at_the_edge(momentum, adjusted):
+    """Step sizes from 1e-75 to 1e30, one after the other."""
+    found = []
+    for options in ({}, {"foreach": False}):
+        w = weights(1.0, torch.float32, 0.0)
+        arguments = {"momentum": momentum, "adjusted_momentum": adjusted, "eps": 0.0, **options}
+        optimizer = AliG([w], **arguments)
+        places = []
+        for gradient, loss in ((1e-3, 1e-3), (1e4, 1e-30), (1e19, 1.0), (1.0, 0.1), (1e37, 1e-30),
+                               (1e-15, 1e-15), (1.0, 0.0), (2.0, 1.0)):  # fmt: skip
+            w.grad.fill_(gradient)
+            optimizer.step(loss=loss)
+            places.append(w.detach().clone())
+        found.append(torch.stack(places))
+    assert torch.allclose(*found, rtol=1e-4, equal_nan=True)
+    if not adjusted:  # its velocity is a sum of gradients, and 1e37 is among them
+        assert torch.isfinite(found[0]).all()

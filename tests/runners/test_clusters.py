@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,31 @@ def test_a_job_that_dies_is_submitted_again_from_its_checkpoint(tmp_path, dies_o
     outcomes = carry_out(tmp_path / "results", place, **dies_once)
     assert dies_once["mark"].exists()
     assert is_taken_up(outcomes)
+
+
+@pytest.mark.slow
+def test_a_job_whose_time_is_over_is_queued_again(tmp_path):
+    pytest.importorskip("submitit")
+    executors = []
+
+    def start():
+        executors.append(Place("slurm", jobs=1, folder=str(tmp_path)).start())
+        return executors[0]
+
+    study = Study(plan(epochs=100, checkpoint_interval=0.2), Store(tmp_path / "results"))
+    outcomes = []
+    thread = threading.Thread(target=lambda: outcomes.extend(study.carry_out(start)))
+    thread.start()
+    while not list((tmp_path / "results").rglob("*.pt")):
+        time.sleep(0.1)
+    ((_, job, _),) = executors[0].jobs.values()
+    job._interrupt()  # what Slurm sends ahead of the end
+    thread.join(timeout=200)
+    runs = outcomes[0].runs
+    assert [run.outcome for run in runs] == [Outcome.DONE] * 3, runs[0].outcome_reason
+    assert "resumed_after_steps" in runs[0].environment
+    undisturbed = Study(plan(epochs=100), None).carry_out()[0].runs
+    assert [run.test_losses for run in runs] == [run.test_losses for run in undisturbed]
 
 
 def test_unknown_options_of_slurm_are_refused(tmp_path):

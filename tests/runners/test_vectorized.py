@@ -9,6 +9,7 @@ import warnings
 import pytest
 import torch
 
+from alig_deepobs.comparison import compare
 from alig_deepobs.entries import NeedsLoss
 from alig_deepobs.registry import resolve_optimizer
 from alig_deepobs.run import Outcome, RunSpec
@@ -294,6 +295,16 @@ def test_an_interrupt_ends_all_members_with_what_was_measured():
     results = train_together(runs, [Callback(), Interrupting()])
     assert [result.outcome for result in results] == [Outcome.INTERRUPTED] * 2
     assert all(result.outcome_reason == "interrupted after 1 epochs" for result in results)
+
+
+def test_a_table_says_that_times_are_shares():
+    found = compare("digits_logreg", "sgd[lr=0.1]", seeds=4, num_epochs=1, output_dir=None)
+    assert all(run.environment["vectorized"] == 4 for run in found.results)
+    assert any("a share of the common time" in note for note in found.leaderboard.notes)
+    alone = compare(
+        "digits_logreg", "sgd[lr=0.1]", seeds=4, num_epochs=1, output_dir=None, executor="processes"
+    )
+    assert not any("share" in note for note in alone.leaderboard.notes)
 
 
 def test_two_processes_share_the_runs():

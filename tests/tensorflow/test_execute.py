@@ -170,6 +170,15 @@ class TestProcess:
         assert {"tensorflow", "tf_keras", "deepobs", "threads", "device"} <= set(result.environment)
         assert "torch" not in result.environment
 
+    def test_time_limit_keeps_what_there_is(self):
+        spec = RunSpec(
+            "quadratic_deep", "momentum", num_epochs=100_000, framework="tensorflow", time_limit=5.0
+        )
+        result = execute(spec)
+        assert (result.outcome, result.time_limit) == (Outcome.TIMEOUT, 5.0)
+        assert result.outcome_reason == "the limit of 5 s was over"
+        assert 1 < len(result.test_losses) < 100_000
+
     def test_interrupt_keeps_what_there_is(self):
         watcher = _Record(interrupt_after=1)
         spec = RunSpec("quadratic_deep", "momentum", num_epochs=1000, framework="tensorflow")

@@ -1,0 +1,59 @@
+"""``python -m benchmarks``: measures, writes a JSON file, and makes a page of it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+import torch
+
+from benchmarks import loop, step, vectorized
+from benchmarks.measure import Ratio, machine
+from benchmarks.page import page
+
+RESULTS = Path(__file__).with_name("results.json")
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+FIGURES = ("step", "loop", "vectorized")
+
+
+def main() -> None:
+    """Measures the figures that were asked for; the file keeps the others."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("figures", nargs="*", default=FIGURES, help=f"of {', '.join(FIGURES)}")
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--data_dir", help="folder with the files of MNIST; else its small twin")
+    parser.add_argument("--case", default="", help="only problems with this in their name")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--page", type=Path, default=PAGE)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    content = json.loads(args.results.read_text()) if args.results.exists() else {}
+    ratios = [Ratio(**each) for each in content.get("ratios", [])]
+    machines = content.get("machines", {})
+    for name in args.figures:
+        if name not in FIGURES:
+            parser.error(f"unknown figure {name!r}; there are {', '.join(FIGURES)}")
+        found = {
+            "step": lambda: step.measure(args.rounds, args.case),
+            "loop": lambda: loop.measure(args.rounds, args.case),
+            "vectorized": lambda: vectorized.measure(args.rounds, args.case, args.data_dir),
+        }[name]()
+        new = {(each.figure, each.case) for each in found}
+        ratios = [each for each in ratios if (each.figure, each.case) not in new] + found
+        machines |= dict.fromkeys([each.figure for each in found], machine())
+        for each in found:
+            print(
+                f"{each.figure:10} {each.case:34} {each.what} / {each.over}: {each.ratio:.2f} "
+                f"[{each.low:.2f}, {each.high:.2f}] {each.goal}",
+                flush=True,
+            )
+        content = {"machines": machines, "ratios": [dataclasses.asdict(each) for each in ratios]}
+        args.results.write_text(json.dumps(content, indent=1) + "\n")
+        args.page.write_text(page(content))
+
+
+if __name__ == "__main__":
+    main()
