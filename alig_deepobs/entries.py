@@ -124,7 +124,11 @@ def _check_entry(entry: Any, declared: Any) -> None:
             raise UsageError(f"{entry.name}: {item.name} must be a mapping, not {value!r}")
     _one_of(entry.name, "framework", entry.framework, ("pytorch", "tensorflow"))
     for name, parameter in declared.items():
-        if not (isinstance(name, str) and isinstance(parameter, HyperParameter)):
+        if not (
+            isinstance(name, str)
+            and isinstance(parameter, HyperParameter)
+            and isinstance(parameter.type, type)
+        ):
             raise UsageError(f"{entry.name}: {name!r} is not declared by a HyperParameter")
 
 

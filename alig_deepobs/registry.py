@@ -277,7 +277,12 @@ def _add_entry_points(group: str, kind: type[Entry], known: dict[str, Entry]) ->
     A name that is taken stays what it is: a package that happens to be installed must not change
     what a run of ``sgd`` means. Who wants that calls `register_optimizer`.
     """
-    for point in metadata.entry_points(group=group):
+    try:
+        points = list(metadata.entry_points(group=group))
+    except Exception as error:  # noqa: BLE001 - of a package that is half installed
+        logger.warning("entry points of other packages are left out: %s", shown(error))
+        return
+    for point in points:
         try:
             with calling(f"importing {point.value!r}"):
                 entry = point.load()

@@ -25,7 +25,7 @@ def list_entries(what: str, as_json: bool) -> None:
             listing["testproblems"] = [_plain(entry, "options") for entry in problems]
         if what != "problems":
             listing["optimizers"] = [_plain(entry, "hyperparameters") for entry in methods]
-        say(json_module.dumps(listing, indent=2))
+        say(json_module.dumps(listing, indent=2, default=str))
         return
     if problems:
         head = ("test problem", "data", "batch", "epochs", "metric", "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import click
 
 from alig_deepobs import __version__
-from alig_deepobs.cli.output import say
+from alig_deepobs.cli.output import ShownFormatter, say
 from alig_deepobs.errors import AligDeepobsError
 from alig_deepobs.plugins import FOLDER_VARIABLE
 
@@ -70,6 +71,8 @@ def main(args: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):  # a terminal may not have every character
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if logging.lastResort is not None:  # what says the warnings where nobody has asked for more
+        logging.lastResort.setFormatter(ShownFormatter())
     debug = "--debug" in words  # wherever it stands, also behind the verb
     # So that --optimizer finds a file of the current folder, here and in processes of runs.
     os.environ[FOLDER_VARIABLE] = os.getcwd()  # noqa: PTH109 - a text is wanted

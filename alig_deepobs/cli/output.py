@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,3 +35,11 @@ def show(table: Table[Any]) -> None:
         console.print(to_rich(table, console.width))
     else:
         say(to_text(table))
+
+
+class ShownFormatter(logging.Formatter):
+    """Log lines of which nothing acts on the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; see `logging.Formatter.format`."""
+        return shown(super().format(record), lines=True)

@@ -78,7 +78,7 @@ def _read(source: Source, path: Path, stamps: Stamps, hint: str) -> DataSet:
     members = source.files[0].members
     names = [member.name for member in members]
     if path.is_dir():
-        contents = {name: read_file(path / name, hint) for name in names}
+        contents = {m.name: read_file(path / m.name, hint, m.size) for m in members}
     else:
         contents = read_members(path, {member.name: member.size for member in members}, hint)
     digests = {name: hashlib.sha256(contents[name]).hexdigest() for name in names}

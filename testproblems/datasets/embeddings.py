@@ -34,7 +34,7 @@ HINT = (
 )
 
 LONGEST_LINE = 1 << 18
-"""Bytes of the longest line that is read; GloVe's have 3,000."""
+"""Bytes of the longest line that is read; GloVe's have about 3,000."""
 MOST_NUMBERS = 8192
 SMALL, RATIO = 1 << 26, 50
 """Bytes of an array in any case, and for each byte of it in the file; numbers compress badly."""

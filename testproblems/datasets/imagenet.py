@@ -39,8 +39,11 @@ TWIN_SIZES = (16, 8)
 SUFFIXES = (".jpeg", ".jpg", ".png")
 # One of the official files, n02105855_2933.JPEG, is a PNG. Other formats start other programs.
 FORMATS = ("JPEG", "PNG")
-MOST_PIXELS, MOST_LONG = 1 << 26, 64
-"""Of an image: pixels, and the longer side over the shorter one; the largest official has 61 MP."""
+MOST_PIXELS, MOST_LONG = 89_478_485, 200
+"""Of an image: pixels, which is where Pillow begins to warn, and the longer side over the shorter.
+
+The shorter side becomes 256, so the memory of an image that is a line is its length squared.
+"""
 CPU = torch.device("cpu")
 _THREADS = min(16, os.cpu_count() or 1)
 

@@ -24,7 +24,7 @@ NO_LABEL = "-"
 FILES = {"train": "train", "valid": "dev", "test": "test"}
 """The parts of a data set, and what SNLI's files call them."""
 LONGEST_LINE = 1 << 16
-"""Bytes of the longest line that is read; SNLI's has 5,000."""
+"""Bytes of the longest line that is read: two sentences and their parse trees."""
 
 
 @dataclass

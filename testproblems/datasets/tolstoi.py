@@ -61,7 +61,7 @@ def _read(path: Path, stamps: Stamps, hint: str) -> DataSet:
         digests = [hashlib.sha256(content).hexdigest() for content in contents]
         official = digests == [member.sha256 for member in file.members]
     else:
-        content = read_file(path, hint)
+        content = read_file(path, hint, 10 * file.size)
         train, test = tokenize(content, str(path), hint)
         official = hashlib.sha256(content).hexdigest() == file.sha256
     for name, ids in (("training", train), ("test", test)):

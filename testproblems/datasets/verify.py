@@ -50,7 +50,8 @@ def verify(file: RemoteFile, path: Path) -> FileState:
     """
     if path.is_dir():
         return _verify_members(
-            file, {member.name: _read(path / member.name) for member in file.members}
+            file,
+            {m.name: read_file(path / m.name, hint="", most=10 * m.size) for m in file.members},
         )
     if file_digest(path) == file.sha256:
         return FileState.OK
@@ -64,7 +65,7 @@ def verify(file: RemoteFile, path: Path) -> FileState:
     if file.name.endswith(".mat"):
         read_mat(path, hint="", official=False)
     else:
-        decode(_read(path), str(path), hint="")
+        decode(read_file(path, hint="", most=10 * file.size), str(path), hint="")
     return FileState.UNVERIFIED
 
 
@@ -90,10 +91,6 @@ def _verify_members(file: RemoteFile, contents: dict[str, bytes]) -> FileState:
         if hashlib.sha256(content).hexdigest() != member.sha256:
             state = FileState.UNVERIFIED
     return state
-
-
-def _read(path: Path) -> bytes:
-    return read_file(path, hint="")
 
 
 @lru_cache

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from alig_deepobs.analysis import load_results
+from alig_deepobs.analysis import known, load_results
+from alig_deepobs.analysis.render import to_text
 from alig_deepobs.baselines import (
     import_results,
     published_grid,
@@ -170,3 +171,49 @@ def test_no_import_and_no_source(tmp_path):
     assert not imports_folder().exists()  # looking makes no folder
     with pytest.raises(UsageError, match="no folder or archive"):
         import_results(tmp_path / "nowhere")
+
+
+HOSTILE = [
+    {"testproblem": "[/x]"}, {"testproblem": "[x]"}, {"testproblem": "../../x"},
+    {"testproblem": "/x"},
+    {"testproblem": ""}, {"testproblem": ".x"}, {"testproblem": ["a"]}, {"testproblem": "x" * 150},
+    {"optimizer_name": "../../x"}, {"optimizer_name": "a/b"}, {"optimizer_name": "\ud800"},
+    {"optimizer_name": "[/bold]"}, {"optimizer_name": "\x1b[2J"}, {"purpose": "../../../x"},
+    {"purpose": "/x"}, {"optimizer_hyperparams": {"lr": [[1]]}}, {"random_seed": "../x"},
+    {"random_seed": 2**70}, {"framework": "../x"}, {"environment": {"device_name": ["[/x]"]}},
+]  # fmt: skip
+
+
+def test_one_hostile_file_stops_neither_an_import_nor_what_is_shown(tmp_path):
+    """`[x]` and `[/bold]` may be names; none of the others leaves the folder of the import."""
+    path = write_result(own_run(), tmp_path / "r")
+    good = json.loads(path.read_text())
+    for number, changes in enumerate(HOSTILE):
+        path.with_name(f"random_seed__{number}.json").write_text(json.dumps(good | changes))
+    before = set(tmp_path.rglob("*"))
+    report = import_results(tmp_path / "r", "mine")
+    assert report.added >= 1
+    assert len(report.problems) >= 14
+    assert all(str(name) in reason or reason for name, reason in report.problems.items())
+    assert set(tmp_path.rglob("*")) == before
+    cache = imports_folder().parent
+    inside = imports_folder() / "mine"
+    assert all(path.is_relative_to(inside) for path in cache.rglob("*.json"))
+    for problem in known.known_problems():
+        to_text(known.known_table(problem))
+    # What is damaged afterwards does not stop the next import.
+    for path in inside.rglob("random_seed__*.json"):
+        path.write_text("{")
+    assert import_results(tmp_path / "r", "again").added >= 1
+
+
+def test_what_a_check_refuses_is_not_kept(tmp_path):
+    write_result(own_run(), tmp_path / "r")
+
+    def refuse(results):
+        assert len(results) == 1
+        raise DataError("not these")
+
+    with pytest.raises(DataError, match="not these"):
+        import_results(tmp_path / "r", "mine", refuse)
+    assert not imports_folder().exists()

@@ -243,6 +243,7 @@ def broken_entries():
     for changes in (
         {"description": None}, {"name": "a b"}, {"name": "a[b]"}, {"name": ""}, {"label": 3},
         {"hyperparameters": None}, {"hyperparameters": {"lr": 0.1}}, {"hyperparameters": {1: 2}},
+        {"hyperparameters": {"lr": HyperParameter("float")}},
         {"needs_loss": "no"}, {"framework": "jax"},
     ):  # fmt: skip
         yield lambda changes=changes: OptimizerEntry(**{**good, **changes})

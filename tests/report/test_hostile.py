@@ -17,6 +17,7 @@ from alig_deepobs.analysis.report import build_report
 from alig_deepobs.analysis.report.page import write_page
 
 from .hostile import ACTING, FREE, PIECES, SHORT, text_fields, write_hostile
+from .test_page import Opened
 
 # What the commands themselves send: colours and the cursor of a progress display.
 OURS = re.compile(rb"\x1b\[[0-9;]*m|\r\n|\x1b\[\?25[hl]")
@@ -151,10 +152,9 @@ def test_the_page_is_written(hostile, tmp_path):
             assert piece not in page
 
 
-def test_the_page_of_hostile_texts_in_a_browser(browser, hostile, tmp_path):
-    page = pytest.importorskip("tests.report.test_page")
+def test_the_page_of_hostile_texts_in_a_browser(hostile, tmp_path, browser):
     path = write_page(build_report([hostile], ("measured",)), tmp_path / "page.html")
-    found = page.Opened(browser, path)
+    found = Opened(browser, path)
     found.scroll_through()
     found.page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
     for link in found.page.locator("a:visible").all()[:20]:
@@ -170,3 +170,19 @@ def test_the_page_of_hostile_texts_in_a_browser(browser, hostile, tmp_path):
 
 def test_paths_of_these_tests_are_unusual(hostile):
     assert any("\x1b" in path.name for path in Path(hostile).rglob("*.json"))
+
+
+def test_log_lines_send_no_commands(tmp_path):
+    """What torch says of a broken checkpoint, for example, has names out of the file."""
+    code = (
+        "import logging, sys, alig_deepobs.cli.main as m\n"
+        "m.VERBS['list'] = ('test_log:verb', '')\n"
+        "import types, click\n"
+        "verb = click.command()(lambda: logging.getLogger('x').warning('%s', '\\x1b[2J\\u202e'))\n"
+        "sys.modules['test_log'] = types.SimpleNamespace(verb=verb)\n"
+        "m.main(['list'])\n"
+    )
+    ended = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=False,
+                           env=environment(), cwd=tmp_path, text=True)  # fmt: skip
+    assert "\\x1b[2J" in ended.stderr, ended.stderr
+    check(ended.stderr)

@@ -398,7 +398,7 @@ def test_other_formats_are_not_even_looked_at(tmp_path, monkeypatch, kind):
         read_image(path, "")
 
 
-@pytest.mark.parametrize("size", [(40_000, 100), (1, 65), (9000, 9000), (65_000, 1)])
+@pytest.mark.parametrize("size", [(40_000, 100), (1, 300), (10_000, 10_000), (65_000, 1)])
 def test_images_that_take_too_much_memory(tmp_path, size):
     path = tmp_path / "a.JPEG"
     Image.new("L", size).save(path, "JPEG")
