@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from alig_deepobs.optimizers._norm import by_type, global_squared_norm, local
+from alig_deepobs.optimizers._norm import by_type, global_squared_norm, host_squared_norm, local
 
 
 @torch.no_grad()
@@ -41,12 +41,12 @@ def l2_projection(parameters: Iterable[Tensor] | Tensor, max_norm: float | None)
     tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     if not tensors:
         return
-    squared = global_squared_norm(tensors)
-    if squared.device.type == "cpu" and not torch.compiler.is_compiling():
-        norm = math.sqrt(float(squared))
+    if tensors[0].device.type == "cpu" and not torch.compiler.is_compiling():
+        norm = math.sqrt(host_squared_norm(tensors))
         if norm > max_norm:
             torch._foreach_mul_([local(tensor) for tensor in tensors], max_norm / norm)
         return
+    squared = global_squared_norm(tensors)
     # min(max_norm / 0, 1) = 1: weights of norm 0 stay where they are.
     scale = (max_norm / squared.sqrt()).clamp(max=1.0)
     for group in by_type([local(tensor) for tensor in tensors]):
