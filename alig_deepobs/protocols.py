@@ -116,8 +116,10 @@ class Protocol:
     @property
     def words(self) -> str:
         """What it does, in one line for the foot of a table."""
-        seeds = f"{self.seeds} tuning seed{'' if self.seeds == 1 else 's'}"
-        per_trial = f"each with {seeds}, which are not reported"
+        several = self.seeds > 1
+        per_trial = f"each with {self.seeds} tuning seed{'s' * several}, " + (
+            "which are not reported" if several else "which is not reported"
+        )
         return {
             "equal": f"{self.trials} trials for every optimizer, {per_trial}; two more at a time "
             "where the best lies at the end of its range",

@@ -210,6 +210,7 @@ COLUMNS: tuple[Column[Standing], ...] = (
         text=_spread,
         direction=-1,
         keep=4,
+        shown=lambda row: row.mean(training_seconds_per_epoch).n > 0,
     ),
     Column("p_adjusted", shown=never),
     Column("reference", shown=never),

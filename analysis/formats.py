@@ -84,7 +84,7 @@ def format_difference(interval: Interval, percent: bool = False) -> str:
     Example:
         >>> format_difference(Interval(-0.0312, -0.0541, -0.0083, 5), percent=True)
         '-3.1 [-5.4, -0.8]'
-        >>> format_difference(NO_INTERVAL)
+        >>> format_difference(Interval(math.nan, math.nan, math.nan, 0))
         '–'
     """
     if not interval.known:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alig_deepobs.cli.options import option, protocol_options, run_options, study_options
-from alig_deepobs.cli.output import say
+from alig_deepobs.cli.output import say, show
 from alig_deepobs.cli.study_file import study_file_options
 
 if TYPE_CHECKING:
@@ -64,10 +64,8 @@ def compare(
       alig-deepobs compare quadratic_deep --optimizers 'alig[max_lr=0.01],sgd,adam'
       alig-deepobs compare digits_mlp --optimizers alig,my:Opt --grid 'my:Opt:lr=1e-4..1'
     """  # noqa: D301 - click looks for the character itself
-    from rich.console import Console
-
     from alig_deepobs.cli.progress import carry_out
-    from alig_deepobs.cli.tuned import tuning_text
+    from alig_deepobs.cli.tuned import tuning_table
     from alig_deepobs.comparison import check_reference, comparison, plan_comparison
     from alig_deepobs.runners.store import Store
 
@@ -80,14 +78,12 @@ def compare(
     )
     if done is None:
         return 0
-    tuned = tuning_text(done[0])
-    if tuned:
-        say(f"\n{tuned}")
+    tuned = tuning_table(done[0], protocol)
+    if tuned.rows:
+        show(tuned)
     found = comparison(done[0], store, reference)
     for name in found.testproblems:
         _report(found, name, Path(output_dir))
-    words = f"Protocol {protocol}: {protocol.words}."
-    say(click.wrap_text(words, Console().width, subsequent_indent="  "))
     done[1].check_failures()
     return 0
 
@@ -97,17 +93,10 @@ def _report(found: Comparison, testproblem: str, folder: Path) -> None:
 
     They go into the root of the results, where DeepOBS's own tools do not look.
     """
-    from rich.console import Console
-
-    from alig_deepobs.analysis import to_rich, to_text, write_csv, write_table
+    from alig_deepobs.analysis import write_csv, write_table
 
     board = found.leaderboard_of(testproblem)
-    console = Console()
-    console.print()
-    if console.is_terminal:
-        console.print(to_rich(board.table, console.width))
-    else:
-        say(to_text(board.table))
+    show(board.table)
     written = [
         write_table(board.table, folder, "csv"),
         write_csv(found.results_of(testproblem), folder / f"runs_{testproblem}.csv"),

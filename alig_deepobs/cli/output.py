@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from alig_deepobs.foreign import shown
+
+if TYPE_CHECKING:
+    from alig_deepobs.analysis import Table
 
 
 def say(text: object = "", err: bool = False) -> None:
@@ -17,6 +21,20 @@ def say(text: object = "", err: bool = False) -> None:
         err: whether it goes to the stream for errors.
     """
     click.echo(shown(text, lines=True), err=err)
+
+
+def show(table: Table[Any]) -> None:
+    """Prints a table after a blank line: as wide as the terminal, or as plain text in a pipe."""
+    from rich.console import Console
+
+    from alig_deepobs.analysis import to_rich, to_text
+
+    console = Console()
+    console.print()
+    if console.is_terminal:
+        console.print(to_rich(table, console.width))
+    else:
+        say(to_text(table))
 
 
 class ShownFormatter(logging.Formatter):

@@ -1,25 +1,30 @@
-"""What tuning has found, as lines for the terminal."""
+"""What tuning has found, as a table and as lines."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from alig_deepobs.analysis import Column, Table
+from alig_deepobs.protocols import Protocol
 from alig_deepobs.runners.study import CellOutcome
 from alig_deepobs.settings import Setting
 
 
-def tuning_text(outcomes: Sequence[CellOutcome]) -> str:
-    """One line for each optimizer: what was chosen, by which score, its place among the trials."""
-    rows = [_row(outcome) for outcome in outcomes if outcome.tuning]
-    if not rows:
-        return ""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    ends = [_end(outcome) for outcome in outcomes if outcome.tuning]
-    return "\n".join(["Chosen settings:", *lines, *filter(None, ends)])
+def tuning_table(outcomes: Sequence[CellOutcome], protocol: Protocol) -> Table[CellOutcome]:
+    """What each optimizer was run with: what decided, after how many trials, where in its range.
+
+    Args:
+        outcomes: what came of the cells.
+        protocol: how the settings came about.
+    """
+    tuned = [outcome for outcome in outcomes if outcome.tuning]
+    return Table(
+        "tuning",
+        "Chosen settings",
+        _COLUMNS,
+        tuned,
+        notes=[f"Protocol {protocol}: {protocol.words}.", *filter(None, map(_end, tuned))],
+    )
 
 
 def trials_text(outcome: CellOutcome) -> str:
@@ -27,8 +32,7 @@ def trials_text(outcome: CellOutcome) -> str:
     cell, candidates = outcome.cell, outcome.candidates
     spec = candidates[outcome.chosen]
     lines = [f"{spec.testproblem} {spec.optimizer}, {cell.rule.source(candidates)}"]
-    order = _order(outcome)
-    for number in order:
+    for number in _order(outcome):
         mark = "*" if number == outcome.chosen else " "
         setting = Setting(candidates[number].optimizer, candidates[number].hyperparams)
         score = cell.rule.score_text(outcome.tuning[number])
@@ -36,19 +40,37 @@ def trials_text(outcome: CellOutcome) -> str:
     return "\n".join([*lines, *filter(None, [_end(outcome)])])
 
 
-def _row(outcome: CellOutcome) -> tuple[str, ...]:
-    cell, spec = outcome.cell, outcome.candidates[outcome.chosen]
+def _setting(outcome: CellOutcome) -> str:
+    spec = outcome.candidates[outcome.chosen]
+    return str(Setting(spec.optimizer, spec.hyperparams))
+
+
+def _score(outcome: CellOutcome) -> str:
+    return outcome.cell.rule.score_text(outcome.tuning[outcome.chosen])
+
+
+def _trials(outcome: CellOutcome) -> str:
+    seeds = len(outcome.cell.rule.seeds)
+    return f"{len(outcome.candidates)} x {seeds} seed{'' if seeds == 1 else 's'}"
+
+
+def _place(outcome: CellOutcome) -> str:
+    """The ranges, and where the chosen value is among those of a single one."""
+    axes = outcome.cell.axes
+    text = ", ".join(map(str, axes))
+    if len(axes) != 1:
+        return text
     place = _order(outcome).index(outcome.chosen) + 1
-    # Of several axes there is no order.
-    at = f" (place {place} of {len(outcome.candidates)})" if len(cell.axes) == 1 else ""
-    seeds = len(cell.rule.seeds)
-    return (
-        f"  {spec.testproblem}",
-        str(Setting(spec.optimizer, spec.hyperparams)),
-        cell.rule.score_text(outcome.tuning[outcome.chosen]),
-        f"{len(outcome.candidates)} trials x {seeds} seed{'' if seeds == 1 else 's'}",
-        f"{', '.join(map(str, cell.axes))}{at}",
-    )
+    return f"{text} (place {place} of {len(outcome.candidates)})"
+
+
+_COLUMNS: tuple[Column[CellOutcome], ...] = (
+    Column("problem", value=lambda outcome: outcome.candidates[0].testproblem, keep=2),
+    Column("setting", value=_setting),
+    Column("score", "Decided by", value=_score),
+    Column("trials", value=_trials, keep=3),
+    Column("range", "Tried", value=_place, keep=1),
+)
 
 
 def _order(outcome: CellOutcome) -> list[int]:
@@ -64,4 +86,4 @@ def _order(outcome: CellOutcome) -> list[int]:
 def _end(outcome: CellOutcome) -> str:
     end = outcome.cell.end(outcome.candidates, outcome.chosen)
     spec = outcome.candidates[outcome.chosen]
-    return f"  ! {spec.testproblem} {spec.optimizer}: chosen was {end}" if end else ""
+    return f"! {spec.testproblem} {spec.optimizer}: chosen was {end}." if end else ""

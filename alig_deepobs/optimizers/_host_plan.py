@@ -22,10 +22,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._utils import _flatten_dense_tensors
 from torch.nn import Parameter
-
-from alig_deepobs.optimizers._norm import wide_norm
 
 SCALE = "velocity_scale"
 
@@ -34,12 +31,6 @@ _FARTHEST = 1e8
 
 _SMALLEST = 1e-30
 """A scale below this is brought back to 1."""
-
-_LARGE = 16_384
-"""Numbers in a tensor from which on its norm is taken by itself: one pass, without a temporary."""
-
-_PIECE = 32
-"""Small tensors that are put side by side for their norm."""
 
 _PLAIN = (Parameter, Tensor)
 _TYPES = (torch.float32, torch.float64)
@@ -215,22 +206,3 @@ def _options(group: dict[str, Any]) -> tuple[Any, ...]:
         group["momentum"], group["adjusted_momentum"], group["foreach"], group["fused"],
         group["capturable"], group["clip_norm"], len(group["params"]),
     )  # fmt: skip
-
-
-def squared_norm(grads: list[Tensor]) -> float:
-    """The squared norm of all gradients together, summed over tensors in double precision."""
-    total = 0.0
-    small = []
-    for g in grads:
-        if g.numel() < _LARGE:
-            small.append(g)
-        else:
-            flat = g.view(-1)
-            total += torch.dot(flat, flat).item()
-    if small:
-        # Each copied tensor is small, and a piece of them stays in the cache.
-        for start in range(0, len(small), _PIECE):
-            flat = _flatten_dense_tensors(small[start : start + _PIECE])
-            total += torch.dot(flat, flat).item()
-    # Squares of numbers beyond 1e19 are more than float32 can hold.
-    return total if total < math.inf else float(wide_norm(grads)) ** 2

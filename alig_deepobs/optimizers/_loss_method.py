@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -14,8 +14,10 @@ from alig_deepobs.optimizers._checks import refuse_shards
 from alig_deepobs.optimizers._norm import (
     global_squared_norm,
     host_inner_product,
+    host_products,
     host_squared_norm,
     inner_product,
+    products,
 )
 from alig_deepobs.optimizers._scalars import LARGEST, Scalar, choose, quotient
 from alig_deepobs.optimizers._sentences import no_weight_decay
@@ -278,6 +280,10 @@ class LossMethod(Method):
         if not tensors:
             return 0.0
         return host_squared_norm(tensors) if self._on_host else global_squared_norm(tensors)
+
+    def _dots(self, xs: list[Tensor], ys: list[Tensor]) -> Sequence[Scalar]:
+        """The inner product of each pair."""
+        return host_products(xs, ys) if self._on_host else products(xs, ys).unbind()
 
     def _dot(self, xs: list[Tensor], ys: list[Tensor]) -> Scalar:
         if not xs:

@@ -8,10 +8,18 @@ from typing import cast
 
 import torch
 from torch import Tensor
+from torch._utils import _flatten_dense_tensors
 from torch.nn import Parameter
 
 _HALF = (torch.float16, torch.bfloat16)
 _PLAIN = (Parameter, Tensor)
+_EXACT = (torch.float32, torch.float64)
+
+_LARGE = 16_384
+"""Numbers in a tensor from which on its norm is taken by itself: one pass, without a temporary."""
+
+_PIECE = 32
+"""Small tensors that are put side by side for their norm."""
 
 
 def global_squared_norm(tensors: list[Tensor]) -> Tensor:
@@ -30,6 +38,8 @@ def global_squared_norm(tensors: list[Tensor]) -> Tensor:
 
 def host_squared_norm(tensors: list[Tensor]) -> float:
     """The same as a number, summed over tensors in double precision; the host waits for it."""
+    if all(map(_is_flat, tensors)) and len({t.dtype for t in tensors}) == 1:
+        return flat_squared_norm(tensors)
     norms = cast("list[float]", _norms(tensors).tolist())
     total = sum(norm * norm for norm in norms)
     if total == math.inf:
@@ -46,24 +56,52 @@ def wide_norm(tensors: list[Tensor]) -> Tensor:
     return cast("Tensor", torch.linalg.vector_norm(_norms(tensors, wide)))
 
 
+def flat_squared_norm(tensors: list[Tensor]) -> float:
+    """The same for contiguous tensors of one type on the CPU, in single or double precision.
+
+    It is faster than torch's multi-tensor norm, and more exact.
+    """
+    total = 0.0
+    small = []
+    for t in tensors:
+        if t.numel() < _LARGE:
+            small.append(t)
+        else:
+            flat = t.view(-1)
+            total += torch.dot(flat, flat).item()
+    if small:
+        # Each copied tensor is small, and a piece of them stays in the cache.
+        for start in range(0, len(small), _PIECE):
+            flat = _flatten_dense_tensors(small[start : start + _PIECE])
+            total += torch.dot(flat, flat).item()
+    # Squares of numbers beyond 1e19 are more than float32 can hold.
+    return total if total < math.inf else float(wide_norm(tensors)) ** 2
+
+
 def inner_product(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
     """``sum <x, y>`` over all pairs, a 0-d tensor on the first tensor's device.
 
     The host does not read it. Half precision is accumulated in float32.
     """
-    return _products(xs, ys).sum()
+    return products(xs, ys).sum()
+
+
+def host_products(xs: list[Tensor], ys: list[Tensor]) -> list[float]:
+    """The inner product of each pair, as numbers; the host waits for them."""
+    return cast("list[float]", products(xs, ys).tolist())
 
 
 def host_inner_product(xs: list[Tensor], ys: list[Tensor]) -> float:
     """The same as a number, summed over pairs in double precision; the host waits for it."""
-    return sum(cast("list[float]", _products(xs, ys).tolist()))
+    return sum(host_products(xs, ys))
 
 
-def _products(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
+def products(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
     """The inner product of each pair, as a vector."""
-    if all(map(_is_flat, xs)) and all(map(_is_flat, ys)):
+    if all(map(_is_flat, xs)) and all(map(_is_flat, ys)) and xs[0].dtype is ys[0].dtype:
         # One pass, without a temporary as large as the tensors.
-        return torch.stack([torch.dot(x.view(-1), y.view(-1)) for x, y in zip(xs, ys, strict=True)])
+        dots = [torch.dot(x.view(-1), y.view(-1)) for x, y in zip(xs, ys, strict=True)]
+        return torch.stack(dots)
     dtype = torch.float64 if any(x.dtype == torch.float64 for x in xs) else torch.float32
     products = [
         # Products of small numbers vanish in half precision, so they are formed in the wider type.
@@ -74,7 +112,13 @@ def _products(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
 
 
 def _is_flat(x: Tensor) -> bool:
-    return x.is_cpu and x.dtype is torch.float32 and type(x) in _PLAIN and x.is_contiguous()
+    return (
+        x.is_cpu
+        and x.dtype in _EXACT
+        and x.layout is torch.strided
+        and type(x) in _PLAIN
+        and x.is_contiguous()
+    )
 
 
 def _norms(tensors: list[Tensor], wide: torch.dtype | None = None) -> Tensor:

@@ -10,9 +10,15 @@ import torch
 from torch import Tensor
 
 from alig_deepobs.optimizers._base import Params, Work, gradients
-from alig_deepobs.optimizers._host_plan import SCALE, HostPlan, settle, squared_norm
+from alig_deepobs.optimizers._host_plan import SCALE, HostPlan, settle
 from alig_deepobs.optimizers._loss_method import HALF_LARGEST, LossMethod
-from alig_deepobs.optimizers._norm import by_type, global_squared_norm, host_squared_norm, locals_of
+from alig_deepobs.optimizers._norm import (
+    by_type,
+    flat_squared_norm,
+    global_squared_norm,
+    host_squared_norm,
+    locals_of,
+)
 from alig_deepobs.optimizers._official import Caps, translated
 from alig_deepobs.optimizers._scalars import Scalar
 from alig_deepobs.optimizers._step_size import (
@@ -290,7 +296,7 @@ class AliG(LossMethod):
         if not all(isinstance(rate, float) and rate >= 0.0 for rate in rates):
             return False
         every = grads[0] if len(grads) == 1 else [g for part in grads for g in part]
-        self._squared = squared = squared_norm(every)
+        self._squared = squared = flat_squared_norm(every)
         value = float(loss)
         step = self._host_step(value, squared)
         self._clipped = tuple([min(step.unclipped, rate) for rate in rates])

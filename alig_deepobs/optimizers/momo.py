@@ -38,9 +38,9 @@ class _Momo(LossMethod):
     def _average_products(self, part: Work, beta: float) -> Scalar:
         """Updates the averages of ``<w, g>`` of a group and returns their sum."""
         total: Scalar = 0.0
-        for owner, p, g in zip(part.owners, part.params, part.grads, strict=True):
+        products = self._dots(part.params, part.grads)
+        for owner, product in zip(part.owners, products, strict=True):
             state = self.state[owner]
-            product = self._dot([p], [g])
             is_first = state["step"] == 1
             old = self._first_product(product) if is_first else state["product_average"]
             old = self._scalar(old)

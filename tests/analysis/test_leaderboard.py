@@ -212,3 +212,45 @@ def test_at_the_best_validation(accuracy_problem, make_run):
     assert frame["best_valid_test_accuracy"].tolist()[:2] == [0.7, 0.8]
     assert frame["final_epoch_mean_loss"].tolist()[0] == 0.25
     assert frame["best_valid_epoch"].isna().tolist() == [False, False, True, True]
+
+
+def test_the_heading_says_what_all_rows_share(make_run, accuracy_problem):
+    one = leaderboard(runs_of(make_run, "A", [0.9, 0.8], epochs=1), accuracy_problem).heading
+    assert one == "Toy (toy): Toy data, 1 epoch, batch size 32, seeds 1, 2, cpu, full split"
+    runs = [
+        make_run("A", batch_size=64, environment={"device": "cuda"}, framework="tensorflow"),
+        make_run("A", seed=2, batch_size=32, framework="tensorflow", environment={}),
+    ]
+    assert leaderboard(runs, accuracy_problem).heading == (
+        "Toy (toy): Toy data, 2 epochs, batch size 32 / 64, seeds 1, 2, cuda, full split, "
+        "in tensorflow"
+    )
+    bare = make_run("A", data_label="", environment={})
+    assert "data not recorded" in leaderboard([bare], accuracy_problem).heading
+    assert "device not recorded" in leaderboard([bare], accuracy_problem).heading
+
+
+def test_few_seeds_are_a_warning(make_run, accuracy_problem):
+    def warnings(*finals):
+        return leaderboard(runs_of(make_run, "A", finals), accuracy_problem).warnings
+
+    assert "One seed each" in warnings(0.9)[0]
+    assert "Fewer than 5 seeds" in warnings(0.9, 0.8)[0]
+    assert "Fewer than 5 seeds" in warnings(0.9, 0.8, 0.85, 0.87)[0]
+    assert warnings(0.9, 0.8, 0.85, 0.87, 0.88) == []
+    mixed = [*runs_of(make_run, "A", [0.9] * 5), make_run("B", 1, 0.8)]
+    assert "Fewer than 5 seeds" in leaderboard(mixed, accuracy_problem).warnings[0]
+
+
+def test_the_first_and_what_is_tied_with_it_are_set_off(make_run, accuracy_problem):
+    runs = [
+        *runs_of(make_run, "A", [0.95, 0.90, 0.97]),
+        *runs_of(make_run, "B", [0.94, 0.95, 0.90]),
+        *runs_of(make_run, "C", [0.50, 0.51, 0.52]),
+    ]
+    table = leaderboard(runs, accuracy_problem).table
+    assert [table.strong(row) for row in table.rows] == [True, True, False]
+    alone = leaderboard(runs_of(make_run, "A", [0.9, 0.8]), accuracy_problem).table
+    assert alone.strong(alone.rows[0])
+    assert table.notes.count("") == 2  # a blank line before the settings, and one after
+    assert not any("XX" in note for note in table.notes)

@@ -32,9 +32,9 @@ def compared(tmp_path_factory):
 def test_every_optimizer_and_seed_is_run_and_shown(compared):
     out, folder = compared
     # Nine trials with three seeds for each of four optimizers, and what goes on beyond a range.
-    board = out[out.index("Chosen settings:") :]
-    trials = [int(line.split(" trials x 3 seeds")[0].split()[-1])
-              for line in board.splitlines() if " trials x 3 seeds" in line]  # fmt: skip
+    board = out[out.index("Chosen settings") :]
+    trials = [int(line.split(" x 3 seeds")[0].split()[-1])
+              for line in board.splitlines() if " x 3 seeds" in line]  # fmt: skip
     assert len(trials) == 4
     assert all(count in range(9, 26, 2) for count in trials)
     total = 3 * sum(trials) + 12
