@@ -167,7 +167,7 @@ def mat_in_a_fork(path: Path) -> object:
 
 def study_file(path: Path) -> None:
     """What `compare --study` makes of a file."""
-    compare.make_context("compare", ["--study", str(path)])
+    compare.make_context("compare", ["digits_mlp", "--study", str(path)])
 
 
 def setting(path: Path) -> object:

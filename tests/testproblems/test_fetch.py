@@ -223,7 +223,7 @@ def test_what_a_killed_download_left_is_cleared_by_the_next(tmp_path, monkeypatc
     (tmp_path / "data.bin").write_bytes(b"mine")
     seen = []
 
-    def retrieve(url, known_hash, name, folder):
+    def retrieve(url, known_hash, name, folder, downloader):
         seen.extend(sorted(path.name for path in folder.iterdir()))
         return str(folder / name)
 
