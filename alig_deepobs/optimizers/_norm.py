@@ -61,6 +61,9 @@ def flat_squared_norm(tensors: list[Tensor]) -> float:
 
     It is faster than torch's multi-tensor norm, and more exact.
     """
+    if len(tensors) <= _PIECE and max(map(Tensor.numel, tensors)) < _LARGE:
+        flat = _flatten_dense_tensors(tensors)
+        return torch.dot(flat, flat).item()
     total = 0.0
     small = []
     for t in tensors:

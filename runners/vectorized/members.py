@@ -220,6 +220,9 @@ class Members:
             self.problem.net.train(phase == "train")
             batch = tuple(x[0] for x in piece.batch) if piece.own else piece.batch
             self.draws[key] = draws_of(lambda: self.problem.forward(batch))
+            if self.draws[key] and self.device.type != "cpu":
+                # Its kernels draw in an order of their own, which one stream per run does not have.
+                raise NotImplementedError("dropout and sampled codes are alike on the CPU only")
         return self.draws[key]
 
     def _has_noise(self, piece: Piece) -> bool:
