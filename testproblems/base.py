@@ -363,7 +363,7 @@ class TestProblem:
             raise UsageError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
         if self._batches is None:
             raise UsageError("start a phase first, for example with train_init_op()")
-        batch = next(self._batches)
+        batch = self._draw()
         training = self.phase == "train"
         if training and self.cut is not None:
             batch = self.cut(batch)
@@ -415,6 +415,10 @@ class TestProblem:
         return total
 
     # Internals.
+
+    def _draw(self) -> Batch:
+        assert self._batches is not None
+        return next(self._batches)
 
     def _reduced_loss(self, outputs: Any, batch: Batch, reduction: str) -> Tensor:
         return reduce_losses(self.losses_of(outputs, batch), reduction)
