@@ -39,7 +39,7 @@ PROVIDED = {
     "deepobs.tuner.tuner": f"{_HOME}.tuner",
     "deepobs.tuner.grid_search": f"{_HOME}.tuner",
     "deepobs.tuner.random_search": f"{_HOME}.tuner",
-    "deepobs.tuner.tuner_utils": f"{_HOME}.tuner",
+    "deepobs.tuner.tuner_utils": f"{_HOME}.tuner_utils",
     "deepobs.tuner.bayesian": f"{_HOME}.bayesian",
     "deepobs.pytorch.config": f"{_HOME}.pytorch_config",
     "deepobs.pytorch.datasets": f"{_HOME}.datasets",
