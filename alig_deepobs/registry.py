@@ -114,7 +114,9 @@ def expand_names(names: Iterable[str]) -> list[str]:
         >>> expand_names(["mnist_vae", "small"])
         ['mnist_vae', 'quadratic_deep', 'fmnist_2c2d', 'cifar10_3c3d']
     """
-    expanded = (member for name in names for member in PROBLEM_SETS.get(name, (name.replace(":", "."),)))
+    expanded = (
+        member.replace(":", ".") for name in names for member in PROBLEM_SETS.get(name, (name,))
+    )
     return list(dict.fromkeys(expanded))
 
 
@@ -151,20 +153,22 @@ def entry_of_problem(problem_class: Any, path: str) -> ProblemEntry:
     Raises:
         UsageError: it is no such class.
     """
-    if not (isinstance(problem_class, type) and hasattr(problem_class, "get_batch_loss_and_accuracy_func")):
+    is_one = hasattr(problem_class, "get_batch_loss_and_accuracy_func")
+    if not (isinstance(problem_class, type) and is_one):
         raise UsageError(f"{path} is no class of test problems: derive it from TestProblem")
+    known: Any = problem_class
     return ProblemEntry(
         name=path.replace(":", "."),
-        label=problem_class.__name__,
+        label=known.__name__,
         factory=path,
-        data_set=problem_class.__name__,
-        batch_size=problem_class.default_batch_size,
-        num_epochs=problem_class.default_num_epochs,
-        weight_decay=problem_class.default_weight_decay,
-        metric="accuracy" if problem_class.has_accuracy else "loss",
-        default_split="validation" if problem_class.default_split == "validation" else "full",
-        reshuffles=problem_class.reshuffles,
-        description=(problem_class.__doc__ or "").partition("\n")[0],
+        data_set=known.__name__,
+        batch_size=known.default_batch_size,
+        num_epochs=known.default_num_epochs,
+        weight_decay=known.default_weight_decay,
+        metric="accuracy" if known.has_accuracy else "loss",
+        default_split=known.default_split,
+        reshuffles=known.reshuffles,
+        description=(known.__doc__ or "").partition("\n")[0],
     )
 
 

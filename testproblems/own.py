@@ -78,7 +78,7 @@ def from_dataset(
     if batch_size is None:
         batch_size = getattr(train, "batch_size", None) or TestProblem.default_batch_size
     has_accuracy = _has_classes(test, name) if accuracy is None else accuracy
-    own = {
+    own: dict[str, Any] = {
         "__doc__": f"{name}, made of a user's data, network and loss.",
         "__module__": _caller(),
         "has_accuracy": has_accuracy,
@@ -132,7 +132,7 @@ class _Own(TestProblem):
         """The fraction of an example's targets that are predicted."""
         if not self.has_accuracy:
             return None
-        correct = (outputs.argmax(dim=1) == batch[1]).float()
+        correct: Tensor = (outputs.argmax(dim=1) == batch[1]).float()
         return correct.flatten(1).mean(dim=1) if correct.ndim > 1 else correct
 
 
@@ -181,7 +181,7 @@ def tensors_of(source: Any, where: str) -> Batch:
         source = source()
     collate: Callable[[list[Any]], Any] = torch_data.default_collate
     if isinstance(source, torch_data.DataLoader):
-        collate, source = source.collate_fn or collate, source.dataset
+        collate, source = source.collate_fn, source.dataset
     if isinstance(source, torch_data.TensorDataset):
         source = source.tensors
     if isinstance(source, (tuple, list)) and all(isinstance(x, Tensor) for x in source):

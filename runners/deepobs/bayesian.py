@@ -129,7 +129,9 @@ class GP(Tuner):
             search.tell(point, cost if math.isfinite(cost) else max(finite, default=1e3))
         best = results[min(range(len(costs)), key=costs.__getitem__)]
         if best.outcome is not Outcome.DONE:
-            raise UsageError(f"no setting of {best.optimizer_name} on {testproblem} came to its end")
+            raise UsageError(
+                f"no setting of {best.optimizer_name} on {testproblem} came to its end"
+            )
         if tuning_summary:
             folder = Path(output_dir) / testproblem / best.optimizer_name
             text = "\n".join(json.dumps(line) for line in lines)
@@ -166,7 +168,7 @@ class GP(Tuner):
         }
         kinds = {n: self._hyperparam_names.get(n, {}).get("type", float) for n in transformed}
         return {
-            name: int(round(value)) if kinds[name] is int else plain_scalar(value)
+            name: round(value) if kinds[name] is int else plain_scalar(value)
             for name, value in transformed.items()
         }
 
@@ -185,7 +187,7 @@ _ACQUISITIONS = {"ucb": "LCB", "ei": "EI", "poi": "PI"}
 
 
 def _cost(result: RunResult, mode: str) -> float:
-    """What is minimized: the loss, or minus the accuracy, on validation data; inf if it diverged."""
+    """What is minimized: validation loss, or minus the accuracy; infinity if the run diverged."""
     if result.outcome is not Outcome.DONE:
         return math.inf
     accuracies = result.valid_accuracies or result.test_accuracies

@@ -27,4 +27,4 @@ def keep_classes(module: str) -> None:
     """
     sys.modules[module].__class__ = _KeepsClasses
     # Without a path, nothing below it could be imported.
-    sys.modules[module].__path__ = []  # type: ignore[attr-defined]
+    sys.modules[module].__path__ = []

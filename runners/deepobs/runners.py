@@ -215,7 +215,9 @@ class PTRunner(Hooks, abc.ABC):
         result = self.carry_out(asked, skip_if_exists, callback)
         return self._written or to_json(result)
 
-    def run_exists(self, testproblem: str | None = None, **arguments: Any) -> tuple[bool, list[str]]:
+    def run_exists(
+        self, testproblem: str | None = None, **arguments: Any
+    ) -> tuple[bool, list[str]]:
         """Whether the result of such a run is there, and the files that have it.
 
         Args:
@@ -326,7 +328,8 @@ class PTRunner(Hooks, abc.ABC):
         if asked.store is None:
             return None
         self._name_files(run, asked)
-        for path in sorted(Path(self._run_directory).glob(f"random_seed__{run.random_seed}__*.json")):
+        pattern = f"random_seed__{run.random_seed}__*.json"
+        for path in sorted(Path(self._run_directory).glob(pattern)):
             with contextlib.suppress(ResultError):
                 result = read_result(path)
                 same = result.identity() == run.identity()
@@ -416,11 +419,10 @@ class PTRunner(Hooks, abc.ABC):
         if run.synthetic:
             options["synthetic"] = True
         with calling("the runner's create_testproblem"):
-            problem = self.create_testproblem(
+            return self.create_testproblem(
                 run.testproblem, run.batch_size, run.weight_decay, run.random_seed,
                 **options, **run.problem_options,
             )  # fmt: skip
-        return problem
 
     @staticmethod
     def create_testproblem(
@@ -540,10 +542,9 @@ class StandardRunner(PTRunner):
         lists = [getattr(result, f"{part}_{kind}") for kind in ("losses", "accuracies")
                  for part in ("train", "valid", "test")]  # fmt: skip
         finished = max(0, len(result.test_losses) - 1)
+        lists.append(result.minibatch_train_losses)
         with calling("the runner's _abort_routine"):
-            self._abort_routine(
-                finished, result.num_epochs, *lists, result.minibatch_train_losses
-            )
+            self._abort_routine(finished, result.num_epochs, *lists)
 
     def callbacks(self, print_train_iter: bool, tensorboard_dir: str | None) -> list[Callback]:
         """What shows the progress of a run.

@@ -73,7 +73,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    classes = {n for n, v in globals().items() if isinstance(v, type) and issubclass(v, TestProblem)}
+    types = {name: value for name, value in globals().items() if isinstance(value, type)}
+    classes = {name for name, value in types.items() if issubclass(value, TestProblem)}
     return sorted({*classes, *registry.testproblems()})
 
 

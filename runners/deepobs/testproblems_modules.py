@@ -20,8 +20,16 @@ from alig_deepobs.testproblems.models.vgg import vgg
 from alig_deepobs.testproblems.models.wrn import wide_resnet
 
 __all__ = [
-    "net_char_rnn", "net_cifar100_allcnnc", "net_cifar10_3c3d", "net_mlp", "net_mnist_2c2d",
-    "net_mnist_logreg", "net_quadratic_deep", "net_vae", "net_vgg", "net_wrn",
+    "net_char_rnn",
+    "net_cifar10_3c3d",
+    "net_cifar100_allcnnc",
+    "net_mlp",
+    "net_mnist_2c2d",
+    "net_mnist_logreg",
+    "net_quadratic_deep",
+    "net_vae",
+    "net_vgg",
+    "net_wrn",
 ]  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from alig_deepobs.runners.deepobs import tuner_utils
 from alig_deepobs.runners.deepobs.tuner_utils import RERUN_SEEDS, again, carry_out
 from alig_deepobs.runners.selection import Rule
 
-__all__ = ["GP", "GridSearch", "ParallelizedTuner", "RandomSearch", "Tuner", "tuner_utils"]
+__all__ = ["GridSearch", "ParallelizedTuner", "RandomSearch", "Tuner", "tuner_utils"]
 
 
 def __getattr__(name: str) -> Any:
@@ -29,11 +29,11 @@ def __getattr__(name: str) -> Any:
         return bayesian if name == "bayesian" else bayesian.GP
     if name.startswith("__"):
         raise AttributeError(name)
-    raise AttributeError(str(unknown_choice("name in deepobs.tuner", name, __all__)))
+    raise AttributeError(str(unknown_choice("name in deepobs.tuner", name, [*__all__, "GP"])))
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted([*__all__, "GP"])
 
 
 class Tuner(abc.ABC):
@@ -119,7 +119,7 @@ class ParallelizedTuner(Tuner):
 
     def sample(self, random_seed: int) -> list[dict[str, Any]]:
         """The settings to try, by ``_sample`` under NumPy's global seed."""
-        np.random.seed(random_seed)  # noqa: NPY002 - what DeepOBS's samplers draw from
+        np.random.seed(random_seed)  # what DeepOBS's samplers draw from
         return self._sample()
 
     def _sample(self) -> list[dict[str, Any]]:
