@@ -8,7 +8,7 @@ DEMO_OUTPUT ?= results/demo
 # Tests of optional parts are skipped where their extra is missing. `make test EXTRAS=$(ALL_EXTRAS)`
 # runs them all. Ray is large: `make test-all` alone installs it.
 EXTRAS ?= test
-ALL_EXTRAS := test,tensorflow,imagenet,text,report,stats,rivals,optuna,jax,log,browser,integrations,slurm
+ALL_EXTRAS := test,tensorflow,imagenet,text,report,stats,rivals,optuna,jax,log,browser,integrations,slurm,gp
 
 # Mutation testing, for example `make mutate MODULES=analysis/ranks.py SAMPLE=20`.
 MODULES ?=

@@ -111,6 +111,12 @@ def is_interrupt(error: BaseException) -> bool:
     return last.tb_frame.f_code.co_code[last.tb_lasti] != _RAISE
 
 
+def last_module(error: BaseException) -> str:
+    """Name of the module that has raised an error."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__", "")) if frames else ""
+
+
 def passed(error: BaseException, owner: object) -> bool:
     """Whether an error came out of a method of an object."""
     return any(

@@ -34,6 +34,7 @@ __all__ = [
     "OptimizerEntry",
     "ProblemEntry",
     "entry_of_class",
+    "entry_of_problem",
     "expand_names",
     "find_optimizer",
     "find_testproblem",
@@ -106,27 +107,69 @@ PROBLEM_SETS = {
 def expand_names(names: Iterable[str]) -> list[str]:
     """Names of test problems, with the names of sets replaced by those of their problems.
 
-    Names that are no sets are left as they are, known or not. Of several equal names the first
-    one stays.
+    Names that are no sets are left as they are, known or not; the path of a class of the user's
+    becomes its name, ``module.Class``. Of several equal names the first one stays.
 
     Example:
         >>> expand_names(["mnist_vae", "small"])
         ['mnist_vae', 'quadratic_deep', 'fmnist_2c2d', 'cifar10_3c3d']
     """
-    expanded = (member for name in names for member in PROBLEM_SETS.get(name, (name,)))
+    expanded = (
+        member.replace(":", ".") for name in names for member in PROBLEM_SETS.get(name, (name,))
+    )
     return list(dict.fromkeys(expanded))
 
 
 def find_testproblem(name: str) -> ProblemEntry:
-    """The entry of a test problem.
+    """The entry of a test problem, or one made up for an import path ``package.module:Class``.
+
+    Args:
+        name: its name or import path. A class that was given by its path is known by
+            ``package.module.Class`` from then on, which can be the name of a folder, too.
 
     Raises:
-        UsageError: there is none of that name; the message has the nearest names.
+        UsageError: there is none of that name; the message has the nearest names. Or the path
+            cannot be imported, or is that of something else.
     """
     entries = testproblems()
-    if name not in entries:
+    dotted = name.replace(":", ".")
+    if dotted in entries:
+        return entries[dotted]
+    module, _, attribute = dotted.rpartition(".")
+    if not module:
         raise unknown_name("test problem", name, entries)
-    return entries[name]
+    path = name if ":" in name else f"{module}:{attribute}"
+    return register_testproblem(entry_of_problem(load_object(path), path))
+
+
+def entry_of_problem(problem_class: Any, path: str) -> ProblemEntry:
+    """An entry made up for a class of test problems that is not in the registry.
+
+    Args:
+        problem_class: a subclass of `alig_deepobs.testproblems.TestProblem`; what its class
+            attributes say of its defaults is believed.
+        path: its import path.
+
+    Raises:
+        UsageError: it is no such class.
+    """
+    is_one = hasattr(problem_class, "get_batch_loss_and_accuracy_func")
+    if not (isinstance(problem_class, type) and is_one):
+        raise UsageError(f"{path} is no class of test problems: derive it from TestProblem")
+    known: Any = problem_class
+    return ProblemEntry(
+        name=path.replace(":", "."),
+        label=known.__name__,
+        factory=path,
+        data_set=known.__name__,
+        batch_size=known.default_batch_size,
+        num_epochs=known.default_num_epochs,
+        weight_decay=known.default_weight_decay,
+        metric="accuracy" if known.has_accuracy else "loss",
+        default_split=known.default_split,
+        reshuffles=known.reshuffles,
+        description=(known.__doc__ or "").partition("\n")[0],
+    )
 
 
 def find_optimizer(name: str, framework: str = "pytorch") -> OptimizerEntry:

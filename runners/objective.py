@@ -124,7 +124,8 @@ def batch_options(problem: Any, objective: Objective, needs: NeedsLoss) -> dict[
         "reduction": "none" if needs is NeedsLoss.PER_EXAMPLE else "mean",
         "add_regularization_if_available": objective.has_l2,
     }
-    if isinstance(problem, TestProblem):  # problems of DeepOBS compute the accuracy in any case
+    # Problems written for DeepOBS compute the accuracy in any case.
+    if "with_accuracy" in inspect.signature(problem.get_batch_loss_and_accuracy_func).parameters:
         options["with_accuracy"] = False
     return options
 

@@ -46,6 +46,7 @@ def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = Tr
     in_pytorch = spec.framework == "pytorch"
     values = {
         **plain,
+        "testproblem": problem.name,  # one of several spellings was given
         "optimizer_name": entry.label,
         "hyperparams": hyperparams,
         "problem_options": problem.changed_options(spec.problem_options),

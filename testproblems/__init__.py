@@ -14,13 +14,15 @@ from alig_deepobs import registry
 _HOMES = {
     "DataSet": "alig_deepobs.testproblems.datasets.base",
     "TestProblem": "alig_deepobs.testproblems.base",
+    "from_dataset": "alig_deepobs.testproblems.own",
 }
 
-__all__ = ["DataSet", "TestProblem"]
+__all__ = ["DataSet", "TestProblem", "from_dataset"]
 
 if TYPE_CHECKING:
     from alig_deepobs.testproblems.base import TestProblem
     from alig_deepobs.testproblems.datasets.base import DataSet
+    from alig_deepobs.testproblems.own import from_dataset
 
 
 def __getattr__(name: str) -> Any:

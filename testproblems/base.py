@@ -68,6 +68,8 @@ class TestProblem:
         phase: the current phase (None before the first ``*_init_op``).
         has_accuracy: whether the problem has an accuracy; where not, it is reported as 0.0.
         default_weight_decay: factor of the L2 term; None for problems without one.
+        default_batch_size: that of a problem in no registry.
+        default_num_epochs: that of a problem in no registry.
         side_by_side: whether many runs can be trained as one computation (their networks differ in
             nothing but weights, and have no state beside them): ``"no"``, ``"gpu"`` where that is
             faster on an accelerator only, ``"anywhere"``.
@@ -101,6 +103,8 @@ class TestProblem:
     default_split: ClassVar[str] = "full"
     drops_incomplete: ClassVar[bool] = True
     default_weight_decay: ClassVar[float | None] = None
+    default_batch_size: ClassVar[int] = 32
+    default_num_epochs: ClassVar[int] = 10
     side_by_side: ClassVar[Literal["no", "gpu", "anywhere"]] = "no"
     loss_function: ClassVar[type[nn.Module]] = nn.CrossEntropyLoss
 
@@ -363,7 +367,7 @@ class TestProblem:
             raise UsageError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
         if self._batches is None:
             raise UsageError("start a phase first, for example with train_init_op()")
-        batch = next(self._batches)
+        batch = self._draw()
         training = self.phase == "train"
         if training and self.cut is not None:
             batch = self.cut(batch)
@@ -415,6 +419,10 @@ class TestProblem:
         return total
 
     # Internals.
+
+    def _draw(self) -> Batch:
+        assert self._batches is not None
+        return next(self._batches)
 
     def _reduced_loss(self, outputs: Any, batch: Batch, reduction: str) -> Tensor:
         return reduce_losses(self.losses_of(outputs, batch), reduction)

@@ -18,7 +18,7 @@ import click
 from alig_deepobs import __version__
 from alig_deepobs.cli.output import ShownFormatter, say
 from alig_deepobs.errors import AligDeepobsError
-from alig_deepobs.plugins import FOLDER_VARIABLE
+from alig_deepobs.plugins import FOLDER_VARIABLE, last_module
 
 # verb -> (module:command, help). The help stands here, so that showing it imports nothing.
 VERBS = {
@@ -101,8 +101,8 @@ def _exit_code(words: list[str], debug: bool) -> int:
             raise
         return _without_output(error)
     except (Exception, SystemExit, GeneratorExit) as error:
-        if isinstance(error, SystemExit) and isinstance(error.__context__, OSError):
-            return _without_output(error.__context__)  # click's way with a closed pipe
+        if isinstance(error, SystemExit) and last_module(error).partition(".")[0] == "click":
+            return _without_output(BrokenPipeError())  # click's way with a closed pipe
         if debug:
             raise
         text = f"{type(error).__name__}: {error} (this is a bug; --debug shows where)"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alig_deepobs.errors import UsageError
+from alig_deepobs.plugins import calling
 
 logger = logging.getLogger(__name__)
 
@@ -56,10 +57,9 @@ def complete(
 def complete_from_command_line(
     given: Mapping[str, Any],
     hyperparams: Mapping[str, Any],
-    declared: Declared,
-    training_flags: Declared,
-    optimizer_name: str,
-) -> tuple[dict[str, Any], dict[str, Any]]:
+    training_params: Mapping[str, Any],
+    runner: Any,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Fills in arguments that are None, from the command line or from DeepOBS's defaults.
 
     What was given in the call wins over the command line. Hyper-parameters that are not declared
@@ -69,14 +69,16 @@ def complete_from_command_line(
     Args:
         given: arguments of ``run`` as they were passed.
         hyperparams: hyper-parameters of the optimizer as they were passed.
-        declared: the hyper-parameters that there are.
-        training_flags: the training parameters that there are.
-        optimizer_name: for the help text.
+        training_params: training parameters as they were passed.
+        runner: its hooks add the flags of both.
 
     Returns:
-        The arguments and the hyper-parameters.
+        The arguments, the hyper-parameters and the training parameters.
     """
-    parser = argparse.ArgumentParser(description=f"Run {optimizer_name} on a DeepOBS test problem.")
+    name = runner._optimizer_name
+    parser = argparse.ArgumentParser(
+        description=f"Run {name} on a DeepOBS test problem.", conflict_handler="resolve"
+    )
     if given["testproblem"] is None:
         parser.add_argument("testproblem", help="name of the test problem")
     parser.add_argument("--batch_size", "--bs", type=int, help="by default the problem's")
@@ -91,27 +93,34 @@ def complete_from_command_line(
     parser.add_argument("--tb_log", action="store_true", help="log to TensorBoard")
     parser.add_argument("--tb_log_dir", help="'none': the setting's folder")
     parser.set_defaults(**DEFAULTS)
-    for name, options in training_flags.items():
-        parser.add_argument(f"--{name}", **options)
-    open_params = {k: v for k, v in declared.items() if k not in hyperparams}
-    for name, options in open_params.items():
-        # DeepOBS 1.1's name of the rate, too.
-        more = ["--learning_rate"] if name == "lr" and "learning_rate" not in declared else []
-        _add_hyperparameter(parser, [f"--{name}", *more], options)
+    filled: dict[str, Any] = {}  # what a hook reads from somewhere else
+    with calling("the runner's _add_hyperparams_to_argparse"):
+        runner._add_hyperparams_to_argparse(parser, filled, dict(hyperparams) or None)
+    chosen_by_hook, filled = filled, dict(filled)
+    known = {action.dest for action in parser._actions} | chosen_by_hook.keys()
+    with calling("the runner's _add_training_params_to_argparse"):
+        runner._add_training_params_to_argparse(parser, filled, dict(training_params))
+    own = ({action.dest for action in parser._actions} | filled.keys()) - known
     read, unknown = parser.parse_known_args(sys.argv[1:])
     if unknown:
         logger.warning("arguments that DeepOBS does not know are ignored: %s", " ".join(unknown))
-    values = vars(read)
-    arguments = {
-        name: values.get(name) if value is None else value for name, value in given.items()
-    }
-    chosen = {name: hyperparams.get(name, values.get(name)) for name in declared}
-    return arguments, chosen
+    values = {**vars(read), **filled}
+    arguments = {k: values.get(k) if v is None else v for k, v in given.items()}
+    chosen = {k: hyperparams.get(k, values.get(k)) for k in runner._hyperparameter_names}
+    params = {**{k: values[k] for k in own}, **training_params}
+    return arguments, chosen, params
 
 
-def _add_hyperparameter(
+def add_hyperparameter(
     parser: argparse.ArgumentParser, flags: list[str], options: Mapping[str, Any]
 ) -> None:
+    """Adds a hyper-parameter's flags to a parser.
+
+    Args:
+        parser: of the command line.
+        flags: its names there.
+        options: its declaration.
+    """
     settings: dict[str, Any] = {
         "required": "default" not in options, "default": options.get("default"),
     }  # fmt: skip

@@ -1,63 +1,150 @@
 """``deepobs.pytorch.datasets`` of DeepOBS 1.2: data sets as classes with four loaders.
 
-`DataSet` is the base; every data set of the registry is an attribute, for example ``mnist``.
+`DataSet` is the base, also of users' own; every data set of the registry is an attribute, for
+example ``mnist``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+import sys
 from typing import Any
 
+from torch.utils import data as torch_data
+
 from alig_deepobs import registry
-from alig_deepobs.runners.deepobs import config
+from alig_deepobs.errors import unknown_name
 from alig_deepobs.runners.deepobs import pytorch_config as torch_config
+from alig_deepobs.runners.deepobs.datasets_utils import train_eval_sampler
+from alig_deepobs.runners.deepobs.loaders import PHASES
+from alig_deepobs.runners.deepobs.packages import keep_classes
+from alig_deepobs.runners.deepobs.testproblem import adapt
 
-
-class _Loader:
-    """Batches of one part; each iteration is the next pass, as with a DataLoader."""
-
-    def __init__(self, problem: Any, phase: str) -> None:
-        self._problem = problem
-        self._phase = phase
-        self._passes = 0
-
-    def __iter__(self) -> Iterator[Any]:
-        self._passes += 1
-        batches: Iterator[Any] = self._problem.batches(self._phase, self._passes - 1)
-        return batches
+__all__ = ["DataSet"]
 
 
 class DataSet:
-    """A data set with DeepOBS's four loaders.
+    """A data set with DeepOBS's four loaders, which subclasses make.
+
+    Subclasses supply `_make_train_and_valid_dataloader` and `_make_test_dataloader`, and set
+    ``_train_eval_size`` before they call this constructor.
 
     Args:
         batch_size: examples in a mini-batch; incomplete ones are dropped.
-
-    Attributes:
-        data_set: its name, set by subclasses.
     """
+
+    version = ""
+    _train_eval_size = 0
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._pin_memory = "cuda" in torch_config.get_default_device()
+        self._num_workers = torch_config.get_num_workers()
+        self._train_dataloader, self._valid_dataloader = self._make_train_and_valid_dataloader()
+        self._train_eval_dataloader = self._make_train_eval_dataloader()
+        self._test_dataloader = self._make_test_dataloader()
+
+    @property
+    def name(self) -> str:
+        """The name in results."""
+        return str(getattr(self, "_name", type(self).__name__))
+
+    label = name
+
+    def size(self, part: str) -> int:
+        """The number of examples of a part that are used in a pass."""
+        return len(getattr(self, f"_{part}_dataloader")) * self._batch_size
+
+    @property
+    def parts(self) -> list[str]:
+        """The parts that there are."""
+        names = ("train", "valid", "test")
+        return [part for part in names if getattr(self, f"_{part}_dataloader") is not None]
+
+    def _make_dataloader(self, dataset: Any, sampler: Any = None, shuffle: bool = False) -> Any:
+        return torch_data.DataLoader(
+            dataset, batch_size=self._batch_size, drop_last=True, pin_memory=self._pin_memory,
+            num_workers=self._num_workers, sampler=sampler, shuffle=shuffle,
+        )  # fmt: skip
+
+    def _make_train_eval_split_sampler(self, train_dataset: Any) -> tuple[Any, Any]:
+        indices = list(range(len(train_dataset)))
+        random.shuffle(indices)
+        valid, train = indices[: self._train_eval_size], indices[self._train_eval_size :]
+        return torch_data.SubsetRandomSampler(train), torch_data.SubsetRandomSampler(valid)
+
+    def _make_train_and_valid_dataloader_helper(
+        self, train_dataset: Any, valid_dataset: Any
+    ) -> tuple[Any, Any]:
+        train, valid = self._make_train_eval_split_sampler(train_dataset)
+        return (
+            self._make_dataloader(train_dataset, sampler=train),
+            self._make_dataloader(valid_dataset, sampler=valid),
+        )
+
+    def _make_train_eval_dataloader(self) -> Any:
+        dataset = self._train_dataloader.dataset
+        sampler = train_eval_sampler(len(dataset), self._train_eval_size)
+        return self._make_dataloader(dataset, sampler=sampler)
+
+    def _make_train_and_valid_dataloader(self) -> tuple[Any, Any]:
+        raise NotImplementedError(f"{type(self).__name__}._make_train_and_valid_dataloader")
+
+    def _make_test_dataloader(self) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}._make_test_dataloader")
+
+
+class GivenLoaders(DataSet):
+    """The loaders of an object that has nothing else."""
+
+    def __init__(self, data: Any) -> None:
+        for phase in PHASES:
+            name = f"_{phase}_dataloader"
+            setattr(self, name, getattr(data, name, None))
+        self._batch_size = self._train_dataloader.batch_size
+
+
+class _BuiltIn(DataSet):
+    """One of this package's data sets; the loaders are those of the first problem that reads it."""
 
     data_set = ""
 
     def __init__(self, batch_size: int, **options: Any) -> None:
         entries = [e for e in registry.testproblems().values() if e.data_set == self.data_set]
-        split = torch_config.get_split() if entries[0].has_validation else "full"
-        # The loaders are those of the first problem with this data; its network is not used.
-        problem = entries[0].load()(
-            batch_size,
-            split=split,
-            data_dir=config.get_data_dir(),
-            device=torch_config.get_default_device(),
-            **options,
-        )
+        problem = adapt(entries[0])(batch_size, **options)
         problem.set_up()
-        self._train_dataloader = _Loader(problem, "train")
-        self._train_eval_dataloader = _Loader(problem, "train_eval")
-        self._test_dataloader = _Loader(problem, "test")
-        self._valid_dataloader = _Loader(problem, "valid") if split == "validation" else None
+        self._loaders: Any = problem.data
+        self._name = self._loaders.name
+        self._train_eval_size = self._loaders.train_eval_size or self._loaders.size("train")
+        self.version = self._loaders.version
+        super().__init__(batch_size)
+
+    def _make_train_and_valid_dataloader(self) -> tuple[Any, Any]:
+        return self._loaders._train_dataloader, self._loaders._valid_dataloader
+
+    def _make_train_eval_dataloader(self) -> Any:
+        return self._loaders._train_eval_dataloader
+
+    def _make_test_dataloader(self) -> Any:
+        return self._loaders._test_dataloader
+
+
+def _names() -> list[str]:
+    return sorted({entry.data_set for entry in registry.testproblems().values()})
 
 
 def __getattr__(name: str) -> Any:
-    if any(entry.data_set == name for entry in registry.testproblems().values()):
-        return type(name, (DataSet,), {"data_set": name, "__doc__": DataSet.__doc__})
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _names():
+        raise AttributeError(str(unknown_name("data set in deepobs", name, _names())))
+    found = type(name, (_BuiltIn,), {"data_set": name, "__doc__": DataSet.__doc__})
+    setattr(sys.modules[__name__], name, found)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(["DataSet", *_names()])
+
+
+keep_classes(__name__)

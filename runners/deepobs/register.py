@@ -13,6 +13,7 @@ PyTorch there are three situations:
 from __future__ import annotations
 
 import importlib
+import importlib.abc
 import importlib.machinery
 import importlib.util
 import logging
@@ -29,15 +30,31 @@ from alig_deepobs.runners.tensorflow.compat import SUPPORTED, enable
 
 logger = logging.getLogger(__name__)
 
+_HOME = "alig_deepobs.runners.deepobs"
 PROVIDED = {
-    "deepobs.config": "alig_deepobs.runners.deepobs.config",
-    "deepobs.tuner": "alig_deepobs.runners.deepobs.tuner",
-    "deepobs.tuner.tuner_utils": "alig_deepobs.runners.deepobs.tuner",
-    "deepobs.pytorch.config": "alig_deepobs.runners.deepobs.pytorch_config",
-    "deepobs.pytorch.datasets": "alig_deepobs.runners.deepobs.datasets",
-    "deepobs.pytorch.runners": "alig_deepobs.runners.deepobs.runners",
-    "deepobs.pytorch.testproblems": "alig_deepobs.testproblems",
-    "deepobs.pytorch.testproblems.testproblem": "alig_deepobs.testproblems.base",
+    "deepobs.config": f"{_HOME}.config",
+    "deepobs.analyzer": f"{_HOME}.analyzer",
+    "deepobs.analyzer.analyze": f"{_HOME}.analyzer",
+    "deepobs.tuner": f"{_HOME}.tuner",
+    "deepobs.tuner.tuner": f"{_HOME}.tuner",
+    "deepobs.tuner.grid_search": f"{_HOME}.tuner",
+    "deepobs.tuner.random_search": f"{_HOME}.tuner",
+    "deepobs.tuner.tuner_utils": f"{_HOME}.tuner_utils",
+    "deepobs.tuner.bayesian": f"{_HOME}.bayesian",
+    "deepobs.pytorch.config": f"{_HOME}.pytorch_config",
+    "deepobs.pytorch.datasets": f"{_HOME}.datasets",
+    "deepobs.pytorch.datasets.dataset": f"{_HOME}.datasets",
+    "deepobs.pytorch.datasets.datasets_utils": f"{_HOME}.datasets_utils",
+    "deepobs.pytorch.runners": f"{_HOME}.runners",
+    "deepobs.pytorch.runners.runner": f"{_HOME}.runners",
+    "deepobs.pytorch.runners.runner_utils": f"{_HOME}.runner_utils",
+    "deepobs.pytorch.testproblems": f"{_HOME}.testproblems",
+    "deepobs.pytorch.testproblems.testproblem": f"{_HOME}.testproblem",
+    "deepobs.pytorch.testproblems.testproblems_modules": f"{_HOME}.testproblems_modules",
+    "deepobs.pytorch.testproblems.testproblems_utils": f"{_HOME}.testproblems_utils",
+    "deepobs.abstract_runner": f"{_HOME}.hooks",
+    "deepobs.abstract_runner.abstract_runner": f"{_HOME}.hooks",
+    "deepobs.abstract_runner.abstract_runner_utils": f"{_HOME}.runner_utils",
 }
 """DeepOBS 1.2's module -> ours."""
 
@@ -73,6 +90,7 @@ def register(framework: str | None = None, split: str | None = None) -> None:
 
 
 def _register_pytorch(split: str | None) -> None:
+    _refuse_strangers()
     if _beta_is_installed():
         _add_to_beta()
         return
@@ -118,6 +136,25 @@ def _beta_is_installed() -> bool:
     )
 
 
+def _refuse_strangers() -> None:
+    """A package that is called deepobs and is none stays alone.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for folder in _deepobs_folders():
+        known = (folder / "pytorch" / "__init__.py").exists() or _is_released_version(folder)
+        if not known and (folder / "__init__.py").exists():
+            raise UsageError(_stranger(folder))
+
+
+def _stranger(folder: Path, why: str = "") -> str:
+    return (
+        f"the package deepobs in {folder} is neither DeepOBS {SUPPORTED} nor the 1.2 beta{why}: "
+        f"remove it, and pip install deepobs=={SUPPORTED}"
+    )
+
+
 def _is_released_version(folder: Path) -> bool:
     """Whether a folder is that of an installed DeepOBS older than 1.2."""
     try:
@@ -141,7 +178,7 @@ def _provide() -> None:
     folders = [str(path) for path in _deepobs_folders()]
     if "deepobs" not in sys.modules:
         # A package without the __init__ of 1.1.2, which would import TensorFlow. Its folder stays
-        # searchable, so that deepobs.tensorflow and deepobs.analyzer can still be imported.
+        # searchable, so that deepobs.tensorflow can still be imported.
         _make_package("deepobs", folders)
     if "deepobs.pytorch" not in sys.modules:
         package = _make_package("deepobs.pytorch", [])
@@ -150,8 +187,44 @@ def _provide() -> None:
         if name not in sys.modules:
             sys.modules[name] = importlib.import_module(home)
             parent, _, child = name.rpartition(".")
-            if parent != "deepobs.tuner":  # the tuner's helpers are the tuner's module itself
+            # Where a module of DeepOBS is in ours with its neighbours, it is its own parent.
+            if sys.modules[parent] is not sys.modules[name]:
                 setattr(sys.modules[parent], child, sys.modules[name])
+    sys.modules["deepobs"].__version__ = "1.2.0-beta0"  # type: ignore[attr-defined]
+    _provide_classes_as_modules()
+
+
+def _provide_classes_as_modules() -> None:
+    """Lets ``from deepobs.pytorch.testproblems.mnist_mlp import mnist_mlp`` find the class."""
+    if not any(isinstance(finder, _ClassModules) for finder in sys.meta_path):
+        sys.meta_path.append(_ClassModules())
+
+
+class _ClassModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Makes the modules in which DeepOBS has one problem or one data set each.
+
+    ``deepobs.pytorch.testproblems.mnist_mlp`` is the class for those who ask the package, as in
+    DeepOBS; so the module is no attribute of it.
+    """
+
+    def find_spec(
+        self, fullname: str, path: Any = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """The module of a problem or of a data set; None for everything else."""
+        parent, _, name = fullname.rpartition(".")
+        if parent in ("deepobs.pytorch.testproblems", "deepobs.pytorch.datasets"):
+            known = dir(sys.modules[parent]) if parent in sys.modules else []
+            if name in known and isinstance(getattr(sys.modules[parent], name), type):
+                return importlib.machinery.ModuleSpec(fullname, self)
+        return None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        """Nothing of its own."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Puts the class into the module."""
+        parent, _, name = module.__name__.rpartition(".")
+        setattr(module, name, getattr(sys.modules[parent], name))
 
 
 def _make_package(name: str, path: list[str]) -> ModuleType:
@@ -168,8 +241,14 @@ def _make_package(name: str, path: list[str]) -> ModuleType:
 
 def _add_to_beta() -> None:
     """Adds to an installed 1.2 beta the problems that it lacks, with defaults and names."""
-    config: Any = importlib.import_module("deepobs.config")
-    theirs: Any = importlib.import_module("deepobs.pytorch.testproblems")
+    try:
+        config: Any = importlib.import_module("deepobs.config")
+        theirs: Any = importlib.import_module("deepobs.pytorch.testproblems")
+        _ = config.DEFAULT_TEST_PROBLEMS_SETTINGS, config.get_data_dir
+    except Exception as error:  # a fork may break in any way
+        folder = next(iter(_deepobs_folders()), Path("deepobs"))
+        why = f" ({type(error).__name__}: {error})"
+        raise UsageError(_stranger(folder, why)) from error
     from alig_deepobs.runners.deepobs import config as ours
 
     for entry in registry.testproblems().values():

@@ -8,8 +8,11 @@ the loss if its step wants it.
 from __future__ import annotations
 
 import abc
+import contextlib
+import json
 import logging
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,16 +21,34 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from alig_deepobs.errors import RunError, UsageError
-from alig_deepobs.registry import entry_of_class, find_testproblem, load_object
-from alig_deepobs.results import cut_at_first_non_finite, now, run_folder, to_json
+from alig_deepobs import registry
+from alig_deepobs.entries import ProblemEntry
+from alig_deepobs.errors import ResultError, RunError, UsageError
+from alig_deepobs.files import write_text_atomically
+from alig_deepobs.plugins import calling
+from alig_deepobs.registry import (
+    entry_of_class,
+    find_testproblem,
+    load_object,
+    register_testproblem,
+)
+from alig_deepobs.results import (
+    cut_at_first_non_finite,
+    now,
+    plain,
+    read_result,
+    run_folder,
+    to_json,
+)
 from alig_deepobs.run import Outcome, ResolvedRun, Run, RunResult, RunSpec, facets
 from alig_deepobs.runners.callbacks import Callback, Several
 from alig_deepobs.runners.checks import check
-from alig_deepobs.runners.deepobs import config
+from alig_deepobs.runners.deepobs import config, configured, testproblems
 from alig_deepobs.runners.deepobs import pytorch_config as torch_config
 from alig_deepobs.runners.deepobs.callbacks import PrintEvaluations, PrintSteps
 from alig_deepobs.runners.deepobs.commandline import complete, complete_from_command_line
+from alig_deepobs.runners.deepobs.datasets import GivenLoaders
+from alig_deepobs.runners.deepobs.hooks import Hooks
 from alig_deepobs.runners.environment import environment
 from alig_deepobs.runners.evaluation import evaluate
 from alig_deepobs.runners.loggers import RunLog, check_loggers
@@ -36,6 +57,8 @@ from alig_deepobs.runners.resolve import json_value, resolve
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.training import train
 from alig_deepobs.testproblems.checks import find_device
+
+__all__ = ["LearningRateScheduleRunner", "PTRunner", "StandardRunner"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +84,7 @@ class Asked:
         return str(run_folder(run, "./results" if self.store is None else self.store.folder))
 
 
-class PTRunner(abc.ABC):
+class PTRunner(Hooks, abc.ABC):
     """Base class of DeepOBS's PyTorch runners.
 
     Args:
@@ -88,10 +111,8 @@ class PTRunner(abc.ABC):
                 "lr": {"type": float}, **{str(item.pop("name")): item for item in listed}
             }  # fmt: skip
         self._hyperparameter_names = {k: dict(v) for k, v in hyperparameter_names.items()}
-
-    def training_flags(self) -> dict[str, dict[str, Any]]:
-        """Training parameters that the command line may give: name -> options of argparse."""
-        return {}
+        self._run_directory = self._file_name = ""  # of the last run
+        self._written: dict[str, Any] = {}
 
     @abc.abstractmethod
     def training(
@@ -111,6 +132,15 @@ class PTRunner(abc.ABC):
     def trains_itself(self) -> bool:
         """Whether a subclass has a ``training`` of its own."""
         return type(self).training is not StandardRunner.training
+
+    @property
+    def has_own_hooks(self) -> bool:
+        """Whether a run is what this object makes of it, and not what its specification says."""
+        names = [name for name, value in vars(Hooks).items() if callable(value)]
+        names += ["create_testproblem", "evaluate", "evaluate_all"]
+        changed = [getattr(type(self), n) is not getattr(StandardRunner, n) for n in names
+                   if n not in ("training_flags", "__init__")]  # fmt: skip
+        return self.trains_itself or any(changed)
 
     @property
     def is_importable(self) -> bool:
@@ -177,7 +207,22 @@ class PTRunner(abc.ABC):
             train_log_interval=train_log_interval, print_train_iter=print_train_iter,
             tb_log=tb_log, tb_log_dir=tb_log_dir, **more,
         )  # fmt: skip
-        return to_json(self.carry_out(asked, skip_if_exists, callback))
+        self._written = {}
+        result = self.carry_out(asked, skip_if_exists, callback)
+        return self._written or to_json(result)
+
+    def run_exists(
+        self, testproblem: str | None = None, **arguments: Any
+    ) -> tuple[bool, list[str]]:
+        """Whether the result of such a run is there, and the files that have it.
+
+        Args:
+            testproblem: as for `run`.
+            **arguments: as for `run`.
+        """
+        asked = self.ask(testproblem=testproblem, **arguments)
+        found = None if asked.store is None else self._found(self._resolve(asked.spec), asked)
+        return found is not None, [] if found is None else [found[0]]
 
     def ask(
         self,
@@ -206,15 +251,15 @@ class PTRunner(abc.ABC):
             chosen["learning_rate" if "learning_rate" in declared else "lr"] = learning_rate
         params = {**(training_params or {}), **more}
         if self.is_script:
-            flags = self.training_flags()
-            given |= {name: params.get(name) for name in flags}
-            given, chosen = complete_from_command_line(
-                given, chosen, declared, flags, self._optimizer_name
-            )
-            params |= {name: given[name] for name in flags}
+            given, chosen, params = complete_from_command_line(given, chosen, params, self)
             if given["data_dir"] is not None:
                 config.set_data_dir(given["data_dir"])
-            defaults = _configured(given["testproblem"])
+            entry = find_entry(given["testproblem"])
+            for name, value in config.DEFAULT_TEST_PROBLEMS_SETTINGS.get(entry.name, {}).items():
+                given[name] = value if given[name] is None else given[name]
+            if entry.data_set == OWN and None in (given["batch_size"], given["num_epochs"]):
+                config.get_testproblem_default_setting(entry.name)  # raises DeepOBS's error
+            defaults = configured.problem_options(entry)
         else:
             given, chosen = complete(given, chosen, declared)
             defaults = {"data_dir": given["data_dir"], "device": None, "split": None}
@@ -241,11 +286,13 @@ class PTRunner(abc.ABC):
     ) -> RunResult:
         """Does what was asked for; see `run`."""
         run = self._resolve(asked.spec)
-        found = asked.store.find(run) if asked.store is not None and skip_if_exists else None
+        self._name_files(run, asked)
+        found = self._found(run, asked) if skip_if_exists else None
         if found is not None:
             logger.info("%s with seed %d exists: the run is skipped", run.hyperparams,
                         run.random_seed)  # fmt: skip
-            return found
+            self._written = json.loads(Path(found[0]).read_text(encoding="utf-8"))
+            return found[1]
         if asked.store is not None:
             asked.store.check()
         try:
@@ -255,12 +302,64 @@ class PTRunner(abc.ABC):
                 asked.store.write(error.result)
             raise
         if asked.store is not None:
-            asked.store.write(result)
+            self._write(result, asked.store)
         if result.outcome is Outcome.INTERRUPTED:
             raise KeyboardInterrupt  # what was measured is written; the caller's loop must end
         return result
 
+    def _name_files(self, run: ResolvedRun, asked: Asked) -> None:
+        """The folder and the name that the hooks, or this package, give to the file."""
+        folder = Path("./results") if asked.store is None else asked.store.folder
+        self._run_directory = str(run_folder(run, folder))
+        self._file_name = self._filename_no_date(run.random_seed) + time.strftime(
+            "%Y-%m-%d-%H-%M-%S"
+        )
+        if self._names_its_folder:
+            with calling("the runner's hook that names the folder"):
+                self._run_directory, self._file_name = self.generate_output_directory_name(
+                    run.testproblem, run.batch_size, run.num_epochs, asked.spec.weight_decay,
+                    run.random_seed, str(folder), dict(run.hyperparams), **run.training_params,
+                )  # fmt: skip
+
+    def _found(self, run: ResolvedRun, asked: Asked) -> tuple[str, RunResult] | None:
+        """The file of an earlier run of the same that came to its end, and its content."""
+        if asked.store is None:
+            return None
+        self._name_files(run, asked)
+        pattern = f"random_seed__{run.random_seed}__*.json"
+        for path in sorted(Path(self._run_directory).glob(pattern)):
+            with contextlib.suppress(ResultError):
+                result = read_result(path)
+                same = result.identity() == run.identity()
+                logged = result.train_log_interval == run.train_log_interval
+                if same and logged and result.outcome.is_final:
+                    return str(path), result
+        return None
+
+    def _write(self, result: RunResult, store: Store) -> None:
+        """Writes the record, with what is the runner's own, where its hooks want it."""
+        path = store.write(result)
+        if not self._names_its_folder and self._written.keys() <= to_json(result).keys():
+            return
+        folder = Path(self._run_directory) if self._names_its_folder else path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(f"random_seed__{result.random_seed}__*.json"):
+            if old != path and read_result(old).identity() == result.identity():
+                old.unlink()
+        write_text_atomically(folder / path.name, json.dumps(self._written, indent=4))
+        if folder != path.parent:
+            path.unlink()
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
+
     def _resolve(self, spec: RunSpec) -> ResolvedRun:
+        if is_own(spec.testproblem):
+            # What its data and its L2 factor are is known to the user's class alone.
+            plain = replace(spec, weight_decay=None, problem_options={}, training_params={})
+            run = resolve(plain, self._optimizer_class, check_data=False)
+            find_device(run.device)
+            params = {k: json_value(k, v, spec.optimizer) for k, v in spec.training_params.items()}
+            return replace(run, weight_decay=spec.weight_decay, training_params=params)
         if not self.trains_itself:
             run = resolve(spec, self._optimizer_class)
             check(run, self._optimizer_class)
@@ -284,33 +383,53 @@ class PTRunner(abc.ABC):
             "effective_weight_decay": factor,
             "environment": environment(torch.device(problem.device)),
         }
-        output = self.training(
-            problem, dict(run.hyperparams), run.num_epochs, asked.print_train_iter,
-            run.train_log_interval, asked.tb_log, asked.tensorboard_dir(run),
-            **{**dict.fromkeys(self.training_flags()), **run.training_params},
-        )  # fmt: skip
-        measured = {name: value for name, value in output.items() if name in _MEASURED}
+        params = dict(run.training_params)
+        with calling("the runner's training"):
+            output = self.training(
+                problem, dict(run.hyperparams), run.num_epochs, asked.print_train_iter,
+                run.train_log_interval, asked.tb_log, asked.tensorboard_dir(run),
+                **{**dict.fromkeys(self.training_flags()), **params},
+            )  # fmt: skip
+        output = dict(output or {})
+        accuracies = [name for name in output if name.endswith("_accuracies")]
+        if not problem.has_accuracy or not any(output.get("test_accuracies", ())):
+            # DeepOBS's sign of a problem without accuracy is that it is 0 throughout.
+            has_none = not problem.has_accuracy or getattr(problem, "is_own", False)
+            output |= {name: [] for name in accuracies if has_none}
+        with calling("the runner's _post_process_output"):
+            final = self._post_process_output(
+                output, run.testproblem, run.batch_size, run.num_epochs, run.random_seed,
+                run.weight_decay, dict(run.hyperparams), **params,
+            )  # fmt: skip
+        measured = {name: value for name, value in final.items() if name in _MEASURED}
         result = run.result(**{**facts, **measured})
         cut_at_first_non_finite(result)
+        record = to_json(result)
+        self._written = {**record, **{k: plain(v) for k, v in final.items() if _is_own(k, record)}}
         return result
 
     def _set_up(self, run: ResolvedRun) -> Any:
         """The problem, through the hook that makes it."""
-        configured = _configured(run.testproblem)
-        options = {k: getattr(run, k) for k, v in configured.items() if getattr(run, k) != v}
+        options: dict[str, Any] = {}
+        if not is_own(run.testproblem):
+            defaults = configured.problem_options(run.problem)
+            options = {k: getattr(run, k) for k, v in defaults.items() if getattr(run, k) != v}
         if run.synthetic:
             options["synthetic"] = True
-        return self.create_testproblem(
-            run.testproblem, run.batch_size, run.weight_decay, run.random_seed,
-            **options, **run.problem_options,
-        )  # fmt: skip
+        with calling("the runner's create_testproblem"):
+            return self.create_testproblem(
+                run.testproblem, run.batch_size, run.weight_decay, run.random_seed,
+                **options, **run.problem_options,
+            )  # fmt: skip
 
     @staticmethod
     def create_testproblem(
         testproblem: str,
         batch_size: int,
-        weight_decay: float | None,
-        random_seed: int,
+        weight_decay: float | None = None,
+        random_seed: int = 42,
+        *,
+        l2_reg: float | None = None,
         **options: Any,
     ) -> Any:
         """Seeds Python, NumPy and PyTorch, and sets the problem up.
@@ -320,16 +439,25 @@ class PTRunner(abc.ABC):
             batch_size: examples a step.
             weight_decay: L2 factor, None for the problem's default.
             random_seed: the seed.
+            l2_reg: another name of ``weight_decay``.
             **options: further arguments of the problem.
         """
-        if torch_config.get_is_deterministic():
-            torch.backends.cudnn.deterministic = True
-            torch.backends.cudnn.benchmark = False
+        deterministic = torch_config.get_is_deterministic()
+        torch.backends.cudnn.deterministic = deterministic
+        torch.backends.cudnn.benchmark = not deterministic
         random.seed(random_seed)
         np.random.seed(random_seed)
         torch.manual_seed(random_seed)
-        options = {**_configured(testproblem), "seed": random_seed, **options}
-        problem = find_testproblem(testproblem).load()(batch_size, weight_decay, **options)
+        factor = l2_reg if weight_decay is None else weight_decay
+        problem_class = testproblems.find_class(testproblem)
+        if is_own(testproblem):
+            given = [] if factor is None else [factor]
+            problem = problem_class(batch_size, *given, **options)
+            problem.set_up()
+            if not hasattr(problem.data, "parts"):
+                problem.data = GivenLoaders(problem.data)
+            return problem
+        problem = problem_class(batch_size, factor, **{"seed": random_seed, **options})
         problem.set_up()
         return problem
 
@@ -370,8 +498,7 @@ class PTRunner(abc.ABC):
                 continue
             loss, accuracy = self.evaluate(tproblem, phase)
             losses.append(loss)
-            if tproblem.has_accuracy:
-                accuracies.append(accuracy)
+            accuracies.append(accuracy)
 
 
 class StandardRunner(PTRunner):
@@ -398,9 +525,24 @@ class StandardRunner(PTRunner):
         )
         callbacks = [] if self._callback is None else [self._callback]
         callbacks += self.callbacks(print_train_iter, tb_log_dir if tb_log else None)
+        tproblem.accuracy_is_float = False  # the device is read once for a set, not for each batch
         with own_random_state(run.random_seed, torch.device(tproblem.device)):
             result = train(run, tproblem, self._optimizer_class, Several(callbacks))
+        tproblem.accuracy_is_float = True
+        if result.outcome is Outcome.DIVERGED:
+            self._tell_of_divergence(result)
         return {name: getattr(result, name) for name in _MEASURED}
+
+    def _tell_of_divergence(self, result: RunResult) -> None:
+        """Calls DeepOBS's hook of a run that ends early, where a subclass has one."""
+        if type(self)._abort_routine is Hooks._abort_routine:
+            return
+        lists = [getattr(result, f"{part}_{kind}") for kind in ("losses", "accuracies")
+                 for part in ("train", "valid", "test")]  # fmt: skip
+        finished = max(0, len(result.test_losses) - 1)
+        lists.append(result.minibatch_train_losses)
+        with calling("the runner's _abort_routine"):
+            self._abort_routine(finished, result.num_epochs, *lists)
 
     def callbacks(self, print_train_iter: bool, tensorboard_dir: str | None) -> list[Callback]:
         """What shows the progress of a run.
@@ -427,11 +569,38 @@ class LearningRateScheduleRunner(StandardRunner):
         }
 
 
-def _configured(testproblem: str) -> dict[str, Any]:
-    """What ``deepobs.config`` and ``deepobs.pytorch.config`` say of where and how."""
-    has_validation = find_testproblem(testproblem).has_validation
-    return {
-        "data_dir": config.get_data_dir(),
-        "device": torch_config.get_default_device(),
-        "split": torch_config.get_split() if has_validation else "full",
-    }
+def find_entry(testproblem: str) -> ProblemEntry:
+    """What is known of a problem; of one that was written for DeepOBS, next to nothing.
+
+    Raises:
+        UsageError: there is none of that name.
+        RuntimeError: it has no default settings (DeepOBS's own kind of error).
+    """
+    own = testproblems.own_class(testproblem)
+    if own is None:
+        return find_testproblem(testproblem)
+    known = registry.testproblems().get(testproblem)
+    if known is not None and known.data_set != OWN:
+        return known
+    settings = config.DEFAULT_TEST_PROBLEMS_SETTINGS.get(testproblem, {})
+    return register_testproblem(
+        ProblemEntry(
+            testproblem, testproblem, f"{own.__module__}:{own.__qualname__}", OWN,
+            settings.get("batch_size", 1), settings.get("num_epochs", 0),
+            default_split="validation", description="written for DeepOBS",
+        )
+    )  # fmt: skip
+
+
+OWN = "own"
+"""The data set of problems that were written for DeepOBS: whatever it is."""
+
+
+def is_own(testproblem: str) -> bool:
+    """Whether a problem was written for DeepOBS."""
+    return testproblems.own_class(testproblem) is not None
+
+
+def _is_own(key: str, record: Mapping[str, Any]) -> bool:
+    """Whether a key of the output is none of this package's: a list that is empty is left out."""
+    return key not in record and key not in _MEASURED

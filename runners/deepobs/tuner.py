@@ -1,31 +1,39 @@
-"""``deepobs.tuner`` of DeepOBS 1.2: grid and random search."""
+"""``deepobs.tuner`` of DeepOBS 1.2: grid and random search; GP is in `bayesian`."""
 
 from __future__ import annotations
 
 import abc
 import itertools
-import logging
 import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from alig_deepobs.errors import UsageError, unknown_choice
-from alig_deepobs.results import plain_scalar, read_result
-from alig_deepobs.run import Outcome, ResolvedRun, RunResult
-from alig_deepobs.runners.callbacks import Callback, Several
-from alig_deepobs.runners.deepobs.runners import Asked
+from alig_deepobs.results import plain_scalar
+from alig_deepobs.run import Outcome
+from alig_deepobs.runners.deepobs import tuner_utils
+from alig_deepobs.runners.deepobs.tuner_utils import RERUN_SEEDS, again, carry_out
 from alig_deepobs.runners.selection import Rule
-from alig_deepobs.runners.study import Cell, Silent, Study, local
 
-logger = logging.getLogger(__name__)
+__all__ = ["GridSearch", "ParallelizedTuner", "RandomSearch", "Tuner", "tuner_utils"]
 
-RERUN_SEEDS = range(43, 52)
-"""Seeds with which the best setting is run again, as in DeepOBS."""
+
+def __getattr__(name: str) -> Any:
+    if name in ("GP", "bayesian"):  # the only one with a package of its own
+        from alig_deepobs.runners.deepobs import bayesian
+
+        return bayesian if name == "bayesian" else bayesian.GP
+    if name.startswith("__"):
+        raise AttributeError(name)
+    raise AttributeError(str(unknown_choice("name in deepobs.tuner", name, [*__all__, "GP"])))
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "GP"])
 
 
 class Tuner(abc.ABC):
@@ -87,16 +95,14 @@ class Tuner(abc.ABC):
             runner.ask(hyperparams=hyperparams, random_seed=random_seed, **arguments)
             for hyperparams in self.sample(random_seed)
         ]
-        results = _carry_out(runner, asked, jobs)
+        results = carry_out(runner, asked, jobs)
         best = results[Rule().choose([[result] for result in results])]
         if best.outcome is not Outcome.DONE:
             raise UsageError(
                 f"no setting of {best.optimizer_name} on {testproblem} came to its end"
             )
         if rerun_best_setting:
-            _carry_out(
-                runner, [_again(runner, best, seed, arguments) for seed in RERUN_SEEDS], jobs
-            )
+            carry_out(runner, [again(runner, best, seed, arguments) for seed in RERUN_SEEDS], jobs)
         return best.hyperparams
 
     def tune_on_testset(
@@ -104,6 +110,18 @@ class Tuner(abc.ABC):
     ) -> dict[str, dict[str, Any]]:
         """Tunes on several problems; returns problem -> best setting."""
         return {problem: self.tune(problem, **arguments) for problem in testset}
+
+
+class ParallelizedTuner(Tuner):
+    """A tuner whose settings are known before the first run: `sample`, or DeepOBS's ``_sample``."""
+
+    def sample(self, random_seed: int) -> list[dict[str, Any]]:
+        """The settings to try, by ``_sample`` under NumPy's global seed."""
+        np.random.seed(random_seed)  # what DeepOBS's samplers draw from
+        return self._sample()
+
+    def _sample(self) -> list[dict[str, Any]]:
+        raise NotImplementedError(f"{type(self).__name__}.sample")
 
     def generate_commands_script(
         self,
@@ -144,8 +162,14 @@ class Tuner(abc.ABC):
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return str(path)
 
+    def generate_commands_script_for_testset(
+        self, testset: Iterable[str], *args: Any, **arguments: Any
+    ) -> list[str]:
+        """`generate_commands_script` for several problems; returns the paths of the files."""
+        return [self.generate_commands_script(name, *args, **arguments) for name in testset]
 
-class GridSearch(Tuner):
+
+class GridSearch(ParallelizedTuner):
     """Tries every combination of a grid, ``{"lr": [0.1, 0.01], ...}``.
 
     Raises:
@@ -174,7 +198,7 @@ class GridSearch(Tuner):
         return [dict(zip(self._grid, combination, strict=True)) for combination in values]
 
 
-class RandomSearch(Tuner):
+class RandomSearch(ParallelizedTuner):
     """Tries ``ressources`` random settings.
 
     ``distributions`` has an object with ``rvs(random_state=...)`` for each hyper-parameter, such as
@@ -204,130 +228,6 @@ class RandomSearch(Tuner):
             }
             for _ in range(self._ressources)
         ]
-
-
-class log_uniform:  # noqa: N801 - DeepOBS's name
-    """``base ** u`` with ``u`` uniform in [a, b]."""
-
-    def __init__(self, a: float, b: float, base: float = 10) -> None:
-        self.a, self.b, self.base = a, b, base
-
-    def rvs(self, size: int | None = None, random_state: Any = None) -> Any:
-        """Draws from the distribution."""
-        if not isinstance(random_state, np.random.RandomState):
-            random_state = np.random.RandomState(random_state)
-        return np.power(float(self.base), random_state.uniform(self.a, self.b, size))
-
-
-def rank_settings(
-    optimizer_path: str | Path, metric: str = "", mode: str = "final"
-) -> list[list[RunResult]]:
-    """The settings below an optimizer's folder, each as its finished runs, the best one first.
-
-    Args:
-        optimizer_path: ``<output_dir>/<test problem>/<optimizer>``.
-        metric: ``valid_accuracies`` or any other list of a result; empty, or where the runs have no
-            such list: as everywhere in this package (`Rule`).
-        mode: DeepOBS's: ``final`` epoch, ``best`` epoch, or settings with the ``most`` runs first.
-
-    Raises:
-        UsageError: there is no finished run, or no such metric or mode.
-    """
-    if metric and metric not in _METRICS:
-        raise unknown_choice("metric", metric, _METRICS)
-    if mode not in ("final", "best", "most"):
-        raise unknown_choice("mode", mode, ("final", "best", "most"))
-    settings: dict[str, list[RunResult]] = {}
-    for path in sorted(Path(optimizer_path).glob("*/*.json")):
-        run = read_result(path)
-        if run.outcome is Outcome.DONE:
-            settings.setdefault(run.setting(), []).append(run)
-    if not settings:
-        raise UsageError(f"there is no finished run below {optimizer_path}")
-    found = list(settings.values())
-    rule = Rule(epoch="best" if mode == "best" else "last", metric=metric)
-    ranked = [found[number] for number in rule.ranked(found)]
-    return sorted(ranked, key=len, reverse=True) if mode == "most" else ranked
-
-
-def rerun_setting(
-    runner: Any,
-    optimizer_class: Any,
-    hyperparam_names: Mapping[str, Mapping[str, Any]],
-    optimizer_path: str,
-    seeds: Iterable[int] = RERUN_SEEDS,
-    rank: int = 1,
-    mode: str = "final",
-    metric: str = "",
-    jobs: int = 1,
-    **run_arguments: Any,
-) -> None:
-    """Runs the setting of a rank with other seeds; those that are there are not run again.
-
-    Args:
-        runner: a runner class.
-        optimizer_class: the optimizer.
-        hyperparam_names: its hyper-parameters.
-        optimizer_path: ``<output_dir>/<test problem>/<optimizer>``.
-        seeds: the seeds.
-        rank: 1 is the best setting.
-        mode: see `rank_settings`.
-        metric: see `rank_settings`.
-        jobs: runs at the same time; see `Tuner.tune`.
-        **run_arguments: further arguments of ``run``.
-
-    Raises:
-        UsageError: there is no setting of that rank.
-    """
-    ranked = rank_settings(optimizer_path, metric, mode)
-    if not 1 <= rank <= len(ranked):
-        raise UsageError(f"rank must be from 1 to {len(ranked)}, not {rank}")
-    trainer = runner(optimizer_class, hyperparam_names)
-    arguments = {"output_dir": str(Path(optimizer_path).parents[1]), **run_arguments}
-    _carry_out(trainer, [_again(trainer, ranked[rank - 1][0], s, arguments) for s in seeds], jobs)
-
-
-_METRICS = [
-    f"{of}_{kind}" for kind in ("accuracies", "losses") for of in ("valid", "test", "train")
-]
-
-
-def _again(runner: Any, result: RunResult, seed: int, arguments: Mapping[str, Any]) -> Asked:
-    """The setting of a result, asked for with another seed."""
-    asked: Asked = runner.ask(**{
-        **{name: getattr(result, name) for name in (
-            "testproblem", "hyperparams", "batch_size", "num_epochs", "weight_decay",
-            "training_params", "problem_options", "synthetic",
-        )},
-        "split": "validation" if result.valid_losses else "full",
-        **arguments,
-        "random_seed": int(seed),
-    })  # fmt: skip
-    return replace(asked, spec=replace(asked.spec, reshuffle=result.reshuffle))
-
-
-def _carry_out(runner: Any, asked: Sequence[Asked], jobs: int) -> list[RunResult]:
-    """Runs what is not in the store, as a study where any process could do it."""
-    if runner.trains_itself or not runner.is_importable:
-        if jobs > 1:
-            logger.warning("%s: runs go one after the other", type(runner).__name__)
-        return [runner.carry_out(one, skip_if_exists=True) for one in asked]
-    cells = [Cell((one.spec,), (one.spec.random_seed,)) for one in asked]
-    outcomes = Study(cells, asked[0].store).carry_out(local(jobs), _Telling(runner, asked[0]))
-    return [outcome.runs[0] for outcome in outcomes]
-
-
-class _Telling(Silent):
-    """Shows the progress of each run as its runner would."""
-
-    def __init__(self, runner: Any, asked: Asked) -> None:
-        self.runner = runner
-        self.asked = asked
-
-    def callback(self, run: ResolvedRun) -> Callback:
-        """See `Progress.callback`."""
-        folder = self.asked.tensorboard_dir(run) if self.asked.tb_log else None
-        return Several(self.runner.callbacks(self.asked.print_train_iter, folder))
 
 
 def _flag(name: str, value: Any) -> list[str]:

@@ -287,8 +287,8 @@ class Breaks(torch.optim.SGD):
     [
         ("torch.empty(1 << 60, dtype=torch.uint8)", Outcome.OUT_OF_MEMORY, "can't allocate memory"),
         ("raise MemoryError", Outcome.OUT_OF_MEMORY, "MemoryError"),
-        ("torch.ones(2) + torch.ones(3)", Outcome.FAILED, r"\(breaks.py, line 6\)"),
-        ("raise ValueError", Outcome.FAILED, r"ValueError \(breaks.py, line 6\)"),
+        ("torch.ones(2) + torch.ones(3)", Outcome.FAILED, r"breaks.py, line 6\)"),
+        ("raise ValueError", Outcome.FAILED, r"ValueError \(.*breaks.py, line 6\)"),
     ],
 )
 @pytest.mark.parametrize("jobs", [1, 2])

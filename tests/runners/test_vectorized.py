@@ -300,7 +300,7 @@ def test_an_interrupt_ends_all_members_with_what_was_measured():
 def test_a_table_says_that_times_are_shares():
     found = compare("digits_logreg", "sgd[lr=0.1]", seeds=4, num_epochs=1, output_dir=None)
     assert all(run.environment["vectorized"] == 4 for run in found.results)
-    assert any("a share of the common time" in note for note in found.leaderboard.notes)
+    assert any("their share of the common time" in note for note in found.leaderboard.notes)
     alone = compare(
         "digits_logreg", "sgd[lr=0.1]", seeds=4, num_epochs=1, output_dir=None, executor="processes"
     )

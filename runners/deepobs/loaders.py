@@ -1,0 +1,98 @@
+"""Torch's data loaders in front of data that live on the device as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from torch.utils import data as torch_data
+
+if TYPE_CHECKING:
+    from alig_deepobs.runners.deepobs.testproblem import TestProblem
+
+PHASES = ("train", "train_eval", "valid", "test")
+
+
+class Examples(torch_data.Dataset[Any]):
+    """The examples of a part, one by one."""
+
+    def __init__(self, data: Any, part: str) -> None:
+        self.data = data
+        self.part = part
+
+    def __len__(self) -> int:
+        return int(self.data.size(self.part))
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index %= len(self)
+        return tuple(x[0] for x in self.data._between(self.part, index, index + 1))
+
+
+class Order(torch_data.Sampler[int]):
+    """The numbers of a pass's examples."""
+
+    def __init__(self, problem: Any, phase: str) -> None:
+        self.problem = problem
+        self.phase = phase
+
+    def __len__(self) -> int:
+        data = self.problem.data
+        if self.phase == "train_eval":
+            return int(data.train_eval_size or data.size("train"))
+        return int(data.size(self.phase))
+
+    def __iter__(self) -> Iterator[int]:
+        if self.phase in ("valid", "test"):
+            return iter(range(len(self)))
+        return (int(i) for row in self.problem.rows(self.phase, 0) for i in row)
+
+
+class Loader(torch_data.DataLoader[Any]):
+    """The mini-batches of a phase; each iteration is the next pass over it.
+
+    It has what people ask a loader: its length, ``dataset``, ``sampler``, ``batch_size`` and
+    ``drop_last``. The mini-batches themselves come from the problem, on its device.
+    """
+
+    def __init__(self, problem: TestProblem, data: Any, phase: str) -> None:
+        part = "train" if phase == "train_eval" else phase
+        self._passes = 0
+        super().__init__(
+            Examples(data, part), batch_size=problem.batch_size, sampler=Order(problem, phase),
+            drop_last=problem.drops_incomplete,
+        )  # fmt: skip
+        self._problem = problem
+        self._phase: Any = phase
+
+    def __len__(self) -> int:
+        if self._phase == "train":
+            return self._problem.steps_per_epoch
+        return super().__len__()
+
+    def __iter__(self) -> Any:
+        self._passes += 1
+        return self._problem.native_batches(self._phase, self._passes - 1)
+
+
+class WithLoaders:
+    """A data set of this package, with DeepOBS's four loaders.
+
+    Args:
+        data: the data set.
+        problem: the problem that draws from it.
+    """
+
+    def __init__(self, data: Any, problem: TestProblem) -> None:
+        self._data = data
+        self._batch_size = problem.batch_size
+        for phase in PHASES:
+            has = phase != "valid" or "valid" in data.parts
+            loader = Loader(problem, data, phase) if has else None
+            setattr(self, f"_{phase}_dataloader", loader)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_data" not in vars(self):
+            raise AttributeError(name)
+        return getattr(self._data, name)

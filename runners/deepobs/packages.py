@@ -1,0 +1,30 @@
+"""Modules of which DeepOBS's classes are attributes under the names of their modules."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+
+class _KeepsClasses(ModuleType):
+    """A package whose class ``name`` stays when its module ``name`` is imported.
+
+    The import system makes every module an attribute of its package; in DeepOBS
+    ``testproblems.mnist_mlp`` is a class, and ``testproblems/mnist_mlp.py`` its module.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, ModuleType) and isinstance(vars(self).get(name), type)):
+            super().__setattr__(name, value)
+
+
+def keep_classes(module: str) -> None:
+    """Makes a module one of this kind.
+
+    Args:
+        module: its name.
+    """
+    sys.modules[module].__class__ = _KeepsClasses
+    # Without a path, nothing below it could be imported.
+    sys.modules[module].__path__ = []
