@@ -1,6 +1,6 @@
 """Searches: which settings to try next, from what those so far have shown.
 
-Each is a `alig_deepobs.runners.study.Search`: the same candidates and ranks give the same
+Each is a `alig_deepobs.runners.study.Search`: the same candidates and scores give the same
 settings, so that a study that was interrupted goes on where it stopped.
 """
 
@@ -35,11 +35,14 @@ class Extension:
     axis: Axis
     trials: int
 
-    def more(self, candidates: Sequence[RunSpec], ranked: Sequence[int]) -> list[RunSpec]:
+    def more(
+        self, candidates: Sequence[RunSpec], scores: Sequence[tuple[float, ...]]
+    ) -> list[RunSpec]:
         """See `alig_deepobs.runners.study.Search`."""
         name, last = self.axis.name, self.trials - 1
         values = [spec.hyperparams[name] for spec in candidates]
-        best = values[ranked[0]]
+        # Of equals the smallest: where all diverge, smaller steps are the way out.
+        best = min(zip(scores, values, strict=True))[1]
         place = round(math.log(best / self.axis.low, self.axis.high / self.axis.low) * last)
         if best == max(values):
             steps = (place + 1, place + 2)
@@ -97,13 +100,15 @@ class Halving:
             )
         return Halving(tuple(epochs))
 
-    def more(self, candidates: Sequence[RunSpec], ranked: Sequence[int]) -> list[RunSpec]:
+    def more(
+        self, candidates: Sequence[RunSpec], scores: Sequence[tuple[float, ...]]
+    ) -> list[RunSpec]:
         """See `alig_deepobs.runners.study.Search`."""
         last = max(spec.num_epochs or 0 for spec in candidates)
         stage = self.epochs.index(last)
         if stage + 1 == len(self.epochs):
             return []
-        there = [number for number in ranked if candidates[number].num_epochs == last]
+        there = [n for n in _ranked(scores) if candidates[n].num_epochs == last]
         kept = sorted(there[: max(1, len(there) // KEPT)])
         return [replace(candidates[number], num_epochs=self.epochs[stage + 1]) for number in kept]
 
@@ -123,7 +128,9 @@ class Tpe:
     axes: tuple[Axis, ...]
     trials: int
 
-    def more(self, candidates: Sequence[RunSpec], ranked: Sequence[int]) -> list[RunSpec]:
+    def more(
+        self, candidates: Sequence[RunSpec], scores: Sequence[tuple[float, ...]]
+    ) -> list[RunSpec]:
         """See `alig_deepobs.runners.study.Search`."""
         if len(candidates) >= self.trials:
             return []
@@ -139,7 +146,7 @@ class Tpe:
         # A sampler for each trial: what it draws depends on what is known, and on nothing before.
         sampler = optuna.samplers.TPESampler(seed=len(candidates), n_startup_trials=1)
         study = optuna.create_study(sampler=sampler)
-        for place, number in enumerate(ranked):  # it only looks at the order
+        for place, number in enumerate(_ranked(scores)):  # it only looks at the order
             params = {name: candidates[number].hyperparams[name] for name in space}
             study.add_trial(
                 optuna.trial.create_trial(params=params, distributions=space, value=float(place))
@@ -148,3 +155,7 @@ class Tpe:
         setting = {axis.name: axis.rounded(asked[axis.name]) for axis in self.axes}
         fixed = candidates[0]
         return [replace(fixed, hyperparams={**fixed.hyperparams, **setting})]
+
+
+def _ranked(scores: Sequence[tuple[float, ...]]) -> list[int]:
+    return sorted(range(len(scores)), key=scores.__getitem__)

@@ -127,7 +127,16 @@ class Rule:
         return self.ranked(candidates)[0]
 
     def ranked(self, candidates: Sequence[Sequence[RunResult]]) -> list[int]:
-        """The numbers of the candidates, the best one first.
+        """The numbers of the candidates, the best one first; of equals the first one.
+
+        Args:
+            candidates: the runs of each.
+        """
+        scores = self.scores(candidates)
+        return sorted(range(len(scores)), key=scores.__getitem__)
+
+    def scores(self, candidates: Sequence[Sequence[RunResult]]) -> list[tuple[float, ...]]:
+        """What the candidates are compared by; lower is better.
 
         Those that trained for more epochs come before all others: a search that starts with short
         runs trains the best of them again.
@@ -135,11 +144,10 @@ class Rule:
         Args:
             candidates: the runs of each.
         """
-        scores = [
+        return [
             (-runs[0].num_epochs, *map(statistics.fmean, zip(*map(self._score, runs), strict=True)))
             for runs in candidates
         ]
-        return sorted(range(len(scores)), key=scores.__getitem__)
 
     def criterion(self, candidate: RunSpec) -> str:
         """What a candidate is judged by, for a reader."""

@@ -38,15 +38,17 @@ logger = logging.getLogger(__name__)
 class Search(Protocol):
     """Says which settings to try next, from what the ones so far have shown."""
 
-    def more(self, candidates: Sequence[RunSpec], ranked: Sequence[int]) -> Sequence[RunSpec]:
+    def more(
+        self, candidates: Sequence[RunSpec], scores: Sequence[tuple[float, ...]]
+    ) -> Sequence[RunSpec]:
         """Further settings; empty if the best one is to be chosen now.
 
-        The same candidates and ranks always give the same settings, so that a study goes on where
+        The same candidates and scores always give the same settings, so that a study goes on where
         it stopped.
 
         Args:
             candidates: the settings so far.
-            ranked: their numbers, the best one first.
+            scores: what they are compared by (`Rule.scores`); lower is better.
         """
 
 
@@ -488,14 +490,14 @@ class Study:
         outcome.tuning[task.candidate].append(result)
         if any(len(runs) < len(cell.rule.seeds) for runs in outcome.tuning):
             return []
-        ranked = cell.rule.ranked(outcome.tuning)
-        more = cell.search.more(outcome.candidates, ranked) if cell.search is not None else ()
+        scores = cell.rule.scores(outcome.tuning)
+        more = cell.search.more(outcome.candidates, scores) if cell.search is not None else ()
         if more:
             tried = len(outcome.candidates)
             outcome.candidates += more
             outcome.tuning += [[] for _ in more]
             return self._tasks(task.cell, 0, cell.tuning(more), first=tried)
-        outcome.chosen = ranked[0]
+        outcome.chosen = min(range(len(scores)), key=scores.__getitem__)
         return self._tasks(task.cell, 1, cell.reported(outcome.candidates, outcome.chosen))
 
     @staticmethod

@@ -64,8 +64,7 @@ def extended(best, trials=5, low=1e-2, high=1.0, **bounds):
     specs = [RunSpec("digits_mlp", "sgd", {"lr": value}) for value in axis.spaced(trials)]
     while True:
         values = [spec.hyperparams["lr"] for spec in specs]
-        ranked = sorted(range(len(specs)), key=lambda i: abs(math.log(values[i] / best)))
-        more = search.more(specs, ranked)
+        more = search.more(specs, [(abs(math.log(value / best)),) for value in values])
         if not more:
             return values
         specs += more
@@ -86,11 +85,13 @@ def test_a_search_ends_at_its_limits():
     assert min(extended(1e-30, minimum=1e-3)) == 1e-3
 
 
-def test_where_all_diverge_smaller_steps_are_tried():
-    """Of equal ranks the first counts, which is the smallest."""
+def test_where_all_diverge_smaller_steps_are_tried_down_to_the_limit():
     search = Extension(Axis("lr", (), 1e-2, 1.0), 3)
     specs = [RunSpec("digits_mlp", "sgd", {"lr": value}) for value in (0.01, 0.1, 1.0)]
-    assert [spec.hyperparams["lr"] for spec in search.more(specs, [0, 1, 2])] == [0.001, 1e-4]
+    while more := search.more(specs, [(math.inf,)] * len(specs)):
+        specs += more
+    assert min(spec.hyperparams["lr"] for spec in specs) == 1e-6
+    assert max(spec.hyperparams["lr"] for spec in specs) == 1.0
 
 
 def test_budget_spreads_over_all_ranges():
@@ -112,7 +113,7 @@ def test_halving_trains_the_best_third_three_times_as_long():
     candidates, best = list(cell.candidates), 0.1
     assert {spec.num_epochs for spec in candidates} == {1}
     lengths = []
-    while more := cell.search.more(candidates, ranked_by(candidates, best)):
+    while more := cell.search.more(candidates, scores_of(candidates, best)):
         candidates += more
         lengths.append([spec.num_epochs for spec in more])
     assert lengths == [[3, 3, 3], [9]]
@@ -125,8 +126,8 @@ def test_tpe_looks_where_the_best_are():
     pytest.importorskip("optuna")
     cell = cell_of("tpe:40", "momentum")
     candidates, best = list(cell.candidates), 0.03
-    while more := cell.search.more(candidates, ranked_by(candidates, best)):
-        assert more == cell.search.more(candidates, ranked_by(candidates, best))
+    while more := cell.search.more(candidates, scores_of(candidates, best)):
+        assert more == cell.search.more(candidates, scores_of(candidates, best))
         candidates += more
     assert len(candidates) == 40
     rates = [spec.hyperparams["lr"] for spec in candidates]
@@ -137,12 +138,11 @@ def test_tpe_looks_where_the_best_are():
     assert all(0.0 <= spec.hyperparams["momentum"] <= 0.99 for spec in candidates)
 
 
-def ranked_by(candidates, best):
-    def score(number):
-        spec = candidates[number]
-        return -(spec.num_epochs or 0), abs(math.log(spec.hyperparams["lr"] / best))
-
-    return sorted(range(len(candidates)), key=score)
+def scores_of(candidates, best):
+    return [
+        (-(spec.num_epochs or 0), abs(math.log(spec.hyperparams["lr"] / best)))
+        for spec in candidates
+    ]
 
 
 def test_deepobs_is_what_the_published_baselines_were_tuned_by():
