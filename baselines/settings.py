@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from alig_deepobs.baselines.committed import published_runs
+from alig_deepobs.baselines.committed import measured_results, published_runs
 from alig_deepobs.baselines.trivial import is_trivial
 
 
@@ -37,8 +34,8 @@ TRANSFERS = {"mnist_2c2d": "fmnist_2c2d"}
 def known_setting(problem: str, optimizer: str) -> KnownSetting | None:
     """The best known setting of an optimizer on a problem, None where none is known.
 
-    Settings that this project chose (``measured_settings.json``) come first, then those that
-    DeepOBS chose for its baselines.
+    Those that DeepOBS chose for its baselines come first, then those of the measured results, which
+    were chosen on equal terms; of several lengths of runs the greatest.
 
     Args:
         problem: name of the test problem.
@@ -47,17 +44,22 @@ def known_setting(problem: str, optimizer: str) -> KnownSetting | None:
     Example:
         >>> known_setting("quadratic_deep", "momentum").params
         {'lr': 0.0025118864315, 'momentum': 0.99, 'nesterov': False}
-        >>> known_setting("mnist_mlp", "sgd") is None
+        >>> known_setting("tolstoi_char_rnn", "alig") is None
         True
     """
-    measured = _measured().get(problem, {}).get(optimizer)
-    if measured is not None:
-        params = _as_declared(measured["params"])
-        return KnownSetting(params, measured["source"], problem, measured["num_epochs"])
     origin = TRANSFERS.get(problem, problem)
     runs = published_runs(origin, optimizer)
     if not runs:
-        return None
+        measured = [
+            run
+            for run in measured_results(problem)
+            if run.optimizer == optimizer and run.tuning.get("protocol") == "equal"
+        ]
+        if not measured:
+            return None
+        run = max(measured, key=lambda run: run.num_epochs)
+        params = _as_declared(run.hyperparams)
+        return KnownSetting(params, run.setting_source, problem, run.num_epochs)
     params = _as_declared(runs[0].hyperparams)
     source = runs[0].setting_source
     failed = sum(map(is_trivial, runs))
@@ -72,10 +74,3 @@ def _as_declared(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: tuple(value) if isinstance(value, list) else value for key, value in params.items()
     }
-
-
-@functools.cache
-def _measured() -> dict[str, Any]:
-    path = Path(__file__).with_name("measured_settings.json")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found

