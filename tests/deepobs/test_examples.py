@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "examples" / "deepobs"
-QUICK = ("curvature", "modules", "hooks", "own_problem", "from_dataset")
+QUICK = ("curvature", "modules", "own_problem")
 NEEDS = {"gp_tuner": "skopt", "tf1": "tensorflow", "backpack_extensions": "backpack"}
 
 
