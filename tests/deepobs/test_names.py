@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from alig_deepobs.runners.deepobs import config, pytorch_config, register, runners, testproblems
+from alig_deepobs.runners.deepobs import config, pytorch_config, runners, testproblems
 from alig_deepobs.runners.deepobs.hooks import Hooks
+from alig_deepobs.runners.deepobs.register import PROVIDED
 
 DOCS = Path(__file__).parents[2] / "docs" / "deepobs-scripts.md"
 # Parameters of the problems that DeepOBS's own PyTorch tests count.
@@ -36,7 +37,7 @@ def test_every_name_of_the_table(module, name):
     if module == "deepobs":
         assert name == "__version__"  # of the package that `register` makes
         return
-    found = importlib.import_module(register.PROVIDED[module])
+    found = importlib.import_module(PROVIDED[module])
     assert getattr(found, name) is not None
     if not name.startswith("_"):
         assert name in dir(found) or name in {"rank_settings"}
