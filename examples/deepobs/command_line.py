@@ -10,7 +10,16 @@ import torch  # noqa: E402
 from deepobs.pytorch.runners import StandardRunner  # noqa: E402
 
 if __name__ == "__main__":
-    sys.argv[1:] = sys.argv[1:] or ["digits_mlp", "--lr", "0.1", "--bs", "64", "-N", "1", "--no_logs"]
+    sys.argv[1:] = sys.argv[1:] or [
+        "digits_mlp",
+        "--lr",
+        "0.1",
+        "--bs",
+        "64",
+        "-N",
+        "1",
+        "--no_logs",
+    ]
     names = {
         "lr": {"type": float},
         "momentum": {"type": float, "default": 0.9},

@@ -1,10 +1,11 @@
 """This package's own way to a problem of one's own: data, a network and a loss."""
 
-import alig_deepobs
 import torch
+from torch import nn
+
+import alig_deepobs
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.testproblems import from_dataset
-from torch import nn
 
 generator = torch.Generator().manual_seed(0)
 points = torch.rand(600, 2, generator=generator)

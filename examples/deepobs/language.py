@@ -1,9 +1,10 @@
 """A language problem of one's own: each character from the one before, with an embedding."""
 
-import alig_deepobs
 import torch
-from alig_deepobs.testproblems import from_dataset
 from torch import nn
+
+import alig_deepobs
+from alig_deepobs.testproblems import from_dataset
 
 TEXT = "she sells sea shells by the sea shore and the shells she sells are sea shells " * 20
 LETTERS = sorted(set(TEXT))

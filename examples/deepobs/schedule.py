@@ -4,8 +4,9 @@ import alig_deepobs
 
 alig_deepobs.register("pytorch")
 
-from alig_deepobs import AliG  # noqa: E402
 from deepobs.pytorch.runners import LearningRateScheduleRunner  # noqa: E402
+
+from alig_deepobs import AliG  # noqa: E402
 
 if __name__ == "__main__":
     runner = LearningRateScheduleRunner(AliG, {"max_lr": {"type": float, "default": 0.1}})

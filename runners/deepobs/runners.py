@@ -261,7 +261,10 @@ class PTRunner(Hooks, abc.ABC):
             entry = find_entry(given["testproblem"])
             for name, value in config.DEFAULT_TEST_PROBLEMS_SETTINGS.get(entry.name, {}).items():
                 given[name] = value if given[name] is None else given[name]
-            if entry.data_set == testproblems.OWN and None in (given["batch_size"], given["num_epochs"]):
+            if entry.data_set == testproblems.OWN and None in (
+                given["batch_size"],
+                given["num_epochs"],
+            ):
                 config.get_testproblem_default_setting(entry.name)  # raises DeepOBS's error
             defaults = configured.problem_options(entry)
         else:

@@ -102,9 +102,7 @@ class Tuner(abc.ABC):
                 f"no setting of {best.optimizer_name} on {testproblem} came to its end"
             )
         if rerun_best_setting:
-            carry_out(
-                runner, [again(runner, best, seed, arguments) for seed in RERUN_SEEDS], jobs
-            )
+            carry_out(runner, [again(runner, best, seed, arguments) for seed in RERUN_SEEDS], jobs)
         return best.hyperparams
 
     def tune_on_testset(
