@@ -1,6 +1,6 @@
 """A run script of TensorFlow 1, without a changed line.
 
-    python -m alig_deepobs.tensorflow momentum.py quadratic_deep --bs 128 --lr 0.01 -N 1
+python -m alig_deepobs.tensorflow momentum.py quadratic_deep --bs 128 --lr 0.01 -N 1
 """
 
 import tensorflow as tf
