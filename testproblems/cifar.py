@@ -102,6 +102,17 @@ class cifar100_allcnnc(_Cifar100, AllConvolutional):
     """
 
 
+class cifar100_wrn164(_Cifar100, WideResNet):
+    """The wide residual network WRN-16-4 on CIFAR-100, with 2 units in each group.
+
+    Parameters: 2,772,020.
+    Defaults: batch size 128, 200 epochs (those of WRN-40-4).
+    Source: the published development branch of DeepOBS 1.2.
+    """
+
+    units = 2
+
+
 class cifar100_wrn404(_Cifar100, WideResNet):
     """The wide residual network WRN-40-4 on CIFAR-100, with 6 units in each group.
 

@@ -89,6 +89,8 @@ DEEPOBS_PROBLEMS = (
     _deepobs("cifar100_allcnnc", "CIFAR-100 All-CNN-C", "cifar", "cifar100", 256, 350,
              "accuracy", 0.525604351157, False, weight_decay=5e-4,
              description="nine convolutions on CIFAR-100"),
+    _deepobs("cifar100_wrn164", "CIFAR-100 WRN-16-4", "cifar", "cifar100", 128, 200,
+             weight_decay=5e-4, description="smaller wide residual network on CIFAR-100"),
     _deepobs("cifar100_wrn404", "CIFAR-100 WRN-40-4", "cifar", "cifar100", 128, 200,
              weight_decay=5e-4, description="wide residual network on CIFAR-100"),
     _deepobs("svhn_3c3d", "SVHN 3c3d", "svhn", "svhn", 128, 100,

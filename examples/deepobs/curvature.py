@@ -1,4 +1,4 @@
-"""A curvature tool's loop: the largest Hessian eigenvalue on each mini-batch, by power iteration."""
+"""A curvature tool's loop: the largest Hessian eigenvalue of each mini-batch."""
 
 import alig_deepobs
 

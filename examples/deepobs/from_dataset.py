@@ -13,12 +13,12 @@ inside = (points.norm(dim=1) < 0.8).long()
 Quarter = from_dataset(
     "Quarter", (points[:480], inside[:480]), (points[480:], inside[480:]),
     lambda: nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 2)), nn.CrossEntropyLoss,
-    num_epochs=5,
+    num_epochs=20,
 )  # fmt: skip
 
 if __name__ == "__main__":
     runner = alig_deepobs.StandardRunner(alig_deepobs.AliG, {"max_lr": {"type": float}})
     output = runner.run("__main__:Quarter", {"max_lr": 0.1}, no_logs=True)
     assert find_testproblem("__main__:Quarter").metric == "accuracy"
-    assert output["num_epochs"] == 5
+    assert output["num_epochs"] == 20
     assert output["test_accuracies"][-1] > 0.85

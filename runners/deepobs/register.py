@@ -112,6 +112,10 @@ def _tensorflow_is_installed() -> bool:
 def _register_tensorflow() -> None:
     """Makes DeepOBS 1.1.2 run, and adds the problems that it lacks."""
     enable()
+    ours: Any = importlib.import_module(PROVIDED["deepobs.analyzer"])
+    for module in ("deepobs.analyzer", "deepobs.analyzer.analyze"):
+        for name in ours.__all__:  # 1.2's functions beside the classes of 1.1.2
+            setattr(sys.modules[module], name, getattr(ours, name))
     theirs = importlib.import_module("deepobs.tensorflow.testproblems")
     for entry in registry.testproblems().values():
         if not entry.tensorflow_factory:
@@ -190,7 +194,8 @@ def _provide() -> None:
             # Where a module of DeepOBS is in ours with its neighbours, it is its own parent.
             if sys.modules[parent] is not sys.modules[name]:
                 setattr(sys.modules[parent], child, sys.modules[name])
-    sys.modules["deepobs"].__version__ = "1.2.0-beta0"  # type: ignore[attr-defined]
+    if not hasattr(sys.modules["deepobs"], "__version__"):
+        sys.modules["deepobs"].__version__ = "1.2.0-beta0"  # type: ignore[attr-defined]
     _provide_classes_as_modules()
 
 

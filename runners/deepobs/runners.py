@@ -257,7 +257,10 @@ class PTRunner(Hooks, abc.ABC):
             entry = find_entry(given["testproblem"])
             for name, value in config.DEFAULT_TEST_PROBLEMS_SETTINGS.get(entry.name, {}).items():
                 given[name] = value if given[name] is None else given[name]
-            if entry.data_set == OWN and None in (given["batch_size"], given["num_epochs"]):
+            if entry.data_set == testproblems.OWN and None in (
+                given["batch_size"],
+                given["num_epochs"],
+            ):
                 config.get_testproblem_default_setting(entry.name)  # raises DeepOBS's error
             defaults = configured.problem_options(entry)
         else:
@@ -580,20 +583,16 @@ def find_entry(testproblem: str) -> ProblemEntry:
     if own is None:
         return find_testproblem(testproblem)
     known = registry.testproblems().get(testproblem)
-    if known is not None and known.data_set != OWN:
+    if known is not None and known.data_set != testproblems.OWN:
         return known
     settings = config.DEFAULT_TEST_PROBLEMS_SETTINGS.get(testproblem, {})
     return register_testproblem(
         ProblemEntry(
-            testproblem, testproblem, f"{own.__module__}:{own.__qualname__}", OWN,
+            testproblem, testproblem, f"{own.__module__}:{own.__qualname__}", testproblems.OWN,
             settings.get("batch_size", 1), settings.get("num_epochs", 0),
             default_split="validation", description="written for DeepOBS",
         )
     )  # fmt: skip
-
-
-OWN = "own"
-"""The data set of problems that were written for DeepOBS: whatever it is."""
 
 
 def is_own(testproblem: str) -> bool:

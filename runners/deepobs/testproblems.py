@@ -20,6 +20,9 @@ from alig_deepobs.runners.deepobs.testproblem import (
     adapt,
 )
 
+OWN = "own"
+"""The data set of problems that were written for DeepOBS: whatever it is."""
+
 __all__ = ["TestProblem", "UnregularizedTestproblem", "WeightRegularizedTestproblem"]
 
 
@@ -44,7 +47,8 @@ def own_class(name: str) -> Any:
     found = vars(sys.modules[__name__]).get(name)
     if isinstance(found, type) and getattr(found, "entry", None) is None:
         return found
-    if not name.isidentifier() or name in registry.testproblems():
+    registered = registry.testproblems().get(name)
+    if not name.isidentifier() or (registered is not None and registered.data_set != OWN):
         return None
     try:
         module = importlib.import_module(name)

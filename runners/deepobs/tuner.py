@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import importlib
 import itertools
 import math
 import shlex
@@ -24,8 +25,7 @@ __all__ = ["GridSearch", "ParallelizedTuner", "RandomSearch", "Tuner", "tuner_ut
 
 def __getattr__(name: str) -> Any:
     if name in ("GP", "bayesian"):  # the only one with a package of its own
-        from alig_deepobs.runners.deepobs import bayesian
-
+        bayesian = importlib.import_module("alig_deepobs.runners.deepobs.bayesian")
         return bayesian if name == "bayesian" else bayesian.GP
     if name.startswith("__"):
         raise AttributeError(name)

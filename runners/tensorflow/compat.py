@@ -99,6 +99,10 @@ def _import_deepobs() -> tuple[Any, Any]:
         raise UsageError(
             f"deepobs {version} is installed, not {SUPPORTED}: pip install deepobs=={SUPPORTED}"
         )
+    # `register` may have put the functions of 1.2's analyzer in the place of 1.1.2's.
+    for name in ("deepobs.analyzer.analyze", "deepobs.analyzer"):
+        if getattr(sys.modules.get(name), "__name__", name) != name:
+            del sys.modules[name]
     mpl = require("matplotlib")
     analyzer.provide_matplotlib2tikz()
     with mpl.rc_context():

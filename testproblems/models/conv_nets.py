@@ -10,7 +10,6 @@ from alig_deepobs.testproblems.models.init import (
     glorot_normal_and_uniform,
     truncated_normal,
 )
-from alig_deepobs.testproblems.models.same import SameConv2d
 
 
 def net_2c2d(generator: torch.Generator) -> nn.Module:
@@ -24,11 +23,11 @@ def net_2c2d(generator: torch.Generator) -> nn.Module:
 
 def _layers_2c2d() -> nn.Module:
     return nn.Sequential(
-        SameConv2d(1, 32, kernel=5, size=28),
+        nn.Conv2d(1, 32, 5, padding=2),
         nn.ReLU(),
         # 28 and 14 are even: pooling with padding "same" needs no padding here.
         nn.MaxPool2d(2),
-        SameConv2d(32, 64, kernel=5, size=14),
+        nn.Conv2d(32, 64, 5, padding=2),
         nn.ReLU(),
         nn.MaxPool2d(2),
         # TensorFlow flattens (height, width, channel), this (channel, height, width). Whoever
@@ -58,7 +57,7 @@ def layers_3c3d(classes: int) -> nn.Module:
         nn.Conv2d(64, 96, 3),
         nn.ReLU(),
         _same_pool(),
-        SameConv2d(96, 128, kernel=3, size=6),
+        nn.Conv2d(96, 128, 3, padding=1),
         nn.ReLU(),
         _same_pool(),
         nn.Flatten(),  # the same remark as in 2c2d

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "examples" / "deepobs"
-QUICK = ("curvature", "modules", "hooks", "own_problem", "from_dataset")
+QUICK = ("curvature", "modules", "own_problem")
 NEEDS = {"gp_tuner": "skopt", "tf1": "tensorflow", "backpack_extensions": "backpack"}
 
 
@@ -35,3 +36,29 @@ def test_runs(path, tmp_path):
         env={**os.environ, "MPLBACKEND": "agg"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="needs TensorFlow")
+def test_a_script_of_tensorflow_1_as_it_is(tmp_path):
+    script = FOLDER / "tensorflow" / "momentum.py"
+    subprocess.run(
+        [sys.executable, "-m", "alig_deepobs.tensorflow", str(script), "quadratic_deep",
+         "--bs", "128", "--lr", "0.01", "-N", "1"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (path,) = (tmp_path / "results" / "quadratic_deep" / "MomentumOptimizer").rglob("*.json")
+    losses = json.loads(path.read_text())["test_losses"]
+    assert losses[0] == pytest.approx(353.447, abs=1e-3)
+    assert losses[1] < losses[0]
+
+
+def test_alig_as_a_run_script(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "alig_deepobs.runners.alig", "digits_logreg", "--max_lr", "0.2",
+         "-N", "1"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "After 1 epochs" in done.stdout
+    (path,) = (tmp_path / "results" / "digits_logreg" / "AliG").rglob("*.json")
+    assert json.loads(path.read_text())["optimizer_hyperparams"]["max_lr"] == 0.2

@@ -1,0 +1,119 @@
+"""Every public name of DeepOBS 1.2's beta, its private names that tools use, and its own tests."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from alig_deepobs.runners.deepobs import config, pytorch_config, runners, testproblems
+from alig_deepobs.runners.deepobs.hooks import Hooks
+from alig_deepobs.runners.deepobs.register import PROVIDED
+
+DOCS = Path(__file__).parents[2] / "docs" / "deepobs-scripts.md"
+# Parameters of the problems that DeepOBS's own PyTorch tests count.
+PARAMETERS = {
+    "quadratic_deep": 100, "mnist_logreg": 7_850, "mnist_mlp": 1_336_610, "fmnist_mlp": 1_336_610,
+    "mnist_2c2d": 3_274_634, "fmnist_2c2d": 3_274_634, "mnist_vae": 10_151_489,
+    "fmnist_vae": 10_151_489, "cifar10_3c3d": 895_210, "cifar100_3c3d": 918_340,
+    "cifar100_allcnnc": 1_387_108, "svhn_wrn164": 2_748_890, "cifar100_wrn164": 2_772_020,
+}  # fmt: skip
+
+
+def documented():
+    """(module, name) of each row of the table in the documentation."""
+    rows = re.findall(r"^\| `(deepobs[\w.]*)` \| (.*) \|$", DOCS.read_text(), re.MULTILINE)
+    return [(module, name) for module, names in rows for name in re.findall(r"`(\w+)`", names)]
+
+
+@pytest.mark.parametrize(("module", "name"), documented())
+def test_every_name_of_the_table(module, name):
+    if module == "deepobs":
+        assert name == "__version__"  # of the package that `register` makes
+        return
+    found = importlib.import_module(PROVIDED[module])
+    assert getattr(found, name) is not None
+    if not name.startswith("_"):
+        assert name in dir(found) or name in {"rank_settings"}
+
+
+def test_the_table_is_large():
+    assert len(documented()) > 100
+    assert len({module for module, _ in documented()}) >= 19
+
+
+def test_dir_has_public_names_only():
+    assert len(dir(config)) == 21
+    for module in (config, pytorch_config, testproblems):
+        assert not [name for name in dir(module) if name.startswith("_") or name == "annotations"]
+
+
+def test_hooks_have_the_signatures_of_the_beta():
+    names = list(inspect.signature(Hooks._post_process_output).parameters)
+    assert names[:9] == ["self", "output", "testproblem", "batch_size", "num_epochs", "random_seed",
+                         "weight_decay", "hyperparams", "training_params"]  # fmt: skip
+    assert list(inspect.signature(Hooks._abort_routine).parameters)[:3] == [
+        "epoch_count", "num_epochs", "train_losses",
+    ]  # fmt: skip
+    assert not inspect.signature(runners.PTRunner.evaluate_all).parameters.keys() - {
+        "self", "epoch_count", "num_epochs", "tproblem", "train_losses", "valid_losses",
+        "test_losses", "train_accuracies", "valid_accuracies", "test_accuracies",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_and_a_forward_pass(name, monkeypatch):
+    monkeypatch.setattr(pytorch_config, "get_default_device", lambda: "cpu")
+    torch.manual_seed(42)
+    problem = getattr(testproblems, name)(8, synthetic=True)
+    problem.set_up()
+    assert sum(p.numel() for p in problem.net.parameters()) == PARAMETERS[name]
+    for start in (problem.train_init_op, problem.train_eval_init_op, problem.valid_init_op,
+                  problem.test_init_op):  # fmt: skip
+        start()
+        loss, accuracy = problem.get_batch_loss_and_accuracy()
+        assert torch.isfinite(loss)
+        assert isinstance(accuracy, float)
+        assert 0.0 <= accuracy <= 1.0
+    groups = problem.get_regularization_groups()
+    assert sum(len(members) for members in groups.values()) == len(list(problem.net.parameters()))
+    assert any(groups) == (problem._weight_decay is not None)
+
+
+def test_a_stranger_called_deepobs(tmp_path):
+    (tmp_path / "deepobs").mkdir()
+    (tmp_path / "deepobs" / "__init__.py").write_text("")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import alig_deepobs; "
+    done = subprocess.run(
+        [sys.executable, "-c", code + "alig_deepobs.register('pytorch')"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    last = done.stderr.splitlines()[-1]
+    assert "UsageError: the package deepobs in" in last
+    assert "is neither DeepOBS 1.1.2 nor the 1.2 beta" in last
+
+
+def test_names_that_are_in_no_version():
+    with pytest.raises(AttributeError, match="did you mean mnist_mlp"):
+        testproblems.mnist_mpl  # noqa: B018
+    with pytest.raises(AttributeError, match="get_data_dir"):
+        config.get_data_dri  # noqa: B018
+
+
+def test_a_hook_that_raises(monkeypatch, tmp_path):
+    class Mine(runners.StandardRunner):
+        def _post_process_output(self, *arguments, **training_params):
+            raise ZeroDivisionError("mine")
+
+    monkeypatch.setattr(sys, "argv", ["script.py"])
+    monkeypatch.setattr(pytorch_config, "get_default_device", lambda: "cpu")
+    with pytest.raises(Exception, match=r"_post_process_output failed: .*mine.*test_names.py"):
+        Mine(torch.optim.SGD, {"lr": {"type": float}}).run(
+            "digits_logreg", {"lr": 0.1}, num_epochs=0, output_dir=str(tmp_path)
+        )
