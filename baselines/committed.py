@@ -9,7 +9,8 @@ ends of the curves alone were kept.
   2019, so they are a landmark for runs on PyTorch, not a like-for-like comparison. Their losses are
   as recorded: with the L2 term where the problem has one. MIT licence, see
   ``LICENSE-DeepOBS_Baselines`` beside this file.
-* Measured: ALI-G, SGD, Momentum and Adam on the problems that run on a CPU, with PyTorch.
+* Measured: ALI-G, SGD, Momentum, Adam and four rivals on the problems that run on a CPU, with
+  PyTorch.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def measured_results(problem: str | None = None) -> list[RunResult]:
     Example:
         >>> runs = measured_results("quadratic_deep")
         >>> sorted({run.optimizer for run in runs})
-        ['adam', 'alig', 'momentum', 'sgd']
+        ['adam', 'adamw', 'alig', 'momentum', 'momo', 'nesterov', 'sgd', 'sps']
     """
     names = measured_problems() if problem is None else [problem]
     return [run for name in names for run in _read("measured", name) if not run.purpose]
@@ -109,8 +110,8 @@ def measured_grid(problem: str, optimizer: str | None = None) -> list[RunResult]
 
     Example:
         >>> grid = measured_grid("quadratic_deep", "sgd")
-        >>> len(grid), grid[0].split, len(grid[0].test_data_losses)
-        (36, 'validation', 2)
+        >>> len({run.learning_rate for run in grid}), grid[0].split, len(grid[0].test_data_losses)
+        (9, 'validation', 2)
     """
     return [run for run in _read("measured", problem, optimizer) if run.purpose]
 
