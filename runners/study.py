@@ -332,7 +332,13 @@ class Study:
             if executor is not None:
                 executor.interrupt()
             for future, (_, task, claim) in under_way.items():
-                self._write(task.run, future.result(timeout=60), claim, progress, ended=False)
+                try:
+                    result = future.result(timeout=60)
+                except TimeoutError:
+                    logger.warning("a run of %s does not end; it is left", task.run.optimizer)
+                    claim.close()
+                    continue
+                self._write(task.run, result, claim, progress, ended=False)
             raise
         finally:
             if executor is not None:

@@ -3,8 +3,7 @@
     python tools/kill_study.py --kills 30
 
 At every moment the results folder must hold whole results alone, none twice; at the end they must
-be those of a study that nobody has disturbed, field by field apart from clocks. What a kill costs
-is measured: work that had to be repeated.
+be those of a study that nobody has disturbed, field by field apart from clocks.
 """
 
 from __future__ import annotations
