@@ -51,6 +51,7 @@ def jobs(folder: Path) -> float:
     """Throughput of two jobs over that of one."""
     optimizers = [word for name in OPTIMIZERS for word in ("--optimizer", name)]
     words = ("-m", "alig_deepobs", "run", "digits_mlp", "-N", "100", "--seeds", "5", *optimizers)
+    words = (*words, "--executor", "processes")  # each run alone
     walls = {}
     for count in ("1", "2"):
         place = tempfile.mkdtemp(dir=folder)
