@@ -14,7 +14,7 @@ from alig_deepobs.cli.output import say
 )
 @click.argument("script", type=click.Choice(["plot_results"]))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def deepobs(script: str, arguments: tuple[str, ...]) -> None:
+def deepobs(script: str, arguments: tuple[str, ...]) -> int:
     """Run one of DeepOBS 1.1.2's own scripts, with its own arguments.
 
     plot_results reads a folder of results, those of `run` and `compare` as well as DeepOBS's, and
@@ -29,6 +29,10 @@ def deepobs(script: str, arguments: tuple[str, ...]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
     from alig_deepobs.runners.tensorflow.scripts import run_script
 
-    written = run_script(script, arguments)
+    try:
+        written = run_script(script, arguments)
+    except SystemExit as end:  # the script's own parser has said what is wrong
+        return end.code if isinstance(end.code, int) else 0
     if written:
         say(f"Written: {', '.join(str(path) for path in written)}")
+    return 0

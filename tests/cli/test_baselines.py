@@ -79,8 +79,8 @@ def test_show(call):
     assert [row[1] for row in published] == ["Momentum", "Adam", "SGD"]  # best first
     assert "87.40 [87.28, 87.52]" in called.out
     assert "55 (10 of 10)" in called.out
-    assert sum(row[1] == "AliG" for row in rows(called.out, "measured")) == 4
-    assert "max_lr=0.00251, momentum=0.9 " in called.out  # defaults are left out
+    assert sum(row[1] == "AliG" for row in rows(called.out, "measured")) == 2
+    assert "max_lr=0.00316, momentum=0.9 " in called.out  # defaults are left out
     assert "MIT" in called.out
     assert "3da285a" in called.out
 

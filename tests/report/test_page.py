@@ -134,7 +134,7 @@ def test_filters_change_the_tables(opened):
     page.select_option("#filter-problem", "quadratic-deep")
     assert page.locator("section.problem:visible").count() == 1
     page.select_option("#filter-optimizer", "Adam")
-    assert page.locator("tbody.row:visible").count() == 3  # own, published and measured
+    assert page.locator("tbody.row:visible").count() == 4  # own, published, two measured
     assert all("Adam" in text for text in page.locator("tbody.row:visible").all_inner_texts())
 
 

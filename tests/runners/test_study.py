@@ -163,7 +163,7 @@ def test_an_interrupted_or_failed_run_never_replaces_a_finished_one(tmp_path):
 
 
 def test_an_optimizer_that_diverges_or_fails_is_a_row_and_not_the_end(tmp_path, monkeypatch):
-    module = tmp_path / "breaks.py"
+    module = tmp_path / "as_planned.py"
     module.write_text(
         "import torch\n"
         "class Breaks(torch.optim.SGD):\n"
@@ -174,7 +174,8 @@ def test_an_optimizer_that_diverges_or_fails_is_a_row_and_not_the_end(tmp_path, 
     plan = [
         Cell(tuple(RunSpec("quadratic_deep", "sgd", {"lr": lr}, num_epochs=3) for lr in (1e3, 1e5)),
              (42, 43)),
-        Cell((RunSpec("quadratic_deep", "breaks:Breaks", {"lr": 0.1}, num_epochs=1),), (42, 43)),
+        Cell((RunSpec("quadratic_deep", "as_planned:Breaks", {"lr": 0.1}, num_epochs=1),),
+             (42, 43)),
         *cells("momentum"),
     ]  # fmt: skip
     outcomes, _ = carry_out(Store(tmp_path / "results"), plan)
