@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from alig_deepobs.run import Outcome, RunResult, RunSpec
 from alig_deepobs.runners.loggers import Logged
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Cell, CellOutcome, Silent, Study, local
-from alig_deepobs.runners.vectorized import Mode
+from alig_deepobs.runners.vectorized import MODES, Mode
 from alig_deepobs.settings import parse_setting, split_settings
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def compare(
     executor: Mode = "auto",
     output_dir: str | Path | None = "results",
     protocol: str = DEFAULT,
-    grids: Sequence[str] = (),
+    grids: str | Sequence[str] = (),
     tuning_seeds: int | None = None,
     force_known: bool = False,
     force: bool = False,
@@ -139,6 +139,17 @@ def compare(
         >>> len(found.frame), found.leaderboard.rows[0].rank
         (4, 1)
     """
+    if not isinstance(seeds, int) or seeds < 1:
+        raise UsageError(f"seeds must be a number from 1 on, not {seeds!r}")
+    if not isinstance(jobs, int) or jobs < 1:
+        raise UsageError(f"jobs must be a number from 1 on, not {jobs!r}")
+    if executor not in MODES:
+        raise unknown_choice("executor", str(executor), MODES)
+    known = [item.name for item in fields(RunSpec) if item.name not in ("testproblem", "optimizer")]
+    for name in options:
+        if name not in known:
+            raise unknown_choice("option", name, known)
+    grids = [grids] if isinstance(grids, str) else grids
     store = None if output_dir is None else Store(Path(output_dir))
     chosen = tuple(range(random_seed, random_seed + seeds))
     parsed = Protocol.parse(protocol, grids, tuning_seeds, force_known)
@@ -170,7 +181,8 @@ def plan_comparison(
     """
     problems = [testproblems] if isinstance(testproblems, str) else list(testproblems)
     given = [optimizers] if isinstance(optimizers, str) else list(optimizers)
-    settings = [parse_setting(text) for texts in given for text in split_settings(texts)]
+    texts = dict.fromkeys(text for several in given for text in split_settings(several))
+    settings = [parse_setting(text) for text in texts]
     if not settings:
         raise UsageError("--optimizers names no optimizer")
     named = [setting.name for setting in settings]

@@ -53,6 +53,25 @@ class HyperParameter:
     maximum: float | None = None
     """Tuning never goes above this."""
 
+    def __post_init__(self) -> None:
+        """Checks the range.
+
+        Raises:
+            UsageError: it is not one.
+        """
+        low, high = self.low, self.high
+        if low is None and high is None:
+            return
+        if low is None or high is None or not low < high:
+            raise UsageError(f"a range for tuning has low < high, not low={low}, high={high}")
+        if self.log and low <= 0:
+            raise UsageError(f"a range from low={low:g} has no logarithm: say log=False")
+        bounds = (self.minimum, self.maximum)
+        if (self.minimum is not None and low < self.minimum) or (
+            self.maximum is not None and high > self.maximum
+        ):
+            raise UsageError(f"the range {low:g} to {high:g} leaves its bounds {bounds}")
+
     def check(self, name: str, value: Any, of: str) -> Any:
         """Returns the value in the declared type.
 

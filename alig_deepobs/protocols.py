@@ -96,6 +96,8 @@ class Protocol:
                              "write at least 2")  # fmt: skip
         if grids and kind in ("deepobs", "known", "defaults"):
             raise UsageError(f"the protocol {kind} takes no grid: use equal, budget or grid")
+        if seeds is not None and seeds < 1:
+            raise UsageError(f"tuning_seeds must be at least 1, not {seeds}")
         if force_known and kind != "known":
             raise UsageError("force_known belongs to the protocol known")
         parsed: dict[str, tuple[Axis, ...]] = {}
@@ -269,7 +271,7 @@ class Protocol:
             )
         source = f"{known.source}, tuned {words}" if made_for else known.source
         spec = replace(spec, hyperparams={**known.params, **spec.hyperparams})
-        return _fixed(spec, reported, str(self), source)
+        return _fixed(spec, reported, str(self), f"known: {source}")
 
     def _defaults(
         self, spec: RunSpec, reported: tuple[int, ...], entry: OptimizerEntry,

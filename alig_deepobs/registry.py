@@ -278,7 +278,12 @@ def entry_of_class(optimizer_class: Any, path: str | None = None) -> OptimizerEn
 def _hyperparameters_of(optimizer_class: type) -> dict[str, HyperParameter]:
     """What a class declares in its attribute ``hyperparameters``, else its learning rate."""
     declared = getattr(optimizer_class, "hyperparameters", None)
-    if isinstance(declared, dict):
+    if declared is not None:
+        if not isinstance(declared, dict):
+            raise UsageError(
+                f"{optimizer_class.__name__}.hyperparameters must be a dictionary of "
+                f"HyperParameter, not a {type(declared).__name__}"
+            )
         for name, parameter in declared.items():
             if not isinstance(parameter, HyperParameter):
                 raise UsageError(

@@ -161,12 +161,12 @@ class Rule:
         """Who chose a setting among these, and how, for the record."""
         seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
         by = self.criterion(candidates[0])
-        return f"best of {len(candidates)} settings by {by}, {self.epoch} epoch, {seeds}"
+        return f"best of {_distinct(candidates)} settings by {by}, {self.epoch} epoch, {seeds}"
 
     def facts(self, candidates: Sequence[RunSpec]) -> dict[str, Any]:
         """The same as `source` for a record."""
         return {
-            "trials": len(candidates),
+            "trials": _distinct(candidates),
             "seeds": list(self.seeds),
             "criterion": f"{self.criterion(candidates[0])}, {self.epoch} epoch",
         }
@@ -206,6 +206,11 @@ class Rule:
         if not result.valid_accuracies or (entry is not None and entry.metric == "loss"):
             return loss, loss, reached
         return -result.valid_accuracies[epoch], loss, reached
+
+
+def _distinct(candidates: Sequence[RunSpec]) -> int:
+    """The settings among them; a search may train one for several lengths."""
+    return len({str(candidate.hyperparams) for candidate in candidates})
 
 
 def _holds_out(spec: RunSpec) -> bool:

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from alig_deepobs.errors import ResultError
+from alig_deepobs.errors import ResultError, UsageError
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
@@ -78,20 +78,36 @@ class Cell:
             return []
         return [spec for candidate in candidates for spec in self.rule.runs(candidate)]
 
-    def reported(self, candidates: Sequence[RunSpec], chosen: int) -> list[RunSpec]:
-        """The runs that are reported, where the candidate of this number was chosen."""
+    def reported(
+        self, candidates: Sequence[RunSpec], chosen: int, *, failed: bool = False
+    ) -> list[RunSpec]:
+        """The runs that are reported, where the candidate of this number was chosen.
+
+        ``failed`` says that none came to its end.
+        """
         spec = candidates[chosen]
         tuning: dict[str, Any] = {"protocol": self.protocol} if self.protocol else {}
         if len(candidates) > 1:
             end = self.end(candidates, chosen)
             tuning |= self.rule.facts(candidates)
-            tuning |= {"range": ", ".join(map(str, self.axes))} if self.axes else {}
+            tuning |= {"range": self.tried(candidates)} if self.axes else {}
             tuning |= {"at_end": end} if end else {}
             source = self.rule.source(candidates)
+            if failed:
+                source = f"no setting came to its end, this one got furthest; {source}"
+                tuning["failed"] = True
             source = f"{self.protocol}: {source}" if self.protocol else source
             source = f"{source}; {end}" if end else source
             spec = replace(spec, setting_source=source)
         return [replace(spec, tuning=tuning, random_seed=seed) for seed in self.seeds]
+
+    def tried(self, candidates: Sequence[RunSpec]) -> str:
+        """What the settings differ in, and over which range."""
+        if len(self.axes) == 1 and not self.axes[0].values:
+            name = self.axes[0].name
+            values = [spec.hyperparams[name] for spec in candidates]
+            return f"{name} in {min(values):g} to {max(values):g}"
+        return ", ".join(map(str, self.axes))
 
     def end(self, candidates: Sequence[RunSpec], chosen: int) -> str:
         """Says so where the chosen value of a single axis is the last one that was tried."""
@@ -266,8 +282,20 @@ class Study:
 
         if own_process:
             skip_compiler()
-        for run in {run.setting(): run for run in self.missing}.values():
-            check(run, check_data=check_data)
+        refused: dict[tuple[str, str], UsageError | None] = {}
+        for run in {(run.setting(), run.purpose): run for run in self.missing}.values():
+            try:
+                check(run, check_data=check_data)
+            except UsageError as error:
+                if run.purpose != "tuning":
+                    raise
+                refused.setdefault((run.testproblem, run.optimizer), error)
+            else:
+                # A constructor may refuse a value of a range: that trial fails, and no other.
+                if run.purpose == "tuning":
+                    refused[run.testproblem, run.optimizer] = None
+        for reason in filter(None, refused.values()):
+            raise reason
 
     def carry_out(
         self, start: Callable[[], Executor] | None = None, progress: Progress | None = None
@@ -504,7 +532,9 @@ class Study:
             outcome.tuning += [[] for _ in more]
             return self._tasks(task.cell, 0, cell.tuning(more), first=tried)
         outcome.chosen = min(range(len(scores)), key=scores.__getitem__)
-        return self._tasks(task.cell, 1, cell.reported(outcome.candidates, outcome.chosen))
+        failed = math.isinf(scores[outcome.chosen][1])
+        specs = cell.reported(outcome.candidates, outcome.chosen, failed=failed)
+        return self._tasks(task.cell, 1, specs)
 
     @staticmethod
     def _push(heap: list[_Task], tasks: Sequence[_Task]) -> None:

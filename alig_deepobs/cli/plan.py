@@ -41,6 +41,8 @@ def plan_text(study: Study, jobs: int = 1) -> str:
         lines[-1] += f", about {duration(seconds)} on one CPU core"
     if seconds and jobs > 1:
         lines[-1] += f", {duration(seconds / jobs)} with {jobs} jobs"
+    if any(cell.search is not None for cell in study.cells):
+        lines.append("searches may ask for more runs, as their results come in")
     if unknown:
         lines.append(f"of {unknown} runs nobody knows how long they take")
     return "\n".join(lines)

@@ -51,7 +51,7 @@ def tune(
 
     cells = plan_comparison(testproblems, optimizers, (), protocol, options)
     for cell in cells:
-        if len(cell.candidates) < 2:
+        if not cell.tuning(cell.candidates):
             spec = cell.candidates[0]
             raise UsageError(f"{spec.optimizer} has nothing to tune on {spec.testproblem}")
     done = carry_out(

@@ -36,7 +36,9 @@ def trials_text(outcome: CellOutcome) -> str:
         mark = "*" if number == outcome.chosen else " "
         setting = Setting(candidates[number].optimizer, candidates[number].hyperparams)
         score = cell.rule.score_text(outcome.tuning[number])
-        lines.append(f"{mark} {setting!s:40} {score}")
+        lengths = {candidate.num_epochs for candidate in candidates}
+        length = f"{candidates[number].num_epochs} epochs, " if len(lengths) > 1 else ""
+        lines.append(f"{mark} {setting!s:40} {length}{score}")
     return "\n".join([*lines, *filter(None, [_end(outcome)])])
 
 
@@ -57,7 +59,7 @@ def _trials(outcome: CellOutcome) -> str:
 def _place(outcome: CellOutcome) -> str:
     """The ranges, and where the chosen value is among those of a single one."""
     axes = outcome.cell.axes
-    text = ", ".join(map(str, axes))
+    text = outcome.cell.tried(outcome.candidates)
     if len(axes) != 1:
         return text
     place = _order(outcome).index(outcome.chosen) + 1

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from itertools import pairwise
 
 import pytest
+import torch
 
+from alig_deepobs.comparison import compare
+from alig_deepobs.entries import HyperParameter
 from alig_deepobs.errors import UsageError
 from alig_deepobs.protocols import KINDS, Protocol
 from alig_deepobs.registry import find_optimizer, optimizers
@@ -252,3 +256,64 @@ def test_every_protocol_says_what_it_does():
         protocol = Protocol.parse(f"{kind}:8" if counted else kind)
         assert protocol.words
         assert str(Protocol.parse(str(protocol))) == str(protocol)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"low": 0.0, "high": 1.0}, "log=False"),
+        ({"low": 1.0, "high": 0.1}, "low < high"),
+        ({"low": 1.0}, "low < high"),
+        ({"low": 0.01, "high": 1.0, "maximum": 0.5}, "leaves its bounds"),
+        ({"low": 0.01, "high": 1.0, "minimum": 0.1}, "leaves its bounds"),
+    ],
+)
+def test_a_range_that_is_none_is_refused_where_it_is_declared(options, message):
+    with pytest.raises(UsageError, match=message):
+        HyperParameter(float, 0.5, **options)
+    assert HyperParameter(float, 0.5, low=0.0, high=1.0, log=False).high == 1.0
+
+
+class Picky(torch.optim.SGD):
+    """A constructor that refuses a part of its range."""
+
+    def __init__(self, params, lr=0.01):
+        if lr > 0.05:
+            raise ValueError(f"lr={lr} is too large")
+        super().__init__(params, lr=lr)
+
+
+def test_a_value_that_a_constructor_refuses_is_a_failed_trial(monkeypatch):
+    monkeypatch.setitem(sys.modules, "picky", sys.modules[__name__])
+    found = compare("quadratic_deep", "picky:Picky", seeds=1, num_epochs=1, protocol="equal:3",
+                    tuning_seeds=1, output_dir=None)  # fmt: skip
+    outcome = found.outcomes[0]
+    kinds = {runs[0].hyperparams["lr"]: runs[0].outcome.value for runs in outcome.tuning}
+    assert (kinds[1e-4], kinds[0.01], kinds[1.0]) == ("done", "done", "failed")
+    assert outcome.runs[0].hyperparams["lr"] == 0.01
+    with pytest.raises(UsageError, match="too large"):
+        compare("quadratic_deep", "picky:Picky[lr=1.0]", num_epochs=1, output_dir=None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seeds": 0}, "seeds must be a number"),
+        ({"jobs": 0}, "jobs must be a number"),
+        ({"sedes": 1}, "did you mean random_seed|unknown option 'sedes'"),
+        ({"executor": "foo"}, "unknown executor 'foo'"),
+        ({"tuning_seeds": 0}, "tuning_seeds must be at least 1"),
+        ({"protocol": "grid", "grids": "sgd:lr=1..0"}, "empty or reversed"),
+    ],
+)
+def test_python_refuses_what_the_command_line_refuses(options, message):
+    with pytest.raises(UsageError, match=message):
+        compare("quadratic_deep", "sgd", num_epochs=1, output_dir=None, **options)
+
+
+def test_where_nothing_comes_to_its_end_the_record_says_so():
+    found = compare("two_d_beale", "sgd,sgd", seeds=1, num_epochs=1, protocol="grid",
+                    grids="sgd:lr=1|10|100", tuning_seeds=1, output_dir=None)  # fmt: skip
+    (outcome,) = found.outcomes  # and what is asked for twice is run once
+    assert outcome.runs[0].tuning["failed"]
+    assert "no setting came to its end" in outcome.runs[0].setting_source

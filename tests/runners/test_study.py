@@ -122,7 +122,7 @@ def test_a_search_goes_on_where_it_stopped(tmp_path):
     run = outcomes[0].runs[0]
     assert run.hyperparams["lr"] == 1e-2
     assert "at_end" not in run.tuning
-    assert (run.tuning["trials"], run.tuning["range"]) == (5, "lr in 1e-05 to 0.001")
+    assert (run.tuning["trials"], run.tuning["range"]) == (5, "lr in 1e-05 to 0.1")
     again, second = carry_out(Store(tmp_path), plan)
     assert (second.found, second.total, second.ran) == (7, 7, 0)
     assert again[0].chosen == outcomes[0].chosen
