@@ -393,9 +393,11 @@ class ResolvedRun(Run):
         words = [self.repeat_command()]
         for name, facet in facets(ResolvedRun).items():
             value = getattr(self, name)
-            plain = facet.flags is not None or name in ("purpose", "setting_source")
+            plain = facet.flags is not None or name in ("purpose", "setting_source", "tuning")
             if facet.identity or not plain or not value:
                 continue
+            if isinstance(value, dict):
+                value = json.dumps(value)
             if facet.metavar == "DIR":
                 value = Path(value).expanduser().absolute()
             words.append(f"--{name}" if value is True else shlex.join([f"--{name}", str(value)]))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from alig_deepobs.errors import ResultError, UsageError
 from alig_deepobs.results import now
@@ -86,7 +86,7 @@ class Cell:
         ``failed`` says that none came to its end.
         """
         spec = candidates[chosen]
-        tuning: dict[str, Any] = {"protocol": self.protocol} if self.protocol else {}
+        tuning = {**spec.tuning, **({"protocol": self.protocol} if self.protocol else {})}
         if len(candidates) > 1:
             end = self.end(candidates, chosen)
             tuning |= self.rule.facts(candidates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
     from alig_deepobs.entries import OptimizerEntry
     from alig_deepobs.runners.places import Place
     from alig_deepobs.settings import Setting
+
+
+def _json(_: click.Context, __: click.Parameter, text: str) -> dict[str, Any]:
+    """Reads how a setting was chosen, as a command of --emit has it."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise click.BadParameter("it is written by --emit, as a JSON object")
+    return found
 
 
 @click.command()
@@ -27,6 +39,7 @@ if TYPE_CHECKING:
 @option("--no_logs", is_flag=True, help="Write no result files.")
 @option("--purpose", type=click.Choice(["", "tuning"]), default="", hidden=True)
 @option("--setting_source", default="", hidden=True)
+@option("--tuning", default="{}", hidden=True, callback=_json)
 @study_options()
 @run_options()
 def run(
@@ -37,6 +50,7 @@ def run(
     print_train_iter: bool,
     no_logs: bool,
     setting_source: str,
+    tuning: dict[str, Any],
     output_dir: str,
     place: Place,
     force: bool,
@@ -73,6 +87,7 @@ def run(
                     optimizer=setting.name,
                     hyperparams=setting.params,
                     setting_source=setting_source or _source(setting, options["purpose"]),
+                    tuning=tuning,
                     problem_options={**problem_options, **problem.params},
                     **options,
                 ),
