@@ -12,9 +12,10 @@ from alig_deepobs.errors import UsageError, unknown_choice
 from alig_deepobs.protocols import DEFAULT, Protocol
 from alig_deepobs.registry import expand_names, find_optimizer, find_testproblem
 from alig_deepobs.run import Outcome, RunResult, RunSpec
+from alig_deepobs.runners.cells import Cell, CellOutcome
 from alig_deepobs.runners.loggers import Logged
 from alig_deepobs.runners.store import Store
-from alig_deepobs.runners.study import Cell, CellOutcome, Silent, Study, local
+from alig_deepobs.runners.study import Silent, Study, local
 from alig_deepobs.runners.vectorized import MODES, Mode
 from alig_deepobs.settings import parse_setting, split_settings
 

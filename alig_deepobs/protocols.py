@@ -26,8 +26,8 @@ from alig_deepobs.entries import OptimizerEntry
 from alig_deepobs.errors import UsageError, unknown_choice
 from alig_deepobs.registry import find_optimizer, find_testproblem, required_arguments
 from alig_deepobs.run import RunSpec
+from alig_deepobs.runners.cells import Cell, Search
 from alig_deepobs.runners.selection import Rule, tuning_seeds
-from alig_deepobs.runners.study import Cell, Search
 from alig_deepobs.searches import Extension, Halving, Tpe
 from alig_deepobs.spaces import Axis, check_axes, declared_axis, main_axis, parse_axes
 

@@ -1,6 +1,6 @@
 """Searches: which settings to try next, from what those so far have shown.
 
-Each is a `alig_deepobs.runners.study.Search`: the same candidates and scores give the same
+Each is a `alig_deepobs.runners.cells.Search`: the same candidates and scores give the same
 settings, so that a study that was interrupted goes on where it stopped.
 """
 
@@ -38,7 +38,7 @@ class Extension:
     def more(
         self, candidates: Sequence[RunSpec], scores: Sequence[tuple[float, ...]]
     ) -> list[RunSpec]:
-        """See `alig_deepobs.runners.study.Search`."""
+        """See `alig_deepobs.runners.cells.Search`."""
         name, last = self.axis.name, self.trials - 1
         values = [spec.hyperparams[name] for spec in candidates]
         # Of equals the smallest: where all diverge, smaller steps are the way out.
@@ -103,7 +103,7 @@ class Halving:
     def more(
         self, candidates: Sequence[RunSpec], scores: Sequence[tuple[float, ...]]
     ) -> list[RunSpec]:
-        """See `alig_deepobs.runners.study.Search`."""
+        """See `alig_deepobs.runners.cells.Search`."""
         last = max(spec.num_epochs or 0 for spec in candidates)
         stage = self.epochs.index(last)
         if stage + 1 == len(self.epochs):
@@ -131,7 +131,7 @@ class Tpe:
     def more(
         self, candidates: Sequence[RunSpec], scores: Sequence[tuple[float, ...]]
     ) -> list[RunSpec]:
-        """See `alig_deepobs.runners.study.Search`."""
+        """See `alig_deepobs.runners.cells.Search`."""
         if len(candidates) >= self.trials:
             return []
         import optuna

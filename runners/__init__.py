@@ -9,7 +9,7 @@ __all__ = ["Callback", "Cell", "StandardRunner", "Store", "Study", "execute"]
 
 _HOMES = {
     "Callback": "callbacks",
-    "Cell": "study",
+    "Cell": "cells",
     "StandardRunner": "standard",
     "Store": "store",
     "Study": "study",
@@ -18,9 +18,10 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from alig_deepobs.runners.callbacks import Callback
+    from alig_deepobs.runners.cells import Cell
     from alig_deepobs.runners.standard import StandardRunner
     from alig_deepobs.runners.store import Store
-    from alig_deepobs.runners.study import Cell, Study
+    from alig_deepobs.runners.study import Study
     from alig_deepobs.runners.training import execute
 
 

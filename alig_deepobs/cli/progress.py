@@ -24,11 +24,12 @@ from alig_deepobs.plugins import Interrupted
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
+from alig_deepobs.runners.cells import Cell, CellOutcome
 from alig_deepobs.runners.loggers import Logged, check_loggers, telling
 from alig_deepobs.runners.places import Place, under_torchrun
 from alig_deepobs.runners.signals import ENDING
 from alig_deepobs.runners.store import Store
-from alig_deepobs.runners.study import Cell, CellOutcome, Progress, Study
+from alig_deepobs.runners.study import Progress, Study
 from alig_deepobs.settings import Setting
 
 PLAIN_INTERVAL = 15.0

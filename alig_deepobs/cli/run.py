@@ -75,7 +75,7 @@ def run(
     from alig_deepobs.cli.progress import carry_out
     from alig_deepobs.registry import expand_names
     from alig_deepobs.run import RunSpec
-    from alig_deepobs.runners.study import Cell
+    from alig_deepobs.runners.cells import Cell
     from alig_deepobs.settings import parse_setting
 
     settings = [_setting(text, learning_rate, options["framework"]) for text in optimizer]

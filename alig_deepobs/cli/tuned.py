@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from alig_deepobs.analysis import Column, Table
 from alig_deepobs.protocols import Protocol
-from alig_deepobs.runners.study import CellOutcome
+from alig_deepobs.runners.cells import CellOutcome
 from alig_deepobs.settings import Setting
 
 

@@ -11,7 +11,7 @@ from alig_deepobs.analysis import Interval, mean_interval, share_interval, wides
 from alig_deepobs.reproduce.declare import Kind, Part
 from alig_deepobs.reproduce.plan import Plan, PlannedMethod
 from alig_deepobs.run import Outcome, RunResult
-from alig_deepobs.runners.study import CellOutcome
+from alig_deepobs.runners.cells import CellOutcome
 
 QUANTITIES: Mapping[Kind, str] = {
     Kind.TABLE: "test accuracy in %",

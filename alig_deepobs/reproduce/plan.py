@@ -18,9 +18,9 @@ from alig_deepobs.reproduce.declare import (
     spread,
 )
 from alig_deepobs.run import TRAINING_PARAMS, RunSpec
+from alig_deepobs.runners.cells import Cell
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.selection import Rule, tuning_seeds
-from alig_deepobs.runners.study import Cell
 from alig_deepobs.settings import parse_setting
 
 

@@ -15,7 +15,7 @@ from alig_deepobs.reproduce.declare import PAPER, Kind, PaperMethod
 from alig_deepobs.reproduce.findings import QUANTITIES, Finding, find, limits, statements
 from alig_deepobs.reproduce.pictures import pictures
 from alig_deepobs.reproduce.plan import Plan, PlannedMethod
-from alig_deepobs.runners.study import CellOutcome
+from alig_deepobs.runners.cells import CellOutcome
 
 SYNTHETIC = "The data are synthetic twins: the figures show that everything runs, and nothing else."
 

@@ -17,9 +17,10 @@ from alig_deepobs.files import write_text_atomically
 from alig_deepobs.results import read_result
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback, Several
+from alig_deepobs.runners.cells import Cell
 from alig_deepobs.runners.deepobs.runners import Asked, is_own
 from alig_deepobs.runners.selection import Rule
-from alig_deepobs.runners.study import Cell, Silent, Study, local
+from alig_deepobs.runners.study import Silent, Study, local
 
 __all__ = [
     "generate_tuning_summary", "log_uniform", "rank_settings", "rerun_setting",

@@ -13,7 +13,7 @@ from alig_deepobs.reproduce.pictures import pictures
 from alig_deepobs.reproduce.plan import make_plan
 from alig_deepobs.reproduce.report import as_table, write_report
 from alig_deepobs.run import Outcome
-from alig_deepobs.runners.study import CellOutcome
+from alig_deepobs.runners.cells import CellOutcome
 
 from .conftest import BASE, experiment, result
 

@@ -11,9 +11,10 @@ from alig_deepobs.errors import UsageError
 from alig_deepobs.run import RunSpec
 from alig_deepobs.runners import loggers
 from alig_deepobs.runners.callbacks import Several
+from alig_deepobs.runners.cells import Cell
 from alig_deepobs.runners.loggers import FOLDER, Logged, RunLog, check_loggers
 from alig_deepobs.runners.store import Store
-from alig_deepobs.runners.study import Cell, Silent, Study, local
+from alig_deepobs.runners.study import Silent, Study, local
 
 
 def study(folder, kinds, seeds=(42, 43), jobs=1, epochs=3, progress=None, **options):
