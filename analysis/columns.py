@@ -136,8 +136,8 @@ COLUMNS: tuple[Column[Standing], ...] = (
         # Where a reference is asked for that is the best, its own column says it.
         shown=lambda row: row.difference.known and row.to_best != row.to_reference,
         note=lambda row: (
-            "vs best: difference to rank 1, with Holm's correction over all pairs of rows; interval "
-            "and number of seeds as in the next column."
+            "vs best: difference to rank 1, with Holm's correction over all pairs of rows; "
+            "interval and number of seeds as in the next column."
             if row.reference
             else f"vs best: difference to rank 1{_in_points(row)}, {_HOW_COMPARED}"
         ),
