@@ -48,16 +48,17 @@ class Second(First):
     """The same method under another name."""
 
 
-class Halting(First):
-    """The same, but it takes every fourth step only: worse by a known mechanism."""
+class Blind(First):
+    """The same, but it learns nothing from four of the 64 pixels: about one point worse."""
 
-    count = 0
-
+    @torch.no_grad()
     def step(self, closure: Any = None) -> None:
-        """One step, or none."""
-        self.count += 1
-        if self.count % 4 == 1:
-            super().step(closure)
+        """One step."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.ndim == 2:
+                    p.grad[:, 5::16] = 0.0
+        super().step(closure)
 
 
 @click.command(help=__doc__)
@@ -66,7 +67,7 @@ class Halting(First):
 @click.option("--seeds", default="3,10", show_default=True)
 def main(case: str, studies: int, seeds: str) -> None:
     """See the module."""
-    other = {"same": "Second", "better": "Halting"}[case]
+    other = {"same": "Second", "better": "Blind"}[case]
     for count in map(int, seeds.split(",")):
         apart, gaps, start = 0, [], time.perf_counter()
         for number in range(studies):

@@ -24,6 +24,8 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from alig_deepobs.optimizers._norm import fit_together, flat_squared_norm
+
 SCALE = "velocity_scale"
 
 _FARTHEST = 1e8
@@ -125,6 +127,12 @@ class HostPlan:
 
     def __init__(self, groups: list[HostGroup]) -> None:
         self.groups = groups
+        self.fit = fit_together([p for made in groups for p in made.params])
+
+    def squared_norm(self, grads: list[list[Tensor]]) -> float:
+        """The squared norm of the gradients of all groups together."""
+        every = grads[0] if len(grads) == 1 else [g for part in grads for g in part]
+        return flat_squared_norm(every, self.fit)
 
     @classmethod
     def make(cls, param_groups: list[dict[str, Any]], state: Any) -> HostPlan | None:

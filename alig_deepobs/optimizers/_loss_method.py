@@ -53,7 +53,6 @@ class LossMethod(Method):
         super().__init__(params, defaults, foreach)
         refuse_shards(self)
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None, *, loss: Any = None) -> Any:
         """Takes one step.
 

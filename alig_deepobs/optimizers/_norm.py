@@ -56,29 +56,38 @@ def wide_norm(tensors: list[Tensor]) -> Tensor:
     return cast("Tensor", torch.linalg.vector_norm(_norms(tensors, wide)))
 
 
-def flat_squared_norm(tensors: list[Tensor]) -> float:
+def flat_squared_norm(tensors: list[Tensor], fit: bool | None = None) -> float:
     """The same for contiguous tensors of one type on the CPU, in single or double precision.
 
     It is faster than torch's multi-tensor norm, and more exact.
+
+    Args:
+        tensors: at least one.
+        fit: what `fit_together` says of them, for those who know.
     """
-    if len(tensors) <= _PIECE and max(map(Tensor.numel, tensors)) < _LARGE:
-        flat = _flatten_dense_tensors(tensors)
-        return torch.dot(flat, flat).item()
-    total = 0.0
-    small = []
-    for t in tensors:
-        if t.numel() < _LARGE:
-            small.append(t)
-        else:
-            flat = t.view(-1)
-            total += torch.dot(flat, flat).item()
-    if small:
+    if fit_together(tensors) if fit is None else fit:
+        total = _together(tensors)
+    else:
         # Each copied tensor is small, and a piece of them stays in the cache.
-        for start in range(0, len(small), _PIECE):
-            flat = _flatten_dense_tensors(small[start : start + _PIECE])
-            total += torch.dot(flat, flat).item()
+        small = [t for t in tensors if t.numel() < _LARGE]
+        pieces = [small[start : start + _PIECE] for start in range(0, len(small), _PIECE)]
+        total = sum(map(_together, pieces))
+        for t in tensors:
+            if t.numel() >= _LARGE:
+                flat = t.view(-1)
+                total += torch.dot(flat, flat).item()
     # Squares of numbers beyond 1e19 are more than float32 can hold.
     return total if total < math.inf else float(wide_norm(tensors)) ** 2
+
+
+def fit_together(tensors: list[Tensor]) -> bool:
+    """Whether tensors are few and small, so that copying them side by side costs little."""
+    return len(tensors) <= _PIECE and all(t.numel() < _LARGE for t in tensors)
+
+
+def _together(tensors: list[Tensor]) -> float:
+    flat = _flatten_dense_tensors(tensors)
+    return torch.dot(flat, flat).item()
 
 
 def inner_product(xs: list[Tensor], ys: list[Tensor]) -> Tensor:

@@ -14,7 +14,6 @@ from alig_deepobs.optimizers._host_plan import SCALE, HostPlan, settle
 from alig_deepobs.optimizers._loss_method import HALF_LARGEST, LossMethod
 from alig_deepobs.optimizers._norm import (
     by_type,
-    flat_squared_norm,
     global_squared_norm,
     host_squared_norm,
     locals_of,
@@ -293,10 +292,10 @@ class AliG(LossMethod):
         if self._plan is None or not grads:
             return False
         rates = [made.group["lr"] for made in self._plan.groups]
-        if not all(isinstance(rate, float) and rate >= 0.0 for rate in rates):
-            return False
-        every = grads[0] if len(grads) == 1 else [g for part in grads for g in part]
-        self._squared = squared = flat_squared_norm(every)
+        for rate in rates:
+            if not isinstance(rate, float) or not rate >= 0.0:
+                return False
+        self._squared = squared = self._plan.squared_norm(grads)
         value = float(loss)
         step = self._host_step(value, squared)
         self._clipped = tuple([min(step.unclipped, rate) for rate in rates])

@@ -273,6 +273,13 @@ def test_products_over_types(types):
     assert inner_product(xs, ys).dtype == (F64 if F64 in types else F32)
 
 
+@pytest.mark.parametrize("shapes", [[3], [3] * 40, [20_000, 3]], ids=["small", "many", "large"])
+def test_squares_that_float32_cannot_hold(shapes):
+    """The norm of finite gradients is finite, however many and large the tensors are."""
+    tensors = [torch.full((size,), 2e19) for size in shapes]
+    assert host_squared_norm(tensors) == pytest.approx(4e38 * sum(shapes), rel=1e-5)
+
+
 @pytest.mark.parametrize("value", [300.0, 1e-6])
 def test_products_of_halves_neither_overflow_nor_vanish(value):
     half = torch.full((2,), value, dtype=F16)
