@@ -18,6 +18,8 @@ from torch.utils._pytree import tree_iter, tree_map
 _OF_SHAPES = {"ones_like", "zeros_like", "full_like", "new_zeros", "new_ones", "new_full"}
 """Operations whose result depends on the shape of a tensor, not on its values."""
 
+_PRODUCTS = {torch.ops.aten.matmul.default, torch.ops.aten.bmm.default}
+
 Function = Callable[..., Sequence[Tensor]]
 
 
@@ -55,10 +57,32 @@ class _Tape(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        if func in _PRODUCTS and _has_shared_factor(*args):
+            with self:
+                return _product(*args)
+        if func is torch.ops.aten.argmax.default and not args[0].is_contiguous():
+            with self:  # across memory it takes six times as long
+                args = (args[0].contiguous(), *args[1:])
         out = func(*args, **(kwargs or {}))
         self.nodes.append((func, args, kwargs or {}, out))
         self.bytes += sum(t.nbytes for t in _tensors(out) if t._base is None)
         return out
+
+
+def _has_shared_factor(a: Tensor, b: Tensor) -> bool:
+    """Whether one matrix is the same for all members, and the other is not."""
+    return {a.ndim, b.ndim} <= {2, 3} and _is_shared(a) != _is_shared(b)
+
+
+def _is_shared(x: Tensor) -> bool:
+    return x.ndim == 2 or (len(x) > 1 and x.stride(0) == 0)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """One product of large matrices in place of one small product for each member."""
+    if _is_shared(b):
+        return (a.flatten(0, 1) @ (b if b.ndim == 2 else b[0])).unflatten(0, a.shape[:2])
+    return _product(b.mT, a.mT).mT
 
 
 def _compiled(

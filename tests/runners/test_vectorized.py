@@ -335,3 +335,21 @@ def test_a_recorded_function_repeats_its_operations():
 def test_a_recorded_function_must_not_change_the_weights():
     with pytest.raises(ValueError, match="changes the weights"):
         record(lambda w, x: [w.add_(x)], torch.zeros(2), [torch.ones(2)])
+
+
+@pytest.mark.parametrize("side", ["shared on the left", "shared on the right"])
+@pytest.mark.parametrize("expanded", [False, True])
+def test_members_that_share_a_matrix_have_one_product(side, expanded):
+    """Wide products are several times as fast as many narrow ones."""
+    weights, x = torch.randn(5, 4, 3), torch.randn(4, 4) if "left" in side else torch.randn(3, 6)
+
+    def function(w, x):
+        factor = x.expand(5, *x.shape) if expanded else x
+        return [factor @ w if "left" in side else w @ factor]
+
+    repeat, _ = record(function, weights, [x])
+    other = torch.randn_like(x)
+    torch.testing.assert_close(repeat(other)[0], function(weights, other)[0])
+    with torch.profiler.profile() as profile:
+        repeat(other)
+    assert "aten::bmm" not in {event.key for event in profile.key_averages()}
