@@ -80,9 +80,10 @@ def _is_shared(x: Tensor) -> bool:
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
     """One product of large matrices in place of one small product for each member."""
-    if _is_shared(b):
-        return (a.flatten(0, 1) @ (b if b.ndim == 2 else b[0])).unflatten(0, a.shape[:2])
-    return _product(b.mT, a.mT).mT
+    if not _is_shared(b):
+        return _product(b.mT, a.mT).mT
+    rows = a.flatten(0, 1) @ (b if b.ndim == 2 else b[0])
+    return rows.view(*a.shape[:2], -1)
 
 
 def _compiled(
