@@ -27,7 +27,7 @@ from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.cells import Cell, CellOutcome
 from alig_deepobs.runners.loggers import Logged, check_loggers, telling
 from alig_deepobs.runners.places import Place, under_torchrun
-from alig_deepobs.runners.signals import ENDING
+from alig_deepobs.runners.signals import ENDING, is_echo
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Progress, Study
 from alig_deepobs.settings import Setting
@@ -230,16 +230,24 @@ def _looked_at(cells: Sequence[Cell], store: Store | None, force: bool) -> Study
 
 @contextmanager
 def ending_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a study as Ctrl-C does; a second signal ends the process at once."""
+    """SIGTERM and SIGHUP end a study as Ctrl-C does; a second signal ends the process at once.
+
+    An echo of the first (`alig_deepobs.runners.signals.is_echo`) is no second one.
+    """
     # What is ignored from the start (nohup) stays ignored.
     taken = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
 
     received: list[int] = []
+    first = 0.0
 
     def end(number: int, _: Any) -> None:
+        nonlocal first
         if received:
+            if is_echo(number, first):
+                return
             os._exit(128 + number)
         received.append(number)
+        first = time.monotonic()
         raise Interrupted(number)
 
     before = {number: signal.signal(number, end) for number in taken}
