@@ -198,7 +198,10 @@ class Processes:
         self.width = jobs
         self.grouping = grouping or Grouping("processes")
         self.context = multiprocessing.get_context("spawn")
-        self.context.Lock()  # starts a tracker, after which signals are no longer `held`
+        with held():
+            # Starts multiprocessing's own process, which leaves SIGHUP to us, and after which
+            # signals are not held any more.
+            self.context.Lock()
         self.callbacks: dict[int, Sequence[Callback]] = {}
         self.free: list[ProcessPoolExecutor] = []
         self.busy: dict[int, ProcessPoolExecutor] = {}

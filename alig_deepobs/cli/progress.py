@@ -26,7 +26,7 @@ from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.cells import Cell, CellOutcome
 from alig_deepobs.runners.loggers import Logged, check_loggers, telling
-from alig_deepobs.runners.places import Place, under_torchrun
+from alig_deepobs.runners.places import Place, check_checkpoints, under_torchrun
 from alig_deepobs.runners.signals import ENDING, is_echo
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Progress, Study
@@ -195,6 +195,7 @@ def carry_out(
             return None
         place = replace(place, executor="ddp")
     check_loggers(place.log)
+    check_checkpoints(place.executor, cells)
     store = None if output_dir is None else Store(Path(output_dir))
     if dry_run:
         say(plan_text(_looked_at(cells, store, force), place.jobs or 1))
