@@ -12,14 +12,13 @@ import contextlib
 import math
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.optimizers._loss_method import LossMethod
-from alig_deepobs.plugins import Interrupted, is_interrupt, passed
+from alig_deepobs.plugins import Interrupted, is_interrupt, passed, staying
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
@@ -99,7 +98,7 @@ def execute(
     for afresh in (False, True):
         with (
             own_random_state(run.random_seed, find_device(run.device)),
-            contextlib.chdir(Path.cwd()),  # wherever an optimizer goes, the caller stays
+            staying(),
             contextlib.suppress(_UnusableCheckpoint),  # then everything is built once more
         ):
             return train(run, set_up(run), optimizer_class, callback, ranks, afresh)

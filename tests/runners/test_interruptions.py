@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from alig_deepobs.results import read_result
-from alig_deepobs.run import Outcome
+from alig_deepobs.run import Outcome, RunSpec
+from alig_deepobs.runners import Callback, Cell, Store, Study
+from alig_deepobs.runners.study import Silent
 
 RUN = ["run", "digits_mlp", "--optimizer", "sgd", "--synthetic", "--device", "cpu"]
 JOBS = ["--jobs", "2", "--executor", "processes", "--seeds", "2"]
@@ -150,3 +153,24 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path, jobs):
     begin = time.monotonic()
     assert ended(process)[0] == 128 + signal.SIGINT
     assert time.monotonic() - begin < 5
+
+
+def test_a_folder_that_is_removed_in_mid_run_ends_nothing(tmp_path, monkeypatch):
+    """The one that the command was started in; that of the results is made again."""
+    here, folder = tmp_path / "here", tmp_path / "results"
+    here.mkdir()
+    monkeypatch.chdir(here)
+
+    class Remove(Callback):
+        def ticked(self, epoch, step):
+            for path in (here, folder):
+                shutil.rmtree(path, ignore_errors=True)
+
+    class Removing(Silent):
+        def callback(self, run):
+            return Remove()
+
+    spec = RunSpec("digits_mlp", "sgd", num_epochs=1, synthetic=True, checkpoint_interval=0.0)
+    (outcome,) = Study([Cell((spec,), (1,))], Store(folder)).carry_out(progress=Removing())
+    assert [run.outcome for run in outcome.runs] == [Outcome.DONE]
+    assert outcomes(folder) == [Outcome.DONE]
