@@ -380,6 +380,25 @@ def test_a_second_signal_does_not_wait(tmp_path):
     assert not (tmp_path / "checkpoint.pt").exists()  # in the middle of a step there is no state
 
 
+@pytest.fixture
+def sigterm():
+    """SIGTERM as a command takes it."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield signal.SIGTERM
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_an_echo_of_a_signal_waits_as_the_first_does(tmp_path, sigterm):
+    class Twice(SignalAt):
+        def ticked(self, epoch, step):
+            super().ticked(epoch, step)
+            super().ticked(epoch, step)
+
+    run = resolved(tmp_path)
+    assert execute(run, Twice(2, 3, sigterm)).outcome is Outcome.INTERRUPTED
+    assert execute(run).environment["resumed_after_steps"] == [8 + 4]
+
+
 def test_handlers_are_given_back(tmp_path):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     execute(resolved(tmp_path), SignalAt(2, 3))
