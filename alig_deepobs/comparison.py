@@ -14,6 +14,7 @@ from alig_deepobs.registry import expand_names, find_optimizer, find_testproblem
 from alig_deepobs.run import Outcome, RunResult, RunSpec
 from alig_deepobs.runners.cells import Cell, CellOutcome
 from alig_deepobs.runners.loggers import Logged
+from alig_deepobs.runners.places import check_checkpoints
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Silent, Study, local
 from alig_deepobs.runners.vectorized import MODES, Mode
@@ -116,8 +117,8 @@ def compare(
         jobs: runs at the same time, in processes of their own. A script that uses more than one
             must guard its main program with ``if __name__ == "__main__":``.
         executor: ``"auto"``: runs that differ in numbers alone are trained as one computation,
-            where that is faster; ``"vectorized"``: wherever that can be done; ``"processes"``:
-            never.
+            where that is faster; ``"vectorized"``: wherever that can be done, which excludes a
+            ``checkpoint_interval``; ``"processes"``: never.
         output_dir: folder for the results; None: write none.
         protocol: how settings are chosen: ``equal``, ``budget:12``, ``grid``, ``deepobs``,
             ``known`` or ``defaults``.
@@ -156,6 +157,7 @@ def compare(
     parsed = Protocol.parse(protocol, grids, tuning_seeds, force_known)
     cells = plan_comparison(testproblems, optimizers, chosen, parsed, options)
     check_reference(reference, cells, store)
+    check_checkpoints(executor, cells)
     progress = Logged(Silent(), log, output_dir or "results")
     outcomes = Study(cells, store, force=force).carry_out(local(jobs, executor), progress)
     return comparison(outcomes, store, reference)

@@ -50,6 +50,13 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
         ) from error
 
 
+def remove_with_folder(path: Path) -> None:
+    """Removes a file, if it is there, and its folder, if it was the last one in it."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+        path.parent.rmdir()
+
+
 def check_writable(output_dir: str | Path) -> None:
     """Finds out before a long run whether its result can be written.
 

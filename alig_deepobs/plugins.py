@@ -86,7 +86,7 @@ def calling(what: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[No
         UsageError: it failed; the message has the file and the line.
     """
     try:
-        with contextlib.chdir(Path.cwd()):  # comes back here
+        with staying():
             yield
     except AligDeepobsError:
         raise
@@ -94,6 +94,21 @@ def calling(what: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[No
         if isinstance(error, passing) or is_interrupt(error):
             raise
         raise UsageError(f"{what} failed: {failure(error)}") from error
+
+
+@contextlib.contextmanager
+def staying() -> Iterator[None]:
+    """Comes back to the folder of the process, wherever code of other people has gone."""
+    try:
+        here: Path | None = Path.cwd()
+    except FileNotFoundError:  # somebody has removed it, which is no matter of a run
+        here = None
+    try:
+        yield
+    finally:
+        if here is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.chdir(here)
 
 
 def is_interrupt(error: BaseException) -> bool:

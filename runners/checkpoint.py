@@ -13,7 +13,7 @@ import inspect
 import io
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,14 @@ from torch import Tensor
 
 from alig_deepobs import __version__
 from alig_deepobs.errors import ResultError
-from alig_deepobs.files import write_bytes_atomically
+from alig_deepobs.files import remove_with_folder, write_bytes_atomically
 from alig_deepobs.results import plain
 from alig_deepobs.run import Run, RunResult, facets
-from alig_deepobs.runners.weights import check_sizes
+from alig_deepobs.runners.weights import load_archive
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 AFTER_EPOCHS, WITHIN_EPOCHS = 5.0, 300.0
 """Seconds between two checkpoints, where the user gives none: a short run has none at all."""
 SHARE = 0.05
@@ -85,21 +85,39 @@ class Checkpoints:
         if self.is_default:
             self.pause = (self.last - start) / SHARE
 
-    def load(self) -> dict[str, Any] | None:
-        """What was saved, on the CPU; None if there is none, or one of something else."""
+    def load(self, check: Callable[[Mapping[str, Any]], None]) -> dict[str, Any] | None:
+        """What was saved, on the CPU; None if there is none that can be used.
+
+        Args:
+            check: raises an error where the content is not what the run can go on from.
+        """
         if self.path is None or not self.path.is_file():
             return None
         try:
-            check_sizes(self.path)
-            content: Any = torch.load(self.path, map_location="cpu", weights_only=True)
+            content: dict[str, Any] = load_archive(self.path)
             if content["stamp"] == self.stamp:
-                found: dict[str, Any] = content
-                return found
-            reason = "it is of another version"
+                check(content)
+                return content
+            self.refuse("it is of another version")
         except Exception as error:  # noqa: BLE001 - a broken file makes torch stumble anyhow
-            reason = str(error).partition("\n")[0]
-        logger.warning("%s is not used, and the run starts anew: %s", self.path, reason)
+            self.refuse(reason_of(error))
         return None
+
+    def refuse(self, reason: str) -> None:
+        """Says that the file is not used, and why."""
+        logger.warning("%s is not used, and the run starts anew: %s", self.path, reason)
+
+    def remove(self) -> None:
+        """Removes the file: the run has come to an end."""
+        if self.path is not None:
+            remove_with_folder(self.path)
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a checkpoint cannot be used, in one line."""
+    text = str(error).partition("\n")[0]
+    speaks = isinstance(error, (ResultError, ValueError)) and text
+    return text if speaks else f"{type(error).__name__} {text}"
 
 
 def stamp_of(run: Run, optimizer_class: Any, device: torch.device) -> dict[str, Any]:

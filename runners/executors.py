@@ -7,6 +7,7 @@ What an executor is given is a group of runs. A group of several is trained as o
 from __future__ import annotations
 
 import abc
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -17,7 +18,8 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.queues import SimpleQueue
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, cast
 
 import torch
@@ -31,6 +33,7 @@ from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.faults import outcome_of
 from alig_deepobs.runners.places import Place
 from alig_deepobs.runners.ranks import Ranks
+from alig_deepobs.runners.signals import STOP, Deferred, held, ignore_ending, let_in
 from alig_deepobs.runners.startup import skip_compiler
 from alig_deepobs.runners.training import execute
 from alig_deepobs.runners.vectorized import Mode
@@ -195,21 +198,29 @@ class Processes:
         self.width = jobs
         self.grouping = grouping or Grouping("processes")
         self.context = multiprocessing.get_context("spawn")
-        self.events: SimpleQueue[Any] = self.context.SimpleQueue()
+        with held():
+            # Starts multiprocessing's own process, which leaves SIGHUP to us, and after which
+            # signals are not held any more.
+            self.context.Lock()
         self.callbacks: dict[int, Sequence[Callback]] = {}
         self.free: list[ProcessPoolExecutor] = []
         self.busy: dict[int, ProcessPoolExecutor] = {}
         self.number = 0
-        self.listener = threading.Thread(target=self._listen, daemon=True)
-        self.listener.start()
+        self.listeners: list[threading.Thread] = []
 
     def submit(
         self, runs: Sequence[ResolvedRun], callbacks: Sequence[Callback]
     ) -> list[Future[RunResult]]:
         """Starts the runs in a free process; see `Executor.submit`."""
+        with Deferred(), held():  # a process may be started, which is not done by halves
+            return self._submit(runs, callbacks)
+
+    def _submit(
+        self, runs: Sequence[ResolvedRun], callbacks: Sequence[Callback]
+    ) -> list[Future[RunResult]]:
         self.number += 1
         number = self.number
-        pool = self.free.pop() if self.free else self._new_pool()
+        pool, news = self._free_pool() or self._new_pool()
         self.busy[number] = pool
         self.callbacks[number] = callbacks
         given: list[Future[RunResult]] = [Future() for _ in runs]
@@ -228,32 +239,58 @@ class Processes:
                 promised.set_result(result)
 
         pool.submit(_work, number, runs).add_done_callback(end)
+        if news is not None:
+            news.close()  # now the process alone has it: it ends when that ends, however it does
         return given
 
     def interrupt(self) -> None:
         """Tells every process that is at work to end its run; see `Executor.interrupt`."""
         for pool in list(self.busy.values()):
-            for process in list((pool._processes or {}).values()):
-                process.terminate()  # SIGTERM, which the worker takes for an interrupt
+            for process in _processes(pool):
+                with contextlib.suppress(ProcessLookupError):  # it has just died
+                    os.kill(cast("int", process.pid), STOP)
 
     def close(self) -> None:
-        """Ends all processes."""
+        """Ends all processes, also those whose run does not end."""
+        left = [process for pool in self.busy.values() for process in _processes(pool)]
         for pool in [*self.free, *self.busy.values()]:
             pool.shutdown(wait=False, cancel_futures=True)
-        self.events.put(None)
-        self.listener.join()
+        for process in left:
+            process.kill()
+        for listener in self.listeners:
+            listener.join()
 
-    def _new_pool(self) -> ProcessPoolExecutor:
+    def _free_pool(self) -> tuple[ProcessPoolExecutor, None] | None:
+        while self.free:
+            pool = self.free.pop()
+            if all(process.is_alive() for process in _processes(pool)):
+                return pool, None
+        return None
+
+    def _new_pool(self) -> tuple[ProcessPoolExecutor, Connection]:
+        """A process, and the connection through which it will tell its news."""
         share = max(1, torch.get_num_threads() // self.width)
+        # One for each process: a lock that they shared would be lost with one that is killed.
+        heard, news = self.context.Pipe(duplex=False)
+        self.listeners.append(threading.Thread(target=self._listen, args=(heard,), daemon=True))
+        self.listeners[-1].start()
         # A pool of one: when its process dies, it is known whose run died with it.
-        return ProcessPoolExecutor(
-            1, self.context, initializer=_start, initargs=(self.events, share, os.getpid())
+        pool = ProcessPoolExecutor(
+            1, self.context, initializer=_start, initargs=(news, share, os.getpid())
         )
+        return pool, news
 
-    def _listen(self) -> None:
-        while (event := self.events.get()) is not None:
-            number, place, name, arguments = event
+    def _listen(self, heard: Connection) -> None:
+        while True:
+            try:
+                number, place, name, arguments = heard.recv()
+            except (EOFError, OSError):  # in the middle of a message, too
+                return
             getattr(self.callbacks[number][place], name)(*arguments)
+
+
+def _processes(pool: ProcessPoolExecutor) -> list[BaseProcess]:
+    return list((pool._processes or {}).values())
 
 
 def _failed(runs: Sequence[ResolvedRun], reason: str) -> list[RunResult]:
@@ -265,38 +302,36 @@ def _failed(runs: Sequence[ResolvedRun], reason: str) -> list[RunResult]:
 class _Sender(Callback):
     """Sends what a run tells to the process that asked for it."""
 
-    def __init__(self, number: int, place: int, events: SimpleQueue[Any]) -> None:
+    def __init__(self, number: int, place: int, news: Connection) -> None:
         self.address = number, place
-        self.events = events
+        self.news = news
 
     def started(self, result: RunResult, steps_per_epoch: int) -> None:
-        self.events.put((*self.address, "started", (result, steps_per_epoch)))
+        self.news.send((*self.address, "started", (result, steps_per_epoch)))
 
     def stepped(self, epoch: int, step: int, loss: float) -> None:
-        self.events.put((*self.address, "stepped", (epoch, step, loss)))
+        self.news.send((*self.address, "stepped", (epoch, step, loss)))
 
     def evaluated(self, epoch: int, evaluations: Any) -> None:
-        self.events.put((*self.address, "evaluated", (epoch, evaluations)))
+        self.news.send((*self.address, "evaluated", (epoch, evaluations)))
 
     def finished(self, result: RunResult) -> None:
-        self.events.put((*self.address, "finished", (result,)))
+        self.news.send((*self.address, "finished", (result,)))
 
 
-_events: SimpleQueue[Any]
+_news: Connection
 
 
-def _start(events: SimpleQueue[Any], threads: int, parent: int) -> None:
+def _start(news: Connection, threads: int, parent: int) -> None:
     """Prepares a worker process."""
-    global _events
-    _events = events
+    global _news
+    _news = news
     skip_compiler()
     torch.set_num_threads(threads)
     # What an optimizer says of its health is in the record, too.
     warnings.simplefilter("ignore", HealthWarning)
-    # Ctrl-C reaches all processes of a terminal; the parent alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    ignore_ending()
+    signal.signal(STOP, _interrupt)  # held but while a run is under way
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
 
 
@@ -313,11 +348,8 @@ def _interrupt(signum: int, frame: Any) -> None:
 
 def _work(number: int, runs: Sequence[ResolvedRun]) -> list[RunResult]:
     """A group of runs in a worker process."""
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        senders = [_Sender(number, place, _events) for place in range(len(runs))]
-        return attempt_group(runs, senders)
-    except KeyboardInterrupt:
-        return [not_started(run) for run in runs]
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    results = [not_started(run) for run in runs]
+    senders = [_Sender(number, place, _news) for place in range(len(runs))]
+    with contextlib.suppress(KeyboardInterrupt), let_in(STOP):
+        results = attempt_group(runs, senders)
+    return results

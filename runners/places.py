@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from alig_deepobs.errors import UsageError
 from alig_deepobs.runners.vectorized import MODES
 
 if TYPE_CHECKING:
+    from alig_deepobs.runners.cells import Cell
     from alig_deepobs.runners.executors import Executor
 
 EXECUTORS: Mapping[str, str] = {
@@ -59,6 +61,20 @@ class Place:
         module, _, name = EXECUTORS[self.executor].partition(":")
         started: Callable[[Place], Executor] = getattr(importlib.import_module(module), name)
         return started(self)
+
+
+def check_checkpoints(executor: str, cells: Iterable[Cell]) -> None:
+    """Finds out whether the checkpoints that a plan asks for can be written.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    specs = [spec for cell in cells for spec in cell.candidates]
+    if executor == "vectorized" and any(s.checkpoint_interval is not None for s in specs):
+        raise UsageError(
+            "runs that are trained as one computation have no checkpoints: take "
+            "the executor auto, or leave checkpoint_interval out"
+        )
 
 
 def under_torchrun() -> bool:

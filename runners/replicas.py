@@ -7,7 +7,6 @@ together (`alig_deepobs.runners.ranks`).
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -27,7 +26,7 @@ from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.executors import OneByOne, attempt, broken, end_with
 from alig_deepobs.runners.places import Place, under_torchrun
 from alig_deepobs.runners.ranks import Ranks
-from alig_deepobs.runners.signals import ENDING
+from alig_deepobs.runners.signals import Deferred, held, ignore_ending
 
 _PATIENCE = timedelta(days=7)
 """How long a rank waits for the others: they may wait for the next run, or set up a large one."""
@@ -87,13 +86,14 @@ class Replicas(OneByOne):
         share = max(1, torch.get_num_threads() // self.size)
         command = [sys.executable, "-m", "alig_deepobs.runners.replicas"]
         paths = os.pathsep.join(path for path in sys.path if path)
-        self.helpers = [
-            subprocess.Popen(
-                [*command, *map(str, (rank, self.size, store.port, os.getpid(), share))],
-                env={**os.environ, "PYTHONPATH": paths},
-            )
-            for rank in range(1, self.size)
-        ]
+        with Deferred(), held():
+            self.helpers = [
+                subprocess.Popen(
+                    [*command, *map(str, (rank, self.size, store.port, os.getpid(), share))],
+                    env={**os.environ, "PYTHONPATH": paths},
+                )
+                for rank in range(1, self.size)
+            ]
         torch.set_num_threads(share)
         _join(store=store, rank=0, world_size=self.size)
         return Ranks()
@@ -109,8 +109,7 @@ class Replicas(OneByOne):
 
 def follow() -> None:
     """What every rank but the first does: carries out the runs that it is told of."""
-    for number in ENDING:  # rank 0 decides what a signal means
-        signal.signal(number, signal.SIG_IGN)
+    ignore_ending()
     warnings.simplefilter("ignore", HealthWarning)
     ranks = Ranks()
     while (run := ranks.from_first(None)) is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,13 +16,64 @@ ENDING = tuple(
 """What ends a command: Ctrl-C; Slurm, docker and ``timeout``; a terminal that is closed."""
 _WARNING = tuple(getattr(signal, name) for name in ("SIGUSR2",) if hasattr(signal, name))
 """What Slurm sends ahead of the end, if submitit has asked for it."""
+STOP = getattr(signal, "SIGUSR2", signal.SIGTERM)
+"""What a study sends to its own processes, and nobody else does, to end their runs."""
+_ECHO = 1.0
+"""Seconds within which a second SIGTERM or SIGHUP is the first one once more."""
+
+
+def is_echo(number: int, first: float) -> bool:
+    """Whether a signal is one that has come already, and no second wish.
+
+    ``timeout``, shells and terminals send theirs to a process and to its group.
+
+    Args:
+        number: of the signal.
+        first: when the first one came (`time.monotonic`).
+    """
+    return number != signal.SIGINT and time.monotonic() - first < _ECHO
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Within it signals wait, and in a process that is started there, until it lets them in."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where a process is ended without them
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*ENDING, STOP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def let_in(number: int) -> Iterator[None]:
+    """Lets a signal in that is held otherwise, also one that has come before."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+
+
+def ignore_ending() -> None:
+    """For a process of a study: what ends a command reaches all its processes, and one decides."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 class Deferred:
     """Within it a signal that would break into a step waits for `check`.
 
     Whoever handles the signal then does so; a signal without a handler of Python is left alone. A
-    second signal does not wait. Outside the main thread, which gets no signals, nothing changes.
+    second signal does not wait, unless it is an echo (`is_echo`). Outside the main thread, which
+    gets no signals, nothing changes.
 
     Attributes:
         received: the signals that wait.
@@ -29,6 +81,7 @@ class Deferred:
 
     def __init__(self) -> None:
         self.received: list[int] = []
+        self._first = 0.0
         self._handlers: dict[int, Callable[[int, Any], Any]] = {}
 
     def __enter__(self) -> Self:
@@ -61,6 +114,10 @@ class Deferred:
             self._handlers[number](number, None)
 
     def _receive(self, number: int, _: Any) -> None:
+        if not self.received:
+            self._first = time.monotonic()
+        elif is_echo(number, self._first):
+            return
         self.received.append(number)
         if len(self.received) > 1:
             self.check()

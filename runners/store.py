@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from alig_deepobs.errors import ResultError
-from alig_deepobs.files import check_writable, clear_leftovers
+from alig_deepobs.files import check_writable, clear_leftovers, remove_with_folder
 from alig_deepobs.results import newest, read_result, run_folder, write_result
 from alig_deepobs.run import Outcome, ResolvedRun, Run, RunResult
 
@@ -68,8 +68,8 @@ class Store:
     def write(self, result: RunResult) -> Path:
         """Writes a result; it takes the place of those of the same run that count less.
 
-        The later of two is this one, whatever the clock says. A run that will not be taken up
-        loses its checkpoint.
+        The later of two is this one, whatever the clock says. A run that has come to its end loses
+        its checkpoint; where code of the user's fails, `alig_deepobs.runners.training` removes it.
 
         Raises:
             ResultError: it cannot be written.
@@ -80,7 +80,7 @@ class Store:
             if result.outcome.is_final or not old.outcome.is_final:
                 with contextlib.suppress(OSError):
                     old_path.unlink()
-        if result.outcome.is_final or result.outcome is Outcome.FAILED:
+        if result.outcome.is_final:
             self.forget(result)
         return path
 
@@ -90,10 +90,7 @@ class Store:
 
     def forget(self, run: Run) -> None:
         """Removes the checkpoint of a run, if there is one."""
-        path = self.checkpoint(run)
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-            path.parent.rmdir()
+        remove_with_folder(self.checkpoint(run))
 
     def clear(self, found: Iterable[Run]) -> None:
         """Removes what processes that were killed have left behind.

@@ -293,9 +293,13 @@ class Study:
         """Takes those of the waiting tasks that are to be carried out together with this one."""
         grouping = executor.grouping
         key = grouping.key(task.run)
-        if key is None:
+        if key is None or self._has_checkpoint(task.run):
             return []
-        alike = sorted(other for other in waiting if grouping.key(other.run) == key)
+        alike = sorted(
+            other
+            for other in waiting
+            if grouping.key(other.run) == key and not self._has_checkpoint(other.run)
+        )
         if len(alike) + 1 < grouping.fewest:
             return []
         # Every process gets its share.
@@ -346,6 +350,10 @@ class Study:
         except ResultError as error:
             logger.warning("the study goes on: %s", error)
             return True
+
+    def _has_checkpoint(self, run: ResolvedRun) -> bool:
+        """Whether a run is kept, and so can be taken up, which no group of runs can."""
+        return self.store is not None and not self.force and self.store.checkpoint(run).is_file()
 
     def _with_checkpoint(self, run: ResolvedRun) -> ResolvedRun:
         if self.store is None:

@@ -11,18 +11,25 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.optimizers._loss_method import LossMethod
-from alig_deepobs.plugins import Interrupted, is_interrupt, passed
+from alig_deepobs.plugins import Interrupted, is_interrupt, passed, staying
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.checkpoint import Checkpoints, load_optimizer_state, measured, stamp_of
+from alig_deepobs.runners.checkpoint import (
+    Checkpoints,
+    load_optimizer_state,
+    measured,
+    reason_of,
+    stamp_of,
+)
+from alig_deepobs.runners.checkpoint_checks import check_content
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.environment import environment
 from alig_deepobs.runners.epoch import Epoch
@@ -88,11 +95,14 @@ def execute(
         return execute_in_tensorflow(run, callback)
     if optimizer_class is None:
         optimizer_class = run.entry.load()
-    with (
-        own_random_state(run.random_seed, find_device(run.device)),
-        contextlib.chdir(Path.cwd()),  # wherever an optimizer goes, the caller stays
-    ):
-        return train(run, set_up(run), optimizer_class, callback, ranks)
+    for afresh in (False, True):
+        with (
+            own_random_state(run.random_seed, find_device(run.device)),
+            staying(),
+            contextlib.suppress(_UnusableCheckpoint),  # then everything is built once more
+        ):
+            return train(run, set_up(run), optimizer_class, callback, ranks, afresh)
+    raise AssertionError("a run that starts afresh has no checkpoint")
 
 
 def train(
@@ -101,6 +111,7 @@ def train(
     optimizer_class: Any,
     callback: Callback | None = None,
     ranks: Ranks | None = None,
+    afresh: bool = True,
 ) -> RunResult:
     """Trains on a problem that is set up already; see `execute`.
 
@@ -110,10 +121,11 @@ def train(
         optimizer_class: its optimizer's class.
         callback: hears of the progress.
         ranks: this process among those that carry out the run together.
+        afresh: whether the run starts at its beginning, even if there is a checkpoint.
     """
     with cpu_threads(run.threads or suitable_threads(problem)):
         training = _Training(run, problem, optimizer_class, callback or Callback(), ranks)
-        return training.carry_out()
+        return training.carry_out(afresh)
 
 
 STEPS_BETWEEN_AGREEMENTS = 10
@@ -122,6 +134,10 @@ STEPS_BETWEEN_AGREEMENTS = 10
 
 class _TimeUp(Exception):  # noqa: N818 - it is none
     """The time limit of a run is over."""
+
+
+class _UnusableCheckpoint(Exception):  # noqa: N818 - the run starts anew
+    """The run cannot go on from its checkpoint, and nothing that was made for it is to be used."""
 
 
 class _Training:
@@ -176,22 +192,28 @@ class _Training:
         self.checkpoints = Checkpoints(
             run.checkpoint, run.checkpoint_interval, stamp_of(run, optimizer_class, self.device)
         )
+        self.resumed: list[int] = []  # the steps taken before each resumption
         self.can_resume = False  # whether the state is that between two mini-batches
         self.pauses = 0
         self.began = self.next_look = time.monotonic()
         self.begun_epoch = 0.0
 
-    def carry_out(self) -> RunResult:
-        """Trains and evaluates until the last epoch, or until the run diverges."""
+    def carry_out(self, afresh: bool) -> RunResult:
+        """Trains and evaluates until the last epoch, or until the run diverges.
+
+        Args:
+            afresh: whether to leave a checkpoint aside.
+        """
         result = self.result
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         try:
             with self.signals:
-                self._take_up()
+                if not afresh:
+                    self._take_up()
                 self.callback.started(result, self.problem.steps_per_epoch)
                 self._go_on()
-        except AligDeepobsError:
+        except (AligDeepobsError, _UnusableCheckpoint):
             raise
         except BaseException as error:  # a stranger's optimizer may raise anything
             if isinstance(error, SystemExit) and self.can_resume:
@@ -200,6 +222,10 @@ class _Training:
             stopped = isinstance(error, KeyboardInterrupt) and passed(error, self.callback)
             if not (stopped or is_interrupt(error) or isinstance(error, _TimeUp)):
                 result.outcome, result.outcome_reason = outcome_of(error)
+                if result.outcome is Outcome.FAILED:
+                    if result.steps in self.resumed[-1:]:  # not one step could be taken from it
+                        raise self._unusable(error) from error
+                    self.checkpoints.remove()  # it would fail again
                 self.callback.finished(result)
                 raise RunError(
                     f"{self.run.optimizer} on {self.run.testproblem} broke after "
@@ -344,6 +370,7 @@ class _Training:
         seconds = self._clock() - self.begun_epoch
         content = {
             "result": measured(self.result),
+            "resumed": self.resumed,
             "epoch": None if self.epoch is None else self.epoch.state_dict(seconds),
             "seconds": time.monotonic() - self.began,
             "net": self.net.state_dict(),
@@ -355,20 +382,36 @@ class _Training:
         self.checkpoints.save(content)
 
     def _take_up(self) -> None:
-        """Goes on from the checkpoint, if there is one."""
-        content = self.checkpoints.load() if self.writes else None
+        """Goes on from the checkpoint, if there is one that can be used."""
+        content = self.checkpoints.load(self._check_content) if self.writes else None
         if self.ranks is not None:
             content = self.ranks.from_first(content)
         if content is None:
             return
+        try:
+            self._restore(content)
+        except Exception as error:
+            if outcome_of(error)[0] is Outcome.OUT_OF_MEMORY:
+                raise  # which is not the fault of the file
+            raise self._unusable(error) from error
+
+    def _check_content(self, content: Mapping[str, Any]) -> None:
+        check_content(content, self.result, self.net, self.sets, self.problem.steps_per_epoch)
+
+    def _unusable(self, error: BaseException) -> _UnusableCheckpoint:
+        self.checkpoints.refuse(reason_of(error))
+        return _UnusableCheckpoint()
+
+    def _restore(self, content: Mapping[str, Any]) -> None:
         result, problem = self.result, self.problem
+        load_optimizer_state(self.optimizer, content["optimizer"])
+        self.net.load_state_dict(content["net"])
+        self.rates.load_state_dict(content["rates"])
         for name, value in content["result"].items():
             setattr(result, name, value)
-        result.environment["resumed_after_steps"] = result.steps
+        self.resumed = [*content["resumed"], result.steps]
+        result.environment["resumed_after_steps"] = self.resumed
         self.began -= content["seconds"]
-        self.net.load_state_dict(content["net"])
-        load_optimizer_state(self.optimizer, content["optimizer"])
-        self.rates.load_state_dict(content["rates"])
         epochs, evaluations = len(result.training_seconds), len(result.test_losses)
         if content["epoch"] is None:
             problem.take_up(epochs, evaluations)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import pickletools
+import re
 import secrets
 import time
 import zipfile
@@ -69,8 +71,7 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     try:
-        check_sizes(path)
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_archive(path)
     except Exception as error:  # a broken file makes torch stumble over whatever comes
         reason = str(error).partition("\n")[0]
         raise ResultError(f"{path}: no readable weights ({reason})") from error
@@ -78,20 +79,81 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
         raise ResultError(f"{path}: expected the weights that a run with keep_best has written")
     weights: dict[str, Tensor] = content["state_dict"]
     for name, value in weights.items():
-        if not isinstance(name, str) or type(value) is not Tensor or value.layout != torch.strided:
+        if not isinstance(name, str) or type(value) is not Tensor:
             raise ResultError(f"{path}: {brief(name)} is no ordinary tensor under its name")
     return weights
 
 
-def check_sizes(path: Path) -> None:
-    """Refuses what claims to be larger than it is: torch would decompress it.
+def load_archive(path: Path) -> Any:
+    """What ``torch.save`` has put into a file: plain data and tensors, on the CPU.
+
+    Whatever the file says, reading it takes no more memory than its size suggests.
 
     Raises:
-        OSError, ValueError, zipfile.BadZipFile: it does, or it is no such file.
+        Exception: it is broken, changed, or something else; torch stumbles over whatever comes.
+    """
+    _check_archive(path)
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    _check_memory(content, path.stat().st_size + _SMALL)
+    return content
+
+
+_SMALL = 1 << 20
+"""Bytes that a content may have more than its file, as a buffer has that repeats one number."""
+
+
+def _check_archive(path: Path) -> None:
+    """Refuses what is compressed, has changed since it was written, or calls more than it must.
+
+    torch looks at no checksum, decompresses what it finds, and lets a file make an array of any
+    length.
     """
     with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
         members = archive.infolist()
-    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-        raise ValueError("it is compressed, which torch never does")
-    if sum(member.file_size for member in members) > path.stat().st_size:
-        raise ValueError("its parts claim to be larger than it is")
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("it is compressed, which torch never does")
+        if sum(member.file_size for member in members) > path.stat().st_size:
+            raise ValueError("its parts claim to be larger than it is")
+        changed = archive.testzip()
+        if changed is not None:
+            raise ValueError(f"{brief(changed)} in it has changed since it was written")
+        for member in members:
+            if member.filename.endswith("data.pkl"):
+                _check_calls(archive.read(member))
+
+
+def _check_calls(pickled: bytes) -> None:
+    for operation, name, _ in pickletools.genops(pickled):
+        if operation.name == "GLOBAL" and not _is_harmless(str(name)):
+            raise ValueError(f"it asks for {brief(name)}, which no weights or states need")
+
+
+def _is_harmless(name: str) -> bool:
+    module, _, attribute = name.partition(" ")
+    if module == "torch":
+        if attribute == "device" or isinstance(getattr(torch, attribute, None), torch.dtype):
+            return True
+        return re.fullmatch(r"[A-Za-z0-9]+Storage", attribute) is not None
+    return name in (
+        "collections OrderedDict", "torch._utils _rebuild_parameter",
+        "torch._utils _rebuild_tensor_v2",
+    )  # fmt: skip
+
+
+def _check_memory(content: Any, most: int) -> None:
+    """Refuses tensors that claim to be larger than what they hold, and lists within themselves."""
+    waiting, total, seen = [content], 0, set()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Tensor):
+            if value.layout != torch.strided or value.device.type != "cpu":
+                raise ValueError("it has a tensor that is no ordinary one")
+            view = (value.data_ptr(), value.shape, value.stride())  # of tied weights: one
+            total += 0 if view in seen else value.nbytes
+            seen.add(view)
+        elif isinstance(value, (dict, list, tuple)):
+            total += len(value)
+            if total <= most:
+                waiting += value.values() if isinstance(value, dict) else value
+        if total > most:
+            raise ValueError("its content claims to be larger than it is")

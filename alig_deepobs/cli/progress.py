@@ -26,8 +26,8 @@ from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.cells import Cell, CellOutcome
 from alig_deepobs.runners.loggers import Logged, check_loggers, telling
-from alig_deepobs.runners.places import Place, under_torchrun
-from alig_deepobs.runners.signals import ENDING
+from alig_deepobs.runners.places import Place, check_checkpoints, under_torchrun
+from alig_deepobs.runners.signals import ENDING, is_echo
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Progress, Study
 from alig_deepobs.settings import Setting
@@ -195,6 +195,7 @@ def carry_out(
             return None
         place = replace(place, executor="ddp")
     check_loggers(place.log)
+    check_checkpoints(place.executor, cells)
     store = None if output_dir is None else Store(Path(output_dir))
     if dry_run:
         say(plan_text(_looked_at(cells, store, force), place.jobs or 1))
@@ -230,16 +231,24 @@ def _looked_at(cells: Sequence[Cell], store: Store | None, force: bool) -> Study
 
 @contextmanager
 def ending_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a study as Ctrl-C does; a second signal ends the process at once."""
+    """SIGTERM and SIGHUP end a study as Ctrl-C does; a second signal ends the process at once.
+
+    An echo of the first (`alig_deepobs.runners.signals.is_echo`) is no second one.
+    """
     # What is ignored from the start (nohup) stays ignored.
     taken = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
 
     received: list[int] = []
+    first = 0.0
 
     def end(number: int, _: Any) -> None:
+        nonlocal first
         if received:
+            if is_echo(number, first):
+                return
             os._exit(128 + number)
         received.append(number)
+        first = time.monotonic()
         raise Interrupted(number)
 
     before = {number: signal.signal(number, end) for number in taken}

@@ -91,6 +91,8 @@ def why_alone(run: ResolvedRun) -> str:
         return f"{run.optimizer} with {', '.join(sorted(unknown))} has no such update rule"
     if run.time_limit is not None:
         return "a time limit is one of single runs"
+    if run.checkpoint_interval is not None:
+        return "checkpoints are those of single runs"
     if run.keep_best is not None:
         return "keep_best keeps the weights of single runs"
     problem = _problem_class(run)

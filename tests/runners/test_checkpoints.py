@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+import re
+import resource
 import signal
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from alig_deepobs import registry
+from alig_deepobs.errors import RunError
 from alig_deepobs.results import to_json
 from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import Callback, checkpoint, execute
@@ -74,7 +80,8 @@ def test_every_optimizer_goes_on_bit_for_bit(tmp_path, optimizer):
     undisturbed = execute(replace(run, checkpoint=None))
     again = left_and_taken_up(run, (1, 5), (2, None), (3, 2))
     assert measured(again) == measured(undisturbed)
-    assert again.environment["resumed_after_steps"] > 2 * undisturbed.steps // 3
+    steps = undisturbed.steps // 3
+    assert again.environment["resumed_after_steps"] == [6, 2 * steps, 2 * steps + 3]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +121,7 @@ def test_states_keep_their_types(tmp_path):
     undisturbed = execute(replace(run, checkpoint=None), optimizer_class=Precise)
     execute(run, SignalAt(2, 3), Precise)
     again = execute(run, optimizer_class=Precise)
-    assert again.environment["resumed_after_steps"] == 8 + 4
+    assert again.environment["resumed_after_steps"] == [8 + 4]
     assert measured(again) == measured(undisturbed)
 
 
@@ -152,20 +159,43 @@ def test_the_best_weights_are_kept_under_one_name(tmp_path):
     assert [str(path) for path in (tmp_path / "weights").iterdir()] == [again.best_weights]
 
 
-def test_periodic_checkpoints_survive_a_kill(tmp_path):
-    """What is on the disk in mid-run is enough: here the process does not get to say anything."""
+def killed_at(run, epoch, step):
+    """Carries a run out in a process that dies there, which does not get to say anything."""
 
     class Die(Callback):
-        def ticked(self, epoch, step):
-            if (epoch, step) == (2, 7):
-                raise SystemError("killed")
+        def ticked(self, *at):
+            if at == (epoch, step):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if child == 0:
+        try:
+            execute(run, Die())
+        finally:
+            os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_periodic_checkpoints_survive_a_kill(tmp_path):
+    run = resolved(tmp_path, checkpoint_interval=0.0)
+    killed_at(run, 2, 7)
+    again = execute(run)
+    assert again.environment["resumed_after_steps"] == [8 + 7]
+    assert measured(again) == measured(execute(replace(run, checkpoint=None)))
+
+
+@pytest.mark.parametrize(("error", "is_there"), [(ValueError, False), (MemoryError, True)])
+def test_what_would_fail_again_starts_anew(tmp_path, error, is_there):
+    class Fails(Callback):
+        def ticked(self, *at):
+            if at == (2, 7):
+                raise error
 
     run = resolved(tmp_path, checkpoint_interval=0.0)
-    with pytest.raises(Exception, match="killed"):
-        execute(run, Die())
-    again = execute(run)
-    assert again.environment["resumed_after_steps"] == 8 + 7
-    assert measured(again) == measured(execute(replace(run, checkpoint=None)))
+    with pytest.raises(RunError, match=error.__name__):
+        execute(run, Fails())
+    assert (tmp_path / "checkpoint.pt").exists() == is_there
 
 
 def test_a_short_run_writes_none(tmp_path):
@@ -213,11 +243,102 @@ def test_a_checkpoint_of_another_version_is_never_taken(tmp_path, what):
     assert "resumed_after_steps" not in execute(run).environment
 
 
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """A run that was left within an epoch, with a state of its optimizer, and the whole of it."""
+    run = resolved(
+        tmp_path_factory.mktemp("left"), optimizer="momentum", hyperparams={"lr": 0.1},
+        training_params={"lr_decay_per_epoch": 0.5},
+    )  # fmt: skip
+    assert execute(run, SignalAt(2, 3)).outcome is Outcome.INTERRUPTED
+    return run, execute(replace(run, checkpoint=None))
+
+
+def assert_starts_anew(left, tmp_path, caplog, content, words=""):
+    """A file with this content is left aside: one warning says why, and nothing of it is used."""
+    run, undisturbed = left
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(content)
+    with caplog.at_level(logging.WARNING):
+        again = execute(replace(run, checkpoint=str(path)))
+    assert measured(again) == measured(undisturbed)
+    assert "resumed_after_steps" not in again.environment
+    assert caplog.text.count(f"{path} is not used, and the run starts anew: ") == 1
+    assert re.search(words, caplog.text), caplog.text
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no", b"cos\nsystem\n(S'false'\ntR."])
-def test_a_broken_checkpoint_is_left_aside(tmp_path, content):
-    run = resolved(tmp_path)
-    (tmp_path / "checkpoint.pt").write_bytes(content)
-    assert execute(run).outcome is Outcome.DONE
+def test_a_broken_checkpoint_is_left_aside(left, tmp_path, caplog, content):
+    assert_starts_anew(left, tmp_path, caplog, content)
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_left_aside(left, tmp_path, caplog):
+    content = bytearray(Path(left[0].checkpoint).read_bytes())
+    with zipfile.ZipFile(left[0].checkpoint) as archive:
+        weights = max(archive.infolist(), key=lambda member: member.file_size)
+    content[weights.header_offset + weights.file_size // 2] ^= 1
+    assert_starts_anew(left, tmp_path, caplog, bytes(content), "has changed since it was written")
+
+
+class Asks:
+    """Asks for memory where it is unpickled."""
+
+    def __reduce__(self):
+        return bytearray, (6 << 30,)
+
+
+HUGE = torch.zeros(1).expand(1 << 33)
+CHANGES = {
+    "a class to import": ("result", lambda x: x | {"optimizer": "no_such:Class"}, "other fields"),
+    "another problem": ("result", lambda x: x | {"testproblem": "two_d_branin"}, "other fields"),
+    "a record without a list": ("result", lambda x: x.pop("steps") and x, "other fields"),
+    "a record of other kinds": ("result", lambda x: x | {"steps": "many"}, "steps is 'many'"),
+    "no finite number": ("result", lambda x: x | {"max_norm": math.nan}, "max_norm is nan"),
+    "a longer curve": ("result", lambda x: x | {"test_losses": [1.0] * 9}, "test_losses has 9"),
+    "lists of other lengths": ("result", lambda x: x | {"train_losses": []}, "its train_losses"),
+    "an epoch beyond the last": ("epoch", lambda x: x | {"number": 4}, "it is in epoch 4"),
+    "a step beyond the last": ("epoch", lambda x: x | {"steps": 9}, "it is at step 9 of 8"),
+    "a step before the first": ("epoch", lambda x: x | {"steps": -1}, "it is at step -1 of 8"),
+    "losses of another form": ("epoch", lambda x: x | {"losses": [torch.ones(3)] * 4}, "number"),
+    "no weights": ("net", lambda x: {}, "weights are those of another network"),
+    "other weights": ("net", lambda x: dict.fromkeys(x, torch.ones(3)), "have not the form"),
+    "no states": ("optimizer", lambda x: {}, "KeyError"),
+    "no place": ("rates", lambda x: {}, "KeyError 'plateaus'"),
+    "a rate that is none": ("rates", lambda x: x | {"best": "a"}, "schedule has no numbers"),
+    "no clock": ("seconds", lambda x: math.nan, "its time is nan"),
+    "generators of another kind": ("generators", lambda x: {"cpu": torch.ones(3)}, "Error"),
+    "states of another form": (
+        "optimizer", lambda x: x | {"state": {0: {"momentum_buffer": torch.ones(3)}}}, "Error",
+    ),
+    "states of another optimizer": (
+        "optimizer", lambda x: x | {"state": {0: {"momentum_buffer": "a"}}}, "Error",
+    ),
+    "states that are larger than the file": (
+        "optimizer", lambda x: x | {"state": {0: {"momentum_buffer": HUGE}}}, "claims to be larger",
+    ),
+    "a long array": ("carried", lambda x: Asks(), "asks for '.* bytearray'"),
+    "a tensor that is in no file": ("carried", lambda x: torch.ones(9, device="meta"), "asks for"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_checkpoint_that_does_not_fit_is_left_aside(left, tmp_path, caplog, name):
+    key, change, words = CHANGES[name]
+    content = torch.load(left[0].checkpoint, weights_only=True)
+    content[key] = change(content[key])
+    torch.save(content, tmp_path / "changed.pt")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert_starts_anew(left, tmp_path, caplog, (tmp_path / "changed.pt").read_bytes(), words)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # kilobytes
+
+
+def test_lists_within_themselves_are_left_aside(left, tmp_path, caplog):
+    content, nested = torch.load(left[0].checkpoint, weights_only=True), [0]
+    for _ in range(30):
+        nested = [nested] * 10
+    torch.save({**content, "carried": nested}, tmp_path / "changed.pt")
+    changed = (tmp_path / "changed.pt").read_bytes()
+    assert_starts_anew(left, tmp_path, caplog, changed, "claims to be larger")
 
 
 def test_a_checkpoint_that_cannot_be_written_ends_nothing(tmp_path, caplog):
@@ -257,6 +378,25 @@ def test_a_second_signal_does_not_wait(tmp_path):
     left = execute(run, Twice(2, 3))
     assert left.outcome is Outcome.INTERRUPTED
     assert not (tmp_path / "checkpoint.pt").exists()  # in the middle of a step there is no state
+
+
+@pytest.fixture
+def sigterm():
+    """SIGTERM as a command takes it."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield signal.SIGTERM
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_an_echo_of_a_signal_waits_as_the_first_does(tmp_path, sigterm):
+    class Twice(SignalAt):
+        def ticked(self, epoch, step):
+            super().ticked(epoch, step)
+            super().ticked(epoch, step)
+
+    run = resolved(tmp_path)
+    assert execute(run, Twice(2, 3, sigterm)).outcome is Outcome.INTERRUPTED
+    assert execute(run).environment["resumed_after_steps"] == [8 + 4]
 
 
 def test_handlers_are_given_back(tmp_path):

@@ -315,4 +315,4 @@ def test_a_time_limit_counts_for_the_store(tmp_path):
     assert list((tmp_path / ".checkpoints").iterdir())
     (longer,) = plan(0.6).carry_out()[0].runs
     assert longer.steps > run.steps
-    assert longer.environment["resumed_after_steps"] == run.steps
+    assert longer.environment["resumed_after_steps"] == [run.steps]

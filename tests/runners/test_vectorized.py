@@ -11,6 +11,7 @@ import torch
 
 from alig_deepobs.comparison import compare
 from alig_deepobs.entries import NeedsLoss
+from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import resolve_optimizer
 from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import Callback, Cell, Store, Study, execute
@@ -353,3 +354,44 @@ def test_members_that_share_a_matrix_have_one_product(side, expanded):
     with torch.profiler.profile() as profile:
         repeat(other)
     assert "aten::bmm" not in {event.key for event in profile.key_averages()}
+
+
+# --- Checkpoints ---------------------------------------------------------------------------------
+
+
+def study(store, seeds=4, **options):
+    spec = RunSpec("digits_mlp", "sgd", {"lr": 0.1}, num_epochs=2, synthetic=True, **options)
+    return Study([Cell((spec,), tuple(range(seeds)))], store)
+
+
+def together_in(study):
+    (outcome,) = study.carry_out(local(1, "auto"))
+    return [run.environment.get("vectorized", 1) for run in outcome.runs]
+
+
+def test_runs_with_an_interval_between_checkpoints_are_trained_alone(tmp_path):
+    assert together_in(study(None)) == [4] * 4
+    assert together_in(study(Store(tmp_path), checkpoint_interval=100.0)) == [1] * 4
+
+
+@pytest.mark.parametrize("left", [0, 2])  # the first to run, and one of its company
+def test_a_run_with_a_checkpoint_is_taken_up_alone(tmp_path, left):
+    store = Store(tmp_path)
+    plan = study(store, seeds=5)
+    run = plan.missing[left]
+    checkpoint = str(store.checkpoint(run))
+    interrupted = execute(dataclasses.replace(run, checkpoint=checkpoint, time_limit=0.0))
+    assert interrupted.outcome is Outcome.TIMEOUT
+    assert store.checkpoint(run).is_file()
+    (outcome,) = study(store, seeds=5).carry_out(local(1, "auto"))
+    alone = [run for run in outcome.runs if "vectorized" not in run.environment]
+    assert [run.random_seed for run in alone] == [left]
+    assert "resumed_after_steps" in alone[0].environment
+    assert not store.checkpoint(run).exists()
+
+
+def test_an_interval_between_checkpoints_is_refused_where_there_are_none(tmp_path):
+    options = {"num_epochs": 1, "protocol": "defaults", "output_dir": tmp_path / "results"}
+    with pytest.raises(UsageError, match="have no checkpoints: take the executor auto"):
+        compare("digits_mlp", "sgd", executor="vectorized", checkpoint_interval=1.0, **options)
+    assert not any(tmp_path.iterdir())
