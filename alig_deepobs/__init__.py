@@ -13,8 +13,8 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
     if _module == "alig_deepobs" and sys.path[:1] != [_home]:
         del sys.path[:1]
 
-import importlib  # noqa: E402
-from typing import TYPE_CHECKING, Any  # noqa: E402
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 

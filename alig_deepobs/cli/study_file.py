@@ -96,6 +96,7 @@ def _check_runs_nothing(context: click.Context) -> None:
     Raises:
         UsageError: the file names a class to import, or a command.
     """
+
     def from_file(name: str) -> Any:
         is_from_it = context.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
         return context.params.get(name) if is_from_it else None
@@ -108,8 +109,8 @@ def _check_runs_nothing(context: click.Context) -> None:
     found += [f"sets {name}" for name in _COMMANDS if from_file(name)]
     if found:
         raise UsageError(
-            f"the study {shown(found[0][:200])}, and files run no code unasked: look at it, then add "
-            "--trust_study, or give that on the command line"
+            f"the study {shown(found[0][:200])}, and files run no code unasked: look at it, then "
+            "add --trust_study, or give that on the command line"
         )
 
 
