@@ -21,8 +21,8 @@ from alig_deepobs.settings import parse_setting, split_settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_LARGEST = 1 << 16
-"""Bytes of the largest file that is read."""
+_LARGEST = 1 << 14
+"""Bytes of the largest file that is read; the time for dotted keys grows with their square."""
 _NOT_SAVED = ("study", "save_study", "trust_study", "dry_run", "force", "help")
 _COMMANDS = ("slurm", "address")
 """Flags that run commands, or send code to another machine."""

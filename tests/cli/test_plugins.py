@@ -24,9 +24,9 @@ QUICK = ("-N", 1, "--synthetic", "--device", "cpu")
 OPTIONAL = ("org", "numexpr", "bottleneck", "tensorboard", "apex", "triton", "wandb", "absl")
 DEPENDENCIES = (
     "PIL", "charset_normalizer", "click", "cloudpickle", "cycler", "dateutil", "deepobs",
-    "filelock", "fontTools", "jinja2", "joblib", "kiwisolver", "matplotlib", "mpl_toolkits", "narwhals",
-    "numpy", "opt_einsum", "packaging", "pandas", "platformdirs", "pooch", "psutil", "pyarrow", "pyparsing",
-    "rich", "scipy", "six", "sklearn", "tensorflow", "threadpoolctl", "torch", "torchgen", "tqdm",
+    "filelock", "fontTools", "jinja2", "joblib", "kiwisolver", "matplotlib", "mpl_toolkits",
+    "narwhals", "numpy", "opt_einsum", "packaging", "pandas", "platformdirs", "pooch",
+    "psutil", "pyarrow", "pyparsing", "rich", "scipy", "six", "sklearn", "tensorflow", "threadpoolctl", "torch", "torchgen", "tqdm",
     "typing_extensions", "xxhash", "sitecustomize", "usercustomize",
 )  # fmt: skip
 TRAPS = (*OPTIONAL, *DEPENDENCIES, *sorted(sys.stdlib_module_names))
