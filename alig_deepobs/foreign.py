@@ -125,8 +125,8 @@ def parse_json(raw: bytes) -> Any:
     """Reads JSON in UTF-8; numbers that are not finite may be among it, as DeepOBS writes them.
 
     Raises:
-        ValueError: it is no JSON, too deeply nested, has more than `MOST_ITEMS` or an integer of more than 64 bits, or half a
-            character (a lone surrogate).
+        ValueError: it is no JSON, too deeply nested, has more than `MOST_ITEMS`, an integer of
+            more than 64 bits, or half a character (a lone surrogate).
     """
     # Before memory is taken: an empty list has two bytes here, and 64 there.
     if count_items(raw) > MOST_ITEMS or count_objects(raw) > MOST_OBJECTS:
