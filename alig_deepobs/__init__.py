@@ -3,7 +3,15 @@
 The public names are imported on first use, so ``import alig_deepobs`` itself needs no framework.
 """
 
-from __future__ import annotations
+import sys
+
+# `python -m alig_deepobs...` has put the current folder first, and nothing in it may run unasked.
+# This stands before the imports of what the folder might have, too; `sys` is a part of Python.
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    _module = sys.orig_argv[-len(sys.argv)].lstrip("-m").partition(".")[0]
+    _home = __file__.rpartition("alig_deepobs")[0][:-1]
+    if _module == "alig_deepobs" and sys.path[:1] != [_home]:
+        del sys.path[:1]
 
 import importlib
 from typing import TYPE_CHECKING, Any

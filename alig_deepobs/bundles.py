@@ -14,7 +14,7 @@ from pathlib import Path
 
 from alig_deepobs.errors import ResultError
 from alig_deepobs.files import write_bytes_atomically
-from alig_deepobs.foreign import gzip_lines
+from alig_deepobs.foreign import count_items, gzip_lines
 from alig_deepobs.results import parse_result, to_json
 from alig_deepobs.run import RunResult
 
@@ -23,16 +23,25 @@ SUFFIX = ".jsonl.gz"
 LARGEST = 256 * 1024 * 1024
 """Bytes of the largest bundle that is read, decompressed; the largest one here has 1.1 MB."""
 
+MOST_ITEMS = 20_000_000
+"""Items of all lists of the results in a bundle."""
+
 
 def read_bundle(path: Path) -> list[RunResult]:
     """The results in a bundle, in their order.
 
     Raises:
-        ResultError: the file cannot be read, is cut off, is larger than `LARGEST`, or a line is no
-            result.
+        ResultError: the file cannot be read, is cut off, is larger than `LARGEST` or has more than
+            `MOST_ITEMS`, or a line is no result.
     """
+    results, items = [], 0
     try:
-        return [parse_result(line, path) for line in gzip_lines(path, LARGEST)]
+        for line in gzip_lines(path, LARGEST):
+            items += count_items(line)
+            if items > MOST_ITEMS:
+                raise OSError(f"more than {MOST_ITEMS:,} items in its lists")
+            results.append(parse_result(line, path))
+        return results
     except (OSError, EOFError, zlib.error) as error:
         raise ResultError(f"cannot read {path}: {error}; get it anew") from error
 

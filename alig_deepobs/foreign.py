@@ -23,6 +23,11 @@ LARGEST_RECORD = 32 * 1024 * 1024
 MOST_NESTED = 16
 """Levels of lists and objects in a JSON file; a result has four."""
 
+MOST_ITEMS = 2_000_000
+"""Items of all lists and objects of a JSON file; each takes up to 100 bytes of memory."""
+MOST_OBJECTS = 100_000
+"""Lists and objects of a JSON file; a result has four for each epoch."""
+
 _SHORT = reprlib.Repr()
 _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother, _SHORT.maxlevel = 60, 40, 60, 2
 
@@ -106,13 +111,26 @@ def gzip_lines(path: Path, most: int, longest: int = LARGEST_RECORD) -> Iterator
             yield line
 
 
+def count_items(raw: bytes) -> int:
+    """How many items the lists and objects of JSON have, or more: as cheap as reading it."""
+    return raw.count(b",") + count_objects(raw)
+
+
+def count_objects(raw: bytes) -> int:
+    """How many lists and objects JSON has, or more."""
+    return raw.count(b"[") + raw.count(b"{")
+
+
 def parse_json(raw: bytes) -> Any:
     """Reads JSON in UTF-8; numbers that are not finite may be among it, as DeepOBS writes them.
 
     Raises:
-        ValueError: it is no JSON, too deeply nested, has an integer of more than 64 bits, or half a
-            character (a lone surrogate).
+        ValueError: it is no JSON, too deeply nested, has more than `MOST_ITEMS`, an integer of
+            more than 64 bits, or half a character (a lone surrogate).
     """
+    # Before memory is taken: an empty list has two bytes here, and 64 there.
+    if count_items(raw) > MOST_ITEMS or count_objects(raw) > MOST_OBJECTS:
+        raise ValueError(f"more than {MOST_ITEMS:,} items or {MOST_OBJECTS:,} lists and objects")
     try:
         value = json.loads(raw.decode("utf-8-sig"), parse_int=_bounded_int)
     except RecursionError:

@@ -19,6 +19,7 @@ from alig_deepobs.errors import AligDeepobsError, UsageError
 FOLDER_VARIABLE = "ALIG_DEEPOBS_PLUGIN_FOLDER"
 """Where the command line was called: the folder in which `load_object` looks last."""
 
+_SAFE = "PYTHONSAFEPATH"
 _RAISE = dis.opmap["RAISE_VARARGS"]
 _LIBRARIES = {"torch", "numpy", "tensorflow", "keras", "tf_keras"} | sys.stdlib_module_names
 
@@ -72,6 +73,18 @@ def _searched(module_name: str) -> Iterator[None]:
     finally:
         with contextlib.suppress(ValueError):
             sys.path.remove(folder)
+
+
+@contextlib.contextmanager
+def without_folder() -> Iterator[None]:
+    """Processes of Python that are started meanwhile do not find modules of the current folder."""
+    before = os.environ.get(_SAFE)
+    os.environ[_SAFE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(_SAFE, None)
 
 
 @contextlib.contextmanager

@@ -110,13 +110,22 @@ def write_result(result: RunResult, output_dir: str | Path) -> Path:
     # Local time, as DeepOBS writes it; which of two results is later is told by ``started``.
     stamp = time.strftime("%Y-%m-%d-%H-%M-%S")
     name = f"random_seed__{result.random_seed}__{stamp}__{secrets.token_hex(4)}.json"
-    try:
-        text = json.dumps(to_json(result), indent=4, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ResultError(f"result of {result.testproblem} cannot be written: {error}") from error
+    text = result_text(result)
     path = run_folder(result, output_dir) / name
     write_text_atomically(path, text)
     return path
+
+
+def result_text(result: RunResult) -> str:
+    """The content of a result's file.
+
+    Raises:
+        ResultError: the result holds something that a strict JSON file cannot hold.
+    """
+    try:
+        return json.dumps(to_json(result), indent=4, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ResultError(f"result of {result.testproblem} cannot be written: {error}") from error
 
 
 def run_folder(run: Run, output_dir: str | Path) -> Path:

@@ -23,6 +23,7 @@ from alig_deepobs.results import (
     check_folder_name,
     parse_result,
     read_result,
+    result_text,
     run_folder,
     write_result,
 )
@@ -184,7 +185,9 @@ def parsed(members: Iterator[Member], report: ImportReport) -> Iterator[RunResul
             result = under_our_names(parse_result(member.raw, Path(path)), path.parent.name)
             check_folder_name(result.testproblem, "the test problem")
             check_folder_name(result.optimizer_name, "the optimizer's label")
-            yield replace(result, minibatch_train_losses=[])
+            result = replace(result, minibatch_train_losses=[])
+            result_text(result)  # what cannot be written must not stop the others halfway
+            yield result
         except ResultError as error:
             report.problems[member.name] = str(error)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

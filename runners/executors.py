@@ -26,7 +26,7 @@ import torch
 
 from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.optimizers.health import HealthWarning
-from alig_deepobs.plugins import Interrupted, is_interrupt, passed
+from alig_deepobs.plugins import Interrupted, is_interrupt, passed, without_folder
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
@@ -194,6 +194,7 @@ class Processes:
         grouping: which runs make up a group; None: each is alone.
     """
 
+    @without_folder()
     def __init__(self, jobs: int, grouping: Grouping | None = None) -> None:
         self.width = jobs
         self.grouping = grouping or Grouping("processes")
@@ -238,7 +239,9 @@ class Processes:
             for promised, result in zip(given, results, strict=True):
                 promised.set_result(result)
 
-        pool.submit(_work, number, runs).add_done_callback(end)
+        with without_folder():
+            future = pool.submit(_work, number, runs)
+        future.add_done_callback(end)
         if news is not None:
             news.close()  # now the process alone has it: it ends when that ends, however it does
         return given

@@ -84,7 +84,7 @@ class Replicas(OneByOne):
             "127.0.0.1", 0, self.size, is_master=True, wait_for_workers=False
         )
         share = max(1, torch.get_num_threads() // self.size)
-        command = [sys.executable, "-m", "alig_deepobs.runners.replicas"]
+        command = [sys.executable, "-P", "-m", "alig_deepobs.runners.replicas"]
         paths = os.pathsep.join(path for path in sys.path if path)
         with Deferred(), held():
             self.helpers = [

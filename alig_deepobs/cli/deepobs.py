@@ -27,10 +27,12 @@ def deepobs(script: str, arguments: tuple[str, ...]) -> int:
       alig-deepobs deepobs plot_results --help
     """  # noqa: D301 - click looks for the character itself
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
+    from alig_deepobs.analysis.plots import own_look
     from alig_deepobs.runners.tensorflow.scripts import run_script
 
     try:
-        written = run_script(script, arguments)
+        with own_look():
+            written = run_script(script, arguments)
     except SystemExit as end:  # the script's own parser has said what is wrong
         return end.code if isinstance(end.code, int) else 0
     if written:

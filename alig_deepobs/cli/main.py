@@ -76,6 +76,7 @@ def main(args: list[str] | None = None) -> None:
     debug = "--debug" in words  # wherever it stands, also behind the verb
     # So that --optimizer finds a file of the current folder, here and in processes of runs.
     os.environ[FOLDER_VARIABLE] = os.getcwd()  # noqa: PTH109 - a text is wanted
+    os.environ["PYTHONSAFEPATH"] = "1"  # processes of Python must not look there for anything else
     sys.exit(_exit_code([word for word in words if word != "--debug"], debug))
 
 

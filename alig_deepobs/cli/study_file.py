@@ -16,20 +16,25 @@ from alig_deepobs.cli.options import option
 from alig_deepobs.cli.output import say
 from alig_deepobs.errors import UsageError, unknown_choice
 from alig_deepobs.files import write_text_atomically
-from alig_deepobs.foreign import brief, read_regular
+from alig_deepobs.foreign import brief, read_regular, shown
+from alig_deepobs.settings import parse_setting, split_settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_LARGEST = 1 << 16
-"""Bytes of the largest file that is read."""
-_NOT_SAVED = ("study", "save_study", "dry_run", "force", "help")
+_LARGEST = 1 << 14
+"""Bytes of the largest file that is read; the time for dotted keys grows with their square."""
+_NOT_SAVED = ("study", "save_study", "trust_study", "dry_run", "force", "help")
+_COMMANDS = ("slurm", "address")
+"""Flags that run commands, or send code to another machine."""
 
 
 def study_file_options(function: Function) -> Function:
-    """``--study`` and ``--save_study``."""
+    """``--study``, ``--trust_study`` and ``--save_study``."""
 
     @functools.wraps(function)
-    def wrapper(*args: Any, save_study: str | None, **kwargs: Any) -> Any:
+    def wrapper(*args: Any, save_study: str | None, trust_study: bool, **kwargs: Any) -> Any:
+        if not trust_study:
+            _check_runs_nothing(click.get_current_context())
         if save_study is not None:
             _save(click.get_current_context(), Path(save_study))
         return function(*args, **kwargs)
@@ -38,6 +43,8 @@ def study_file_options(function: Function) -> Function:
     for each in (
         option("--save_study", type=click.Path(dir_okay=False), metavar="FILE",
                help="Write what was asked for into a file for --study."),
+        option("--trust_study", is_flag=True,
+               help="Import what the file of --study names as module:Class."),
         option("--study", type=click.Path(dir_okay=False), metavar="FILE", is_eager=True,
                expose_value=False, callback=_load,
                help="Take what is asked for from a file; flags on the command line win."),
@@ -81,6 +88,30 @@ def _load(context: click.Context, _: click.Parameter, path: str | None) -> None:
         except click.BadParameter as error:
             raise UsageError(f"{path}: {name}: {error.message}") from None
     context.default_map = values
+
+
+def _check_runs_nothing(context: click.Context) -> None:
+    """Refuses what would run code because a file says so.
+
+    Raises:
+        UsageError: the file names a class to import, or a command.
+    """
+
+    def from_file(name: str) -> Any:
+        is_from_it = context.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+        return context.params.get(name) if is_from_it else None
+
+    # As `find_testproblem` and `find_optimizer` tell paths from names.
+    paths = [name for name in from_file("testproblems") or () if set(name) & set(":.")]
+    optimizers = map(parse_setting, split_settings(from_file("optimizers") or ""))
+    paths += [setting.name for setting in optimizers if ":" in setting.name]
+    found = [f"would import {path!r}" for path in paths]
+    found += [f"sets {name}" for name in _COMMANDS if from_file(name)]
+    if found:
+        raise UsageError(
+            f"the study {shown(found[0][:200])}, and files run no code unasked: look at it, then "
+            "add --trust_study, or give that on the command line"
+        )
 
 
 def _save(context: click.Context, path: Path) -> None:

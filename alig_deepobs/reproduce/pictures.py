@@ -7,10 +7,13 @@ from collections.abc import Hashable, Iterator, Sequence
 from statistics import fmean
 
 import pandas as pd
+
+from alig_deepobs.analysis.plots import Axis, Line, draw_heat_map, draw_lines, own_look, styles
+
+# isort: split
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from alig_deepobs.analysis.plots import Axis, Line, draw_heat_map, draw_lines, styles
 from alig_deepobs.analysis.plots.style import BLUE, GREY, Style, add_legend, new_figure, tidy
 from alig_deepobs.reproduce.declare import Kind
 from alig_deepobs.reproduce.findings import QUANTITIES, TOP_5_PROBLEM, Finding
@@ -42,6 +45,7 @@ def pictures(plan: Plan, findings: Sequence[Finding]) -> Iterator[tuple[str, Fig
             yield name, _heat_map(shown, f"{title}, {100 * runs[0].num_epochs:,} iterations")
 
 
+@own_look()
 def _points(findings: Sequence[Finding], title: str) -> Figure:
     """Published and measured accuracies as points, with the interval of the measured one."""
     figure = new_figure(6.0, 1.6 + 0.34 * len(findings))

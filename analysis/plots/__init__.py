@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from alig_deepobs.analysis.plots.look import own_look  # isort: split
+
 from alig_deepobs.analysis.plots.critical_difference import draw_critical_difference
 from alig_deepobs.analysis.plots.curves import draw_curves, draw_overview, plot_curves
 from alig_deepobs.analysis.plots.heat_map import draw_heat_map
@@ -18,6 +20,7 @@ __all__ = [
     "draw_lines",
     "draw_overview",
     "draw_step_sizes",
+    "own_look",
     "plot_curves",
     "save_figure",
     "step_size_trace",

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from alig_deepobs.analysis.plots.look import own_look
 from alig_deepobs.analysis.plots.style import BLACK, literal, new_figure
 from alig_deepobs.errors import UsageError
 
@@ -19,6 +20,7 @@ _ROW = 0.26
 _INCHES_A_CHARACTER = 0.085
 
 
+@own_look()
 def draw_critical_difference(
     ranks: Mapping[str, float],
     *,

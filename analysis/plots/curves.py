@@ -14,6 +14,7 @@ from alig_deepobs.analysis.curves import Panel, band, overview_panels, panels, z
 from alig_deepobs.analysis.formats import clipped, seeds_text
 from alig_deepobs.analysis.groups import Group, group_runs
 from alig_deepobs.analysis.plots.lines import Line, draw_line, series_id
+from alig_deepobs.analysis.plots.look import own_look
 from alig_deepobs.analysis.plots.style import (
     PAGE_INCHES,
     Style,
@@ -58,6 +59,7 @@ def plot_curves(results: Sequence[RunResult], entry: ProblemEntry, path: str | P
     return save_figure(draw_curves(group_runs(results, entry), entry), path)
 
 
+@own_look()
 def draw_curves(groups: Sequence[Group], entry: ProblemEntry) -> Figure:
     """Draws training loss, test loss and (where there is one) test accuracy over epochs.
 
@@ -78,6 +80,7 @@ def draw_curves(groups: Sequence[Group], entry: ProblemEntry) -> Figure:
     return figure
 
 
+@own_look()
 def draw_one_panel(
     groups: Sequence[Group],
     style: Mapping[str, Style],
@@ -90,6 +93,7 @@ def draw_one_panel(
     return figure
 
 
+@own_look()
 def draw_overview(
     columns: Mapping[str, tuple[ProblemEntry, Sequence[Group]]],
     style: Mapping[str, Style] | None = None,

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from alig_deepobs.analysis.formats import clipped
+from alig_deepobs.analysis.plots.look import own_look
 from alig_deepobs.analysis.plots.style import literal, new_figure
 from alig_deepobs.analysis.sensitivity import value_text
 from alig_deepobs.errors import UsageError
@@ -28,6 +29,7 @@ _COLORS = "cividis"
 _MOST_LABELLED_COLUMNS = 16
 
 
+@own_look()
 def draw_heat_map(
     values: pd.DataFrame | Cells,
     *,

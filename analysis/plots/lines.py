@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from alig_deepobs.analysis.plots.look import own_look
 from alig_deepobs.analysis.plots.style import (
     PAGE_INCHES,
     Style,
@@ -50,6 +51,7 @@ class Axis:
     ends: tuple[float, float] | None = None
 
 
+@own_look()
 def draw_lines(
     lines: Mapping[str, Line],
     *,

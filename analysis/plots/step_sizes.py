@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from alig_deepobs.analysis.plots.lines import Line, draw_line
+from alig_deepobs.analysis.plots.look import own_look
 from alig_deepobs.analysis.plots.style import (
     PAGE_INCHES,
     Style,
@@ -63,6 +64,7 @@ def step_size_trace(runs: Sequence[RunResult]) -> Trace | None:
     )
 
 
+@own_look()
 def draw_step_sizes(
     traces: Mapping[str, Trace],
     style: Mapping[str, Style] | None = None,

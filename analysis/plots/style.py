@@ -21,6 +21,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from matplotlib.typing import LineStyleType
 
 from alig_deepobs.analysis.formats import clipped
+from alig_deepobs.analysis.plots.look import own_look
 from alig_deepobs.errors import UsageError
 from alig_deepobs.files import write_bytes_atomically
 from alig_deepobs.foreign import shown
@@ -101,6 +102,7 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+@own_look()
 def save_figure(figure: Figure, path: str | Path) -> Path:
     """Writes a figure as PNG, PDF or SVG, whatever the name ends in.
 

@@ -12,12 +12,14 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.patches import PathPatch
 from matplotlib.transforms import Affine2D, IdentityTransform
 
+from alig_deepobs.analysis.plots.look import own_look
 from alig_deepobs.analysis.plots.style import Style, new_figure
 
 # Black and the greys of a figure follow the text colour of the page.
 _GREYS = {"#000000": 1.0, "#e6e6e6": 0.14, "#999999": 0.6, "#595959": 0.75}
 
 
+@own_look()
 def inline_svg(figure: Figure, name: str) -> str:
     """A figure as an SVG element, without what matplotlib writes for files of their own.
 
@@ -48,6 +50,7 @@ def inline_svg(figure: Figure, name: str) -> str:
     return text.replace("<svg", '<svg fill="currentColor" stroke-linejoin="round"', 1)
 
 
+@own_look()
 def swatch_svg(style: Style) -> str:
     """The line and the mark by which figures show an optimizer, of the size of a text."""
     figure = new_figure(30 / 72, 14 / 72)

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from alig_deepobs.analysis.curves import Panel, panels
 from alig_deepobs.analysis.groups import Group
@@ -23,6 +22,9 @@ from alig_deepobs.analysis.report.overall import Overall
 from alig_deepobs.analysis.report.sections import Section
 from alig_deepobs.analysis.report.sensitivity import Grid
 from alig_deepobs.analysis.targets import epochs_until, survival_curve
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Styles = Mapping[str, Style]
 

@@ -7,7 +7,6 @@ it (all of its optimizers), or of a whole folder of results, as each function sa
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from alig_deepobs.errors import ResultError, UsageError, unknown_choice
+from alig_deepobs.foreign import parse_json, read_regular
 from alig_deepobs.results import read_result
 from alig_deepobs.run import Outcome, RunResult
 from alig_deepobs.runners.deepobs.tuner_utils import available_metric, rank_settings
@@ -85,7 +85,7 @@ def get_performance_dictionary(
     name = _test_metric(best)
     speed: Any = "N.A."
     if conv_perf_file is not None:
-        wanted = json.loads(Path(conv_perf_file).read_text(encoding="utf-8"))
+        wanted = parse_json(read_regular(Path(conv_perf_file)))
         value = wanted.get(best[0].testproblem)
         if value is not None:
             speed = statistics.fmean(_epochs_until(getattr(r, name), value, name) for r in best)

@@ -1,9 +1,14 @@
+import os
+import subprocess
+import sys
+
 import matplotlib.image
 import numpy as np
 import pytest
 
 from alig_deepobs.analysis import plot_curves
 from alig_deepobs.analysis.plots import styles
+from alig_deepobs.analysis.plots.svg import swatch_svg
 from alig_deepobs.errors import ResultError, UsageError
 
 
@@ -74,3 +79,36 @@ def test_unwritable(tmp_path, make_run, accuracy_problem):
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultError, match="cannot write"):
         plot_curves([make_run()], accuracy_problem, tmp_path / "file" / "curves.png")
+
+
+def test_settings_of_matplotlib_that_lie_around_change_no_picture(
+    tmp_path, make_run, accuracy_problem
+):
+    runs = [make_run(seed=seed) for seed in (1, 2)]
+    before = plot_curves(runs, accuracy_problem, tmp_path / "a.png").read_bytes()
+    with matplotlib.rc_context({"text.usetex": True, "axes.facecolor": "red", "font.size": 30}):
+        after = plot_curves(runs, accuracy_problem, tmp_path / "b.png").read_bytes()
+        assert matplotlib.rcParams["text.usetex"]
+        (tmp_path / "c.svg").write_text(swatch_svg(styles(["AliG"])["AliG"]))
+    assert before == after
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "analysis.plots.style",
+        "analysis.report.page",
+        "reproduce.pictures",
+        "reproduce.theory.pictures",
+    ],
+)
+def test_a_file_of_settings_in_the_current_folder_is_not_read(tmp_path, module):
+    (tmp_path / "matplotlibrc").write_bytes(b"figure.dpi: 33\n\xff\n")
+    code = (
+        f"import alig_deepobs.{module}, sys;"
+        "matplotlib = sys.modules.get('matplotlib');"
+        "assert matplotlib is None or matplotlib.rcParams['figure.dpi'] == 100"
+    )
+    search = os.pathsep.join(entry for entry in sys.path if entry)
+    environment = {**os.environ, "PYTHONPATH": search}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)

@@ -7,6 +7,7 @@ import bundle_baselines
 import pytest
 from click.testing import CliRunner
 
+from alig_deepobs import bundles
 from alig_deepobs.analysis import load_results
 from alig_deepobs.baselines import published_grid, published_runs
 from alig_deepobs.bundles import read_bundle, write_bundle
@@ -100,3 +101,11 @@ def test_the_committed_bundles_are_made_of_the_official_files(tmp_path, official
             assert (run.outcome, run.purpose) == (shipped.outcome, shipped.purpose)
             assert (run.outcome, run.purpose) == (Outcome.DIVERGED, "tuning")
         assert len(made) == (2 if problem == "quadratic_deep" else 0)
+
+
+def test_the_items_of_all_lines_are_bounded(tmp_path, monkeypatch):
+    path = tmp_path / "x.jsonl.gz"
+    write_bundle([own_run(seed) for seed in range(20)], path)
+    monkeypatch.setattr(bundles, "MOST_ITEMS", 1000)
+    with pytest.raises(ResultError, match=r"x\.jsonl\.gz: more than 1,000 items"):
+        read_bundle(path)

@@ -217,3 +217,16 @@ def test_what_a_check_refuses_is_not_kept(tmp_path):
     with pytest.raises(DataError, match="not these"):
         import_results(tmp_path / "r", "mine", refuse)
     assert not imports_folder().exists()
+
+
+@pytest.mark.parametrize("value", ["Infinity", "-Infinity", "NaN", "1e999"])
+def test_a_result_that_cannot_be_written_is_left_out_alone(tmp_path, value):
+    paths = [write_result(own_run(seed), tmp_path / "r") for seed in (1, 2, 3)]
+    record = json.loads(paths[1].read_text())
+    record["optimizer_hyperparams"]["max_lr"] = "VALUE"
+    paths[1].write_text(json.dumps(record).replace('"VALUE"', value))
+    report = import_results(tmp_path / "r")
+    assert report.added == 2
+    ((name, reason),) = report.problems.items()
+    assert paths[1].name in name
+    assert "max_lr" in reason or "cannot be written: Out of range float" in reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import secrets
 from statistics import fmean
 
 import pandas as pd
@@ -165,6 +166,32 @@ def test_a_study_file_with_a_mistake(call, tmp_path, text, message):
     assert called.code == 2
     assert message in called.err
     assert call("compare", "--study", "nowhere.toml").code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("testproblems = ['digits_logreg']\noptimizers = ['{}:Mine']", "would import '{}:Mine'"),
+        ("testproblems = ['digits_logreg']\noptimizers = 'sgd,{}:Mine[lr=1]'", "would import '{}"),
+        ("testproblems = ['{}:Mine']", "would import '{}:Mine'"),
+        ("testproblems = ['{}.Mine']", "would import '{}.Mine'"),
+        ("testproblems = ['digits_logreg']\nslurm = ['setup={}']", "sets slurm"),
+    ],
+)
+def test_a_study_file_runs_no_code_unasked(call, tmp_path, text, message):
+    name = f"stranger_{secrets.token_hex(4)}"
+    trap = f"open({str(tmp_path / 'ran')!r}, 'w'); import torch; Mine = torch.optim.SGD"
+    (tmp_path / f"{name}.py").write_text(trap)
+    (tmp_path / "study.toml").write_text(text.format(name))
+    called = call("compare", "--study", "study.toml", "--dry_run")
+    assert called.code == 2
+    assert message.format(name) in called.err
+    assert "--trust_study" in called.err
+    assert not (tmp_path / "ran").exists()
+    assert call("compare", "digits_logreg", "--optimizers", "sgd", "--study", "study.toml",
+                "--dry_run").code == (2 if "slurm" in text else 0)  # fmt: skip
+    call("compare", "--study", "study.toml", "--trust_study", "--dry_run")
+    assert (tmp_path / "ran").exists() == ("slurm" not in text)
 
 
 def test_an_own_optimizer_is_tuned_over_both_hyperparameters(call, tmp_path, monkeypatch):

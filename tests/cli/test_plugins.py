@@ -21,16 +21,15 @@ from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners import execute
 
 QUICK = ("-N", 1, "--synthetic", "--device", "cpu")
-OPTIONAL = (
-    "org",
-    "numexpr",
-    "bottleneck",
-    "tensorboard",
-    "apex",
-    "triton",
-    "wandb",
-    "sitecustomize",
-)
+OPTIONAL = ("org", "numexpr", "bottleneck", "tensorboard", "apex", "triton", "wandb", "absl")
+DEPENDENCIES = (
+    "PIL", "charset_normalizer", "click", "cloudpickle", "cycler", "dateutil", "deepobs",
+    "filelock", "fontTools", "jinja2", "joblib", "kiwisolver", "matplotlib", "mpl_toolkits",
+    "narwhals", "numpy", "opt_einsum", "packaging", "pandas", "platformdirs", "pooch",
+    "psutil", "pyarrow", "pyparsing", "rich", "scipy", "six", "sklearn", "tensorflow", "threadpoolctl",
+    "torch", "torchgen", "tqdm", "typing_extensions", "xxhash", "sitecustomize", "usercustomize",
+)  # fmt: skip
+TRAPS = (*OPTIONAL, *DEPENDENCIES, *sorted(sys.stdlib_module_names))
 ENDINGS = ["SystemExit(0)", "SystemExit", "GeneratorExit", "KeyboardInterrupt", "StopIteration",
            "RuntimeError('x')", "BaseException('x')"]  # fmt: skip
 
@@ -61,27 +60,55 @@ SGD = """
 """
 
 
+RUN = ["run", "digits_logreg", *map(str, QUICK)]
+
+
 @pytest.mark.parametrize(
-    "words", [["-m", "alig_deepobs"], ["-c", "import alig_deepobs.cli.main as m; m.main()"]]
+    ("words", "safe"),
+    [
+        (["-m", "alig_deepobs", "list"], False),
+        (["-m", "alig_deepobs", "report", "."], False),
+        (["-m", "alig_deepobs", *RUN, "--seeds", "2", "--jobs", "2"], False),
+        (["-m", "alig_deepobs", *RUN, "--ddp", "2"], False),
+        (["-m", "alig_deepobs.tensorflow", "none.py"], False),
+        # `-c` puts the folder first itself, unless it is told not to.
+        (["-c", "import alig_deepobs.cli.main as m; m.main()", *RUN], True),
+    ],
 )
-@pytest.mark.parametrize(
-    "verb", [["list"], ["report", "."], ["run", "digits_logreg", *map(str, QUICK)]]
-)
-def test_nothing_in_the_current_folder_runs_unasked(tmp_path, words, verb):
+def test_nothing_in_the_current_folder_runs_unasked(tmp_path, words, safe):
     (tmp_path / "downloaded").mkdir()
-    for name in OPTIONAL:
-        trap = f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})"
+    for name in TRAPS:
+        trap = f"open({str(tmp_path / 'ran')!r}, 'a').write({f'{name} '!r})"
         (tmp_path / "downloaded" / f"{name}.py").write_text(trap)
     path = os.pathsep.join(entry for entry in sys.path if entry)
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    # `-c` puts the folder first itself, unless it is told not to; `-m` does so, too, and is mended.
-    if words[0] == "-c":
+    environment.pop("PYTHONSAFEPATH", None)
+    if safe:
         environment["PYTHONSAFEPATH"] = "1"
-    subprocess.run(
-        [sys.executable, *words, *verb], cwd=tmp_path / "downloaded", env=environment,
-        capture_output=True, timeout=120, check=False,
+    ended = subprocess.run(
+        [sys.executable, *words], cwd=tmp_path / "downloaded", env=environment,
+        capture_output=True, timeout=120, check=False, text=True,
     )  # fmt: skip
-    assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+    assert "Traceback" not in ended.stderr
+
+
+def test_processes_of_runs_do_not_look_in_the_current_folder(tmp_path):
+    for name in ("json", "multiprocessing", "torch"):
+        trap = f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})"
+        (tmp_path / f"{name}.py").write_text(trap)
+    script = tmp_path / "scripts" / "study.py"
+    script.parent.mkdir()
+    script.write_text(
+        "from alig_deepobs import compare\n"
+        "if __name__ == '__main__':\n"
+        "    compare(['digits_logreg'], ['sgd[lr=0.1]'], seeds=2, num_epochs=1, jobs=2)\n"
+    )
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONSAFEPATH", None)
+    subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, timeout=120, check=True)
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
 
 
 def test_the_folder_is_searched_for_what_is_asked_for(call, write, tmp_path):

@@ -6,12 +6,15 @@ import gzip
 import io
 import json
 import os
+import tracemalloc
 import unicodedata
 
 import pytest
 
 from alig_deepobs.foreign import (
+    MOST_ITEMS,
     MOST_NESTED,
+    MOST_OBJECTS,
     bounded,
     gzip_lines,
     open_regular,
@@ -97,3 +100,23 @@ def test_no_more_is_decompressed_than_there_may_be(tmp_path):
     with pytest.raises(OSError, match="more than 100 bytes"):
         bounded(stream, 100)
     assert stream.tell() == 101
+
+
+@pytest.mark.parametrize(
+    "item", [b"[],", b"{},", b'{"a":0},', b"[[[]]],"], ids=["lists", "objects", "filled", "nested"]
+)
+def test_lists_of_few_bytes_take_no_memory(item):
+    raw = b"[" + item * (MOST_OBJECTS + 1) + b"0]"
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="100,000 lists and objects"):
+            parse_json(raw)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_numbers_are_counted_before_they_are_read():
+    assert len(parse_json(b"[" + b"1," * 1000 + b"0]")) == 1001
+    with pytest.raises(ValueError, match="more than 2,000,000 items"):
+        parse_json(b"[" + b"0," * MOST_ITEMS + b"0]")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-
+from alig_deepobs.analysis.plots.look import own_look
 from alig_deepobs.analysis.plots.style import (
     BLACK,
     BLUE,
@@ -26,7 +26,11 @@ from alig_deepobs.reproduce.theory.figure2 import (
     valley,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
+
+@own_look()
 def draw_figure1(walks: Sequence[list[float]], path: Path) -> Path:
     """The curves, with the tangents that lead from each point to the next.
 
@@ -65,6 +69,7 @@ def _tangents(axes: Axes, curve: Curve, walk: list[float]) -> None:
     tidy(axes, f"f(w) = {curve.label}", "w")
 
 
+@own_look()
 def draw_figure2(shown: Oscillation, path: Path) -> Path:
     """The function with both walks on it, their distances, and the threshold of the cap.
 
