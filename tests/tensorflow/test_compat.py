@@ -68,6 +68,17 @@ class TestEnabled:
         assert of("eager").startswith("UsageError: DeepOBS builds graphs")
         assert "tf.Graph().as_default()" in of("eager")
 
+    def test_missing_files_are_one_line(self, of):
+        names = ("mnist", "fmnist", "cifar10", "cifar100", "svhn", "tolstoi", "imagenet")
+        for name, message in zip(names, of("files")["missing"], strict=True):
+            assert message.startswith(f"DataError: {name}: no "), message
+            assert "\n" not in message
+        assert "no svhn/data_batch_*.bin and no svhn/test_batch.bin in " in of("files")["missing"][4]
+        assert "prepare_data --data_dir=nowhere --only=svhn`" in of("files")["missing"][4]
+
+    def test_batch_larger_than_a_set(self, of):
+        assert of("files")["few"].startswith("UsageError: a set of the problem has fewer examples")
+
     def test_stand_ins_for_contrib(self, of):
         contrib = of("contrib")
         assert contrib["l2"] == pytest.approx(0.1 / 2 * 25)
