@@ -113,4 +113,4 @@ def _replace_import(alias: TensorFlow1) -> None:
             return alias
         return original(name, variables, *more, **options)
 
-    builtins.__import__ = import_
+    builtins.__import__ = import_  # type: ignore[assignment]

@@ -14,7 +14,9 @@ from alig_deepobs.testproblems.datasets.base import DataSet
 Bytes = NDArray[np.uint8]
 
 _IDX = tuple(
-    f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+    f"{part}-{kind}-ubyte.gz"
+    for part in ("train", "t10k")
+    for kind in ("images-idx3", "labels-idx1")
 )
 FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "mnist": ("mnist", _IDX),

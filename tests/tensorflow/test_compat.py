@@ -73,7 +73,9 @@ class TestEnabled:
         for name, message in zip(names, of("files")["missing"], strict=True):
             assert message.startswith(f"DataError: {name}: no "), message
             assert "\n" not in message
-        assert "no svhn/data_batch_*.bin and no svhn/test_batch.bin in " in of("files")["missing"][4]
+        assert (
+            "no svhn/data_batch_*.bin and no svhn/test_batch.bin in " in of("files")["missing"][4]
+        )
         assert "prepare_data --data_dir=nowhere --only=svhn`" in of("files")["missing"][4]
 
     def test_batch_larger_than_a_set(self, of):
