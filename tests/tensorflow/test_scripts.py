@@ -79,9 +79,10 @@ def test_analyzer_reads_the_baselines(python, tmp_path):
     write_published(tmp_path / "baselines_deepobs")
     code = (
         "import os, sys; os.chdir(sys.argv[1]); from alig_deepobs.tensorflow import enable; "
-        "found = enable().analyzer.analyze_utils.Analyzer('baselines_deepobs').testproblems; "
-        "of = found['quadratic_deep'].optimizers['SGD'].settings; "
-        "print([of[name].aggregate.final_value for name in of if 'lr__1.e-05' in name])"
+        "analyze = enable().analyzer.analyze_utils.OptimizerAnalyzer; "
+        "path = 'baselines_deepobs/quadratic_deep'; "
+        "of = analyze(path, 'SGD', 'test_losses', 'quadratic_deep', 0.0).settings; "
+        "print([float(of[name].aggregate.final_value) for name in of if 'lr__1.e-05' in name])"
     )
     printed = python("-c", code, tmp_path, PYTHONPATH=os.pathsep.join(sys.path))
     assert "[236.0931" in printed, printed[-400:]
