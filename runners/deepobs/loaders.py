@@ -59,8 +59,9 @@ class Loader(torch_data.DataLoader[Any]):
     def __init__(self, problem: TestProblem, data: Any, phase: str) -> None:
         part = "train" if phase == "train_eval" else phase
         self._passes = 0
+        size = problem.batch_size if phase == "train" else problem.evaluation_batch_size(part)
         super().__init__(
-            Examples(data, part), batch_size=problem.batch_size, sampler=Order(problem, phase),
+            Examples(data, part), batch_size=size, sampler=Order(problem, phase),
             drop_last=problem.drops_incomplete,
         )  # fmt: skip
         self._problem = problem

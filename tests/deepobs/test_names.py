@@ -86,6 +86,19 @@ def test_parameters_and_a_forward_pass(name, monkeypatch):
     assert any(groups) == (problem._weight_decay is not None)
 
 
+@pytest.mark.parametrize("name", ["dnc_copy", "snli_bilstm", "tolstoi_char_rnn", "digits_mlp"])
+def test_length_of_loaders(name):
+    options = {} if name in ("dnc_copy", "digits_mlp") else {"synthetic": True}
+    problem = getattr(testproblems, name)(16, device="cpu", **options)
+    problem.set_up()
+    for phase in ("train", "train_eval", "valid", "test"):
+        loader = getattr(problem.data, f"_{phase}_dataloader")
+        if loader is not None:
+            batches = list(loader)
+            assert len(loader) == len(batches), phase
+            assert len(batches[0][0]) == loader.batch_size
+
+
 def test_a_stranger_called_deepobs(tmp_path):
     (tmp_path / "deepobs").mkdir()
     (tmp_path / "deepobs" / "__init__.py").write_text("")
