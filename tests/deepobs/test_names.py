@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from alig_deepobs.runners.deepobs import config, pytorch_config, runners, testproblems
+from alig_deepobs.runners.deepobs import (
+    config,
+    datasets,
+    pytorch_config,
+    runners,
+    testproblems,
+)
 from alig_deepobs.runners.deepobs.hooks import Hooks
 from alig_deepobs.runners.deepobs.register import PROVIDED
 
@@ -97,6 +103,43 @@ def test_length_of_loaders(name):
             batches = list(loader)
             assert len(loader) == len(batches), phase
             assert len(batches[0][0]) == loader.batch_size
+
+
+def test_loaders_are_made_anew_as_tools_do():
+    problem = testproblems.digits_mlp(16, device="cpu")
+    problem.set_up()
+    train, valid = problem.data._make_train_and_valid_dataloader()
+    assert train is not problem.data._train_dataloader
+    assert (len(train.dataset), len(valid)) == (1189, 16)
+    assert len(problem.data._make_test_dataloader().dataset) == 352
+    assert len(problem.data._make_train_eval_dataloader()) == 74
+    assert problem.data._name == "digits"
+
+
+def test_both_spellings_of_a_data_set_of_ones_own():
+    """The size as an argument or as an attribute; the split in order or at random."""
+    examples = torch.utils.data.TensorDataset(torch.arange(100.0))
+
+    class Mine(datasets.DataSet):
+        def _make_train_and_valid_dataloader(self):
+            return self._make_train_and_valid_dataloader_helper(examples, examples, False)
+
+        def _make_test_dataloader(self):
+            return self._make_dataloader(examples, drop_last=False)
+
+    class Split(Mine):
+        _train_eval_size = 20
+
+        def _make_train_and_valid_dataloader(self):
+            return self._make_train_and_valid_dataloader_helper(examples, examples)
+
+        def _make_train_eval_split_sampler(self, train_dataset):
+            return range(50), range(50, 100)
+
+    mine = Mine(8, 20)
+    assert sorted(mine._valid_dataloader.sampler) == list(range(20))
+    assert (len(mine._train_eval_dataloader), len(mine._test_dataloader)) == (2, 13)
+    assert list(Split(10)._valid_dataloader.sampler) == list(range(50, 100))
 
 
 def test_a_stranger_called_deepobs(tmp_path):
