@@ -13,7 +13,12 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "examples" / "deepobs"
 QUICK = ("curvature", "modules", "own_problem")
-NEEDS = {"gp_tuner": "skopt", "tf1": "tensorflow", "backpack_extensions": "backpack"}
+NEEDS = {
+    "gp_tuner": "skopt",
+    "tf1": "tensorflow",
+    "backpack_extensions": "backpack",
+    "cockpit_run": "cockpit",
+}
 
 
 def of(path):
