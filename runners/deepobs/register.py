@@ -206,6 +206,9 @@ def _provide() -> None:
                 setattr(sys.modules[parent], child, sys.modules[name])
     if not hasattr(sys.modules["deepobs"], "__version__"):
         sys.modules["deepobs"].__version__ = "1.2.0-beta0"  # type: ignore[attr-defined]
+    packages: Any = importlib.import_module(f"{_HOME}.packages")
+    for name in ("deepobs", "deepobs.pytorch", *PROVIDED):
+        packages.tell_neighbours(name)
     _provide_classes_as_modules()
 
 

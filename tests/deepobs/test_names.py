@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from alig_deepobs.errors import UsageError
 from alig_deepobs.runners.deepobs import (
     config,
     datasets,
@@ -162,14 +163,64 @@ def test_names_that_are_in_no_version():
         config.get_data_dri  # noqa: B018
 
 
-def test_a_hook_that_raises(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        ("deepobs.analyzer.check_outptu", "check_output"),
+        ("deepobs.tuner.tuner_utils.rerun_settings", "rerun_setting"),
+        ("deepobs.pytorch.runners.StandrdRunner", "StandardRunner"),
+        ("deepobs.pytorch.runers", "runners"),
+        ("deepobs.tunr", "tuner"),
+    ],
+)
+def test_nearest_name_in_every_module(path, near):
+    code = f"import alig_deepobs; alig_deepobs.register('pytorch'); import deepobs; {path}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    module, _, name = path.rpartition(".")
+    last = done.stderr.splitlines()[-1]
+    assert f"AttributeError: unknown name in {module} '{name}'; did you mean {near}" in last
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "_add_training_params_to_argparse", "_add_hyperparams_to_argparse", "_filename_no_date",
+        "_add_hyperparams_to_output_dir_name", "create_testproblem", "evaluate", "evaluate_all",
+        "training", "_post_process_output",
+    ],
+)  # fmt: skip
+def test_a_hook_that_raises(hook, monkeypatch, tmp_path):
+    def fail(*arguments, **keywords):
+        raise ZeroDivisionError("mine")
+
+    is_static = isinstance(inspect.getattr_static(runners.StandardRunner, hook), staticmethod)
+    own = {hook: staticmethod(fail) if is_static else fail}
+    mine = type("Mine", (runners.StandardRunner,), own)
+    monkeypatch.setattr(sys, "argv", ["script.py"])
+    monkeypatch.setattr(pytorch_config, "get_default_device", lambda: "cpu")
+    named = "names the folder" if "output_dir_name" in hook else hook
+    with pytest.raises(UsageError, match=rf"{named}.* failed: .*mine.*test_names.py") as raised:
+        mine(torch.optim.SGD, {"lr": {"type": float}}).run(
+            "digits_logreg", {"lr": 0.1}, num_epochs=0, output_dir=str(tmp_path)
+        )
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)  # its traceback is shown
+
+
+def test_an_evaluation_of_ones_own_is_what_counts(monkeypatch):
     class Mine(runners.StandardRunner):
-        def _post_process_output(self, *arguments, **training_params):
-            raise ZeroDivisionError("mine")
+        @staticmethod
+        def evaluate(tproblem, phase):
+            loss, accuracy = runners.StandardRunner.evaluate(tproblem, phase)
+            return 2 * loss, accuracy
 
     monkeypatch.setattr(sys, "argv", ["script.py"])
     monkeypatch.setattr(pytorch_config, "get_default_device", lambda: "cpu")
-    with pytest.raises(Exception, match=r"_post_process_output failed: .*mine.*test_names.py"):
-        Mine(torch.optim.SGD, {"lr": {"type": float}}).run(
-            "digits_logreg", {"lr": 0.1}, num_epochs=0, output_dir=str(tmp_path)
+    outputs = [
+        kind(torch.optim.SGD, {"lr": {"type": float}}).run(
+            "digits_logreg", {"lr": 0.1}, num_epochs=1, no_logs=True
         )
+        for kind in (runners.StandardRunner, Mine)
+    ]
+    for name in ("test_losses", "valid_losses"):
+        assert outputs[1][name] == pytest.approx([2 * loss for loss in outputs[0][name]])
+    assert outputs[1]["test_accuracies"] == outputs[0]["test_accuracies"]
