@@ -16,10 +16,12 @@ ends of the curves alone were kept.
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 from alig_deepobs.bundles import SUFFIX, read_bundle
 from alig_deepobs.registry import testproblems
+from alig_deepobs.results import run_folder, write_result
 from alig_deepobs.run import RunResult
 
 COMMIT = "3da285abf9786e823aaef6d0fc0c9c98ef5d6d83"
@@ -67,6 +69,29 @@ def published_grid(problem: str, optimizer: str) -> list[RunResult]:
     runs = _read("published", problem, optimizer)
     grid = [run for run in runs if run.random_seed == FIRST_SEED]
     return sorted(grid, key=lambda run: run.learning_rate or 0.0)
+
+
+def write_published(folder: Path) -> int:
+    """Writes all published runs into a results folder, the grids among them.
+
+    Args:
+        folder: of the results; runs that are there are left alone.
+
+    Returns:
+        The number of runs that were written.
+
+    Raises:
+        ResultError: the folder is not writable.
+    """
+    there = {file.parent for file in folder.glob("*/*/*/*.json")}
+    count = 0
+    for problem in published_problems():
+        runs = _read("published", problem)
+        missing = [run for run in runs if run_folder(run, folder) not in there]
+        for run in missing:
+            write_result(replace(run, purpose=""), folder)
+        count += len(missing)
+    return count
 
 
 def about_published() -> dict[str, str]:

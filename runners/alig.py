@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from alig_deepobs.optimizers.alig import AliG
-from alig_deepobs.runners.deepobs.runners import LearningRateScheduleRunner
-
-HYPERPARAMETERS = {
-    "max_lr": {"type": float, "default": 0.1},
-    "momentum": {"type": float, "default": 0.9},
-}
-
-
-def main() -> None:
-    """Reads DeepOBS's command line and runs ALI-G once."""
-    LearningRateScheduleRunner(AliG, HYPERPARAMETERS).run()
-
+from alig_deepobs.runners.__main__ import main
 
 if __name__ == "__main__":
-    main()
+    main("alig")

@@ -211,7 +211,11 @@ class TestProblem:
 
     def evaluation_batches(self, part: str) -> Iterator[Batch]:
         """The mini-batches of the validation or the test set, as they are stored."""
-        return self.data.slices(part, self.batch_size, self.drops_incomplete)
+        return self.data.slices(part, self.evaluation_batch_size(part), self.drops_incomplete)
+
+    def evaluation_batch_size(self, part: str) -> int:
+        """The number of examples in a mini-batch of an evaluation on a part of the data."""
+        return self.batch_size
 
     def carry(self, outputs: Any) -> None:
         """Keeps in ``carried`` what the next mini-batch needs (the state of a recurrent net)."""

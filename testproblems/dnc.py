@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
@@ -97,9 +96,9 @@ class dnc_copy(TestProblem):
         """One mini-batch with all sequences, ``(1, 1024)``."""
         return torch.arange(self.data.size("train"), device=self.device).unsqueeze(0)
 
-    def evaluation_batches(self, part: str) -> Iterator[Batch]:
-        """One mini-batch with all sequences."""
-        return self.data.slices(part, self.data.size(part))
+    def evaluation_batch_size(self, part: str) -> int:
+        """All sequences."""
+        return self.data.size(part)
 
     def losses_of(self, outputs: Any, batch: Batch) -> Tensor:
         """The loss of each sequence, shape ``(batch_size,)``."""

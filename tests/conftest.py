@@ -37,6 +37,7 @@ def call(capsys, monkeypatch, tmp_path):
 def _own_cache(tmp_path_factory, monkeypatch):
     """No test reads or fills the cache of the user, and none reaches the network by accident."""
     monkeypatch.setenv("ALIG_DEEPOBS_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setattr("alig_deepobs.testproblems.datasets.fetch.SHARED_FOLDERS", ())
 
 
 def pytest_configure(config):

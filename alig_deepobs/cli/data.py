@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json as json_module
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -29,17 +31,22 @@ def data() -> None:
 def list_data(as_json: bool, data_dir: str | None) -> None:
     """List all data sets, and whether their files are there."""
     from alig_deepobs import registry
-    from alig_deepobs.testproblems.datasets.fetch import find_file, folder_of
-    from alig_deepobs.testproblems.datasets.sources import SOURCES
+    from alig_deepobs.testproblems.datasets.fetch import find_file, folder_of, places
+    from alig_deepobs.testproblems.datasets.sources import MNIST, SOURCES
 
+    found = {
+        source.name: [find_file(source, file, data_dir) for file in source.files]
+        for source in SOURCES.values()
+    }
     rows = [
         {
             "name": source.name,
             "label": source.label,
             "files": len(source.files),
-            "present": sum(find_file(source, file, data_dir) is not None for file in source.files),
+            "present": sum(path is not None for path in found[source.name]),
             "bytes": source.size,
-            "folder": str(folder_of(source, data_dir)) if source.files else None,
+            "folder": _folder(source, found[source.name], folder_of(source, data_dir)),
+            "names": [source.name, *source.folders] if source.files else [],
             "testproblems": [
                 problem.name
                 for problem in registry.testproblems().values()
@@ -52,17 +59,32 @@ def list_data(as_json: bool, data_dir: str | None) -> None:
     if as_json:
         say(json_module.dumps(rows, indent=2))
         return
-    table: list[tuple[str, ...]] = [("name", "label", "files", "size", "folder")]
+    table: list[tuple[str, ...]] = [("name", "label", "files", "size", "folder", "its other names")]
     for row in rows:
         source = SOURCES[str(row["name"])]
         if row["folder"] is None:
-            table.append((source.name, source.label, "built in", "", ""))
+            table.append((source.name, source.label, "built in", "", "", ""))
         else:
             label = f"{source.label} (bring your own)" if source.own else source.label
             files = f"{row['present']} of {row['files']}"
             size = f"{source.size / 1e6:.1f} MB"
-            table.append((source.name, label, files, size, str(row["folder"])))
+            names = ", ".join(source.folders)
+            table.append((source.name, label, files, size, str(row["folder"]), names))
     _echo_table(table)
+    say("\nThese folders are looked for in:")
+    users, *shared = places(MNIST, data_dir)
+    where = "the cache" if data_dir is None else "--data_dir"
+    looked = [(f"  {users}", f"{where}: any well-formed files count")]
+    looked += [(f"  {place}", "official files count") for place in shared]
+    _echo_table(looked)
+
+
+def _folder(source: Source, found: list[Path | None], otherwise: Path) -> str | None:
+    """Where the files of a data set are, or belong; None where it has none."""
+    for file, path in zip(source.files, found, strict=True):
+        if path is not None:
+            return str(path if path.is_dir() and not file.is_folder else path.parent)
+    return str(otherwise) if source.files else None
 
 
 @data.command()
@@ -120,7 +142,7 @@ def _sources(names: tuple[str, ...]) -> list[Source]:
     return [find_source(name) for name in dict.fromkeys(names)]
 
 
-def _echo_table(rows: list[tuple[str, ...]]) -> None:
+def _echo_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -123,6 +123,7 @@ def add_hyperparameter(
     """
     settings: dict[str, Any] = {
         "required": "default" not in options, "default": options.get("default"),
+        "help": options.get("help"),
     }  # fmt: skip
     if options.get("type") is bool:
         # --flag and --no-flag: a default of True can be switched off.

@@ -31,13 +31,17 @@ class DataSet:
 
     Args:
         batch_size: examples in a mini-batch; incomplete ones are dropped.
+        train_eval_size: examples of an evaluation on training data, and of the validation set that
+            the helpers split off; None where the subclass has set it already.
     """
 
     version = ""
     _train_eval_size = 0
 
-    def __init__(self, batch_size: int) -> None:
+    def __init__(self, batch_size: int, train_eval_size: int | None = None) -> None:
         self._batch_size = batch_size
+        if train_eval_size is not None:
+            self._train_eval_size = train_eval_size
         self._pin_memory = "cuda" in torch_config.get_default_device()
         self._num_workers = torch_config.get_num_workers()
         self._train_dataloader, self._valid_dataloader = self._make_train_and_valid_dataloader()
@@ -61,22 +65,34 @@ class DataSet:
         names = ("train", "valid", "test")
         return [part for part in names if getattr(self, f"_{part}_dataloader") is not None]
 
-    def _make_dataloader(self, dataset: Any, sampler: Any = None, shuffle: bool = False) -> Any:
+    def _make_dataloader(
+        self, dataset: Any, sampler: Any = None, shuffle: bool = False, drop_last: bool = True
+    ) -> Any:
         return torch_data.DataLoader(
-            dataset, batch_size=self._batch_size, drop_last=True, pin_memory=self._pin_memory,
-            num_workers=self._num_workers, sampler=sampler, shuffle=shuffle,
+            dataset, batch_size=self._batch_size, drop_last=drop_last, sampler=sampler,
+            pin_memory=self._pin_memory, num_workers=self._num_workers, shuffle=shuffle,
         )  # fmt: skip
 
     def _make_train_eval_split_sampler(self, train_dataset: Any) -> tuple[Any, Any]:
+        return self._make_train_valid_split_sampler(train_dataset, shuffle_dataset=True)
+
+    def _make_train_valid_split_sampler(
+        self, train_dataset: Any, shuffle_dataset: bool
+    ) -> tuple[Any, Any]:
         indices = list(range(len(train_dataset)))
-        random.shuffle(indices)
+        if shuffle_dataset:
+            random.shuffle(indices)
         valid, train = indices[: self._train_eval_size], indices[self._train_eval_size :]
         return torch_data.SubsetRandomSampler(train), torch_data.SubsetRandomSampler(valid)
 
     def _make_train_and_valid_dataloader_helper(
-        self, train_dataset: Any, valid_dataset: Any
+        self, train_dataset: Any, valid_dataset: Any, shuffle_dataset: bool | None = None
     ) -> tuple[Any, Any]:
-        train, valid = self._make_train_eval_split_sampler(train_dataset)
+        # Two names of one hook: the beta's first one has no choice of the order.
+        if shuffle_dataset is None:
+            train, valid = self._make_train_eval_split_sampler(train_dataset)
+        else:
+            train, valid = self._make_train_valid_split_sampler(train_dataset, shuffle_dataset)
         return (
             self._make_dataloader(train_dataset, sampler=train),
             self._make_dataloader(valid_dataset, sampler=valid),

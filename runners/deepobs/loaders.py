@@ -59,8 +59,9 @@ class Loader(torch_data.DataLoader[Any]):
     def __init__(self, problem: TestProblem, data: Any, phase: str) -> None:
         part = "train" if phase == "train_eval" else phase
         self._passes = 0
+        size = problem.batch_size if phase == "train" else problem.evaluation_batch_size(part)
         super().__init__(
-            Examples(data, part), batch_size=problem.batch_size, sampler=Order(problem, phase),
+            Examples(data, part), batch_size=size, sampler=Order(problem, phase),
             drop_last=problem.drops_incomplete,
         )  # fmt: skip
         self._problem = problem
@@ -86,11 +87,25 @@ class WithLoaders:
 
     def __init__(self, data: Any, problem: TestProblem) -> None:
         self._data = data
+        self._problem = problem
+        self._name = data.name
         self._batch_size = problem.batch_size
+        self._train_eval_size = data.train_eval_size or data.size("train")
         for phase in PHASES:
-            has = phase != "valid" or "valid" in data.parts
-            loader = Loader(problem, data, phase) if has else None
-            setattr(self, f"_{phase}_dataloader", loader)
+            setattr(self, f"_{phase}_dataloader", self._loader(phase))
+
+    def _loader(self, phase: str) -> Loader | None:
+        has = phase != "valid" or "valid" in self._data.parts
+        return Loader(self._problem, self._data, phase) if has else None
+
+    def _make_train_and_valid_dataloader(self) -> tuple[Loader | None, Loader | None]:
+        return self._loader("train"), self._loader("valid")
+
+    def _make_train_eval_dataloader(self) -> Loader | None:
+        return self._loader("train_eval")
+
+    def _make_test_dataloader(self) -> Loader | None:
+        return self._loader("test")
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "_data" not in vars(self):

@@ -6,6 +6,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from alig_deepobs.errors import unknown_choice
+
 
 class _KeepsClasses(ModuleType):
     """A package whose class ``name`` stays when its module ``name`` is imported.
@@ -28,3 +30,21 @@ def keep_classes(module: str) -> None:
     sys.modules[module].__class__ = _KeepsClasses
     # Without a path, nothing below it could be imported.
     sys.modules[module].__path__ = []
+
+
+def tell_neighbours(name: str) -> None:
+    """Lets a module of DeepOBS's name say, of a name that it lacks, which ones are near.
+
+    Args:
+        name: of the module in DeepOBS. A module that answers by itself is left alone.
+    """
+    module = sys.modules[name]
+
+    def missing(attribute: str) -> Any:
+        if attribute.startswith("_"):
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
+        public = [known for known in dir(module) if not known.startswith("_")]
+        known = getattr(module, "__all__", public)
+        raise AttributeError(str(unknown_choice(f"name in {name}", attribute, known)))
+
+    vars(module).setdefault("__getattr__", missing)

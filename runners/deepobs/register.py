@@ -26,6 +26,7 @@ from typing import Any
 
 from alig_deepobs import registry
 from alig_deepobs.errors import UsageError
+from alig_deepobs.runners.tensorflow.alias import alias_tensorflow
 from alig_deepobs.runners.tensorflow.compat import SUPPORTED, enable
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,9 @@ PROVIDED = {
 """DeepOBS 1.2's module -> ours."""
 
 
-def register(framework: str | None = None, split: str | None = None) -> None:
+def register(
+    framework: str | None = None, split: str | None = None, *, alias: bool = False
+) -> None:
     """Makes scripts written for DeepOBS find ALI-G's problems, and DeepOBS's own.
 
     Args:
@@ -67,9 +70,12 @@ def register(framework: str | None = None, split: str | None = None) -> None:
             saves the import of the other.
         split: for the provided ``deepobs.pytorch``: ``"validation"`` (DeepOBS 1.2's split, the
             default) or ``"full"`` (that of the released version, comparable with its baselines).
+        alias: with ``"tensorflow"``: ``import tensorflow as tf`` means TensorFlow 1 in the module
+            that calls this, before the call and after it, and in no other.
 
     Raises:
-        UsageError: the framework is not known, or it was named and is not installed.
+        UsageError: the framework is not known, it was named and is not installed, or ``alias``
+            makes no sense for it.
 
     Example:
         >>> register("pytorch")
@@ -78,10 +84,14 @@ def register(framework: str | None = None, split: str | None = None) -> None:
     """
     if framework not in (None, "pytorch", "tensorflow"):
         raise UsageError(f"framework must be 'pytorch' or 'tensorflow', not {framework!r}")
+    if alias and framework != "tensorflow":
+        raise UsageError('alias=True goes with register("tensorflow", alias=True)')
     if framework != "tensorflow":
         _register_pytorch(split)
     if framework == "tensorflow":
         _register_tensorflow()
+        if alias:
+            alias_tensorflow(sys._getframe(1).f_globals)
     elif framework is None and _tensorflow_is_installed():
         try:
             _register_tensorflow()
@@ -196,6 +206,9 @@ def _provide() -> None:
                 setattr(sys.modules[parent], child, sys.modules[name])
     if not hasattr(sys.modules["deepobs"], "__version__"):
         sys.modules["deepobs"].__version__ = "1.2.0-beta0"  # type: ignore[attr-defined]
+    packages: Any = importlib.import_module(f"{_HOME}.packages")
+    for name in ("deepobs", "deepobs.pytorch", *PROVIDED):
+        packages.tell_neighbours(name)
     _provide_classes_as_modules()
 
 

@@ -40,7 +40,7 @@ from alig_deepobs.results import (
     run_folder,
     to_json,
 )
-from alig_deepobs.run import Outcome, ResolvedRun, Run, RunResult, RunSpec, facets
+from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, Run, RunResult, RunSpec, facets
 from alig_deepobs.runners.callbacks import Callback, Several
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.deepobs import config, configured, testproblems
@@ -64,6 +64,7 @@ logger = logging.getLogger(__name__)
 
 HyperParameterNames = Mapping[str, Mapping[str, Any]] | Sequence[Mapping[str, Any]]
 
+_PARTS = ("train", "valid", "test")
 _MEASURED = facets(RunResult).keys() - facets(Run).keys() - {"command"}
 
 
@@ -314,9 +315,9 @@ class PTRunner(Hooks, abc.ABC):
         """The folder and the name that the hooks, or this package, give to the file."""
         folder = Path("./results") if asked.store is None else asked.store.folder
         self._run_directory = str(run_folder(run, folder))
-        self._file_name = self._filename_no_date(run.random_seed) + time.strftime(
-            "%Y-%m-%d-%H-%M-%S"
-        )
+        with calling("the runner's _filename_no_date"):
+            start = self._filename_no_date(run.random_seed)
+        self._file_name = start + time.strftime("%Y-%m-%d-%H-%M-%S")
         if self._names_its_folder:
             with calling("the runner's hook that names the folder"):
                 self._run_directory, self._file_name = self.generate_output_directory_name(
@@ -504,6 +505,25 @@ class PTRunner(Hooks, abc.ABC):
             accuracies.append(accuracy)
 
 
+class _Evaluations(Callback):
+    """Calls a subclass's ``evaluate_all`` wherever the loop has evaluated; its values count."""
+
+    def __init__(self, runner: PTRunner, tproblem: Any, num_epochs: int) -> None:
+        self.runner = runner
+        self.tproblem = tproblem
+        self.num_epochs = num_epochs
+        self.found: dict[str, list[float]] = {}
+
+    def evaluated(self, epoch: int, evaluations: dict[str, Evaluation]) -> None:
+        """See `Callback.evaluated`."""
+        names = [f"{part}_{kind}" for kind in ("losses", "accuracies") for part in _PARTS]
+        self.found = self.found or {name: [] for name in names}
+        with calling("the runner's evaluate or evaluate_all"):
+            self.runner.evaluate_all(
+                epoch, self.num_epochs, self.tproblem, *(self.found[name] for name in names)
+            )
+
+
 class StandardRunner(PTRunner):
     """DeepOBS's standard runner; the loss is handed to optimizers that want it."""
 
@@ -528,20 +548,28 @@ class StandardRunner(PTRunner):
         )
         callbacks = [] if self._callback is None else [self._callback]
         callbacks += self.callbacks(print_train_iter, tb_log_dir if tb_log else None)
+        measured = _Evaluations(self, tproblem, num_epochs)
+        callbacks += [measured] if self._evaluates_itself else []
         tproblem.accuracy_is_float = False  # the device is read once for a set, not for each batch
         with own_random_state(run.random_seed, torch.device(tproblem.device)):
             result = train(run, tproblem, self._optimizer_class, Several(callbacks))
         tproblem.accuracy_is_float = True
         if result.outcome is Outcome.DIVERGED:
             self._tell_of_divergence(result)
-        return {name: getattr(result, name) for name in _MEASURED}
+        return {**{name: getattr(result, name) for name in _MEASURED}, **measured.found}
+
+    @property
+    def _evaluates_itself(self) -> bool:
+        """Whether a subclass has an ``evaluate`` or an ``evaluate_all`` of its own."""
+        names = ("evaluate", "evaluate_all")
+        return any(getattr(type(self), name) is not getattr(PTRunner, name) for name in names)
 
     def _tell_of_divergence(self, result: RunResult) -> None:
         """Calls DeepOBS's hook of a run that ends early, where a subclass has one."""
         if type(self)._abort_routine is Hooks._abort_routine:
             return
         lists = [getattr(result, f"{part}_{kind}") for kind in ("losses", "accuracies")
-                 for part in ("train", "valid", "test")]  # fmt: skip
+                 for part in _PARTS]  # fmt: skip
         finished = max(0, len(result.test_losses) - 1)
         lists.append(result.minibatch_train_losses)
         with calling("the runner's _abort_routine"):

@@ -5,10 +5,15 @@ TensorFlow objects are typed as Any here, because TensorFlow is an optional depe
 
 from __future__ import annotations
 
+import builtins
+import functools
 import importlib
+import sys
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
+
+from alig_deepobs.tensorflow._install import require
 
 KERAS = "tf_keras.api._v1.keras"
 
@@ -72,3 +77,40 @@ class TensorFlow1(ModuleType):
         total = self._v1.reduce_sum(weights, axis=axes)
         # The constant is TensorFlow's, for sequences whose weights are all zero.
         return self._v1.reduce_sum(losses * weights, axis=axes) / (total + 1e-12)
+
+
+def alias_tensorflow(variables: dict[str, Any]) -> None:
+    """Lets ``tensorflow`` mean TensorFlow 1 in a module: what it has imported, and what it will.
+
+    Python asks one function for all imports of a process. It is replaced once, by one that looks
+    at who asks, so all other modules get what they would have got.
+
+    Args:
+        variables: those of the module.
+    """
+    alias = _alias()
+    tf = sys.modules["tensorflow"]
+    variables.update({name: alias for name, value in variables.items() if value is tf})
+    _scripts.append(variables)
+    if len(_scripts) == 1:
+        _replace_import(alias)
+
+
+@functools.cache
+def _alias() -> TensorFlow1:
+    return TensorFlow1(require("tensorflow"))
+
+
+_scripts: list[dict[str, Any]] = []
+
+
+def _replace_import(alias: TensorFlow1) -> None:
+    original: Any = builtins.__import__
+
+    @functools.wraps(original)
+    def import_(name: str, variables: Any = None, *more: Any, **options: Any) -> Any:
+        if name == "tensorflow" and any(known is variables for known in _scripts):
+            return alias
+        return original(name, variables, *more, **options)
+
+    builtins.__import__ = import_  # type: ignore[assignment]

@@ -190,10 +190,13 @@ def _completed(load: Callable[[Any, str], dict[str, Any]]) -> Callable[..., dict
         if self.metric == "test_accuracies":
             for name in ("train_accuracies", "test_accuracies"):
                 record.setdefault(name, [])
-        length = record["num_epochs"] + 1
         for name in CURVES:
             if name in record:
-                record[name] += [math.nan] * (length - len(record[name]))
+                curve = record[name]
+                gap = [math.nan] * (record["num_epochs"] + 1 - len(curve))
+                # Of a run that came to its end, the last value was kept: it belongs there.
+                kept = len(curve) - (record["outcome"] == "done")
+                record[name] = curve[:kept] + gap + curve[kept:]
         if record.get("learning_rate") is None:
             record["learning_rate"] = math.nan
         return record

@@ -7,18 +7,21 @@ import functools
 import importlib
 import json
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import metadata
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn, cast
 
 import numpy as np
 
-from alig_deepobs.errors import UsageError
+from alig_deepobs.errors import DataError, UsageError
 from alig_deepobs.runners.tensorflow import analyzer
 from alig_deepobs.runners.tensorflow.alias import TensorFlow1
 from alig_deepobs.tensorflow._install import INSTALL, require
+from alig_deepobs.testproblems.datasets.deepobs_files import missing_for_deepobs
 
 SUPPORTED = "1.1.2"
 
@@ -74,7 +77,8 @@ def enable(*, command_line: bool | None = None) -> ModuleType:
         quadratic: Any = sys.modules["deepobs.tensorflow.testproblems.quadratic_deep"]
         quadratic.quadratic_deep.__init__ = _reseeded(quadratic)
         dataset: Any = importlib.import_module("deepobs.tensorflow.datasets.dataset")
-        dataset.DataSet.__init__ = _only_in_graphs(dataset.DataSet.__init__, tf)
+        config: Any = importlib.import_module("deepobs.tensorflow.config")
+        dataset.DataSet.__init__ = _with_files_and_graph(dataset.DataSet.__init__, tf, config)
         analyzer.mend(deepobs.analyzer, style)
         # Under NumPy 2 the averages are NumPy's scalars, which json does not know.
         runner.json = SimpleNamespace(dump=functools.partial(json.dump, default=np.generic.item))
@@ -131,17 +135,31 @@ def _reseeded(module: Any) -> Callable[..., None]:
     return wrapper
 
 
-def _only_in_graphs(construct: Callable[..., None], tf: Any) -> Callable[..., None]:
+def _with_files_and_graph(
+    construct: Callable[..., None], tf: Any, config: Any
+) -> Callable[..., None]:
     """The constructor of a data set, the first thing that every test problem makes."""
 
     @functools.wraps(construct)
-    def wrapper(*args: Any, **kwargs: Any) -> None:
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
         if tf.executing_eagerly():
             raise UsageError(
                 "DeepOBS builds graphs, but TensorFlow executes eagerly: set the test problem up "
                 "under `with tf.Graph().as_default():`"
             )
-        construct(*args, **kwargs)
+        name, folder = type(self).__name__, config.get_data_dir()
+        is_deepobs = type(self).__module__.startswith("deepobs.tensorflow.")
+        if is_deepobs and (missing := missing_for_deepobs(name, folder)):
+            how = (
+                "bring your own copy as TFRecords" if name == "imagenet"
+                else f"`alig-deepobs deepobs prepare_data --data_dir={folder} --only={name}` makes "
+                "them"
+            )  # fmt: skip
+            raise DataError(
+                f"{name}: no {' and no '.join(missing)} in {Path(folder).absolute()}; {how}, or "
+                "--data_dir names another folder"
+            )
+        construct(self, *args, **kwargs)
 
     return wrapper
 
@@ -184,12 +202,21 @@ def _read_command_line(runner: Any, always: bool) -> None:
     runner.argparse = argparse if always else SimpleNamespace(ArgumentParser=Arguments)
 
 
-def _in_own_graph(run: Callable[..., None], tf: Any) -> Callable[..., None]:
+def _in_own_graph(run: Any, tf: Any) -> Callable[..., None]:
     @functools.wraps(run)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         # A graph of its own takes the run out of eager execution, and nothing else in the process.
         with tf.Graph().as_default(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", r"`tf\.(layers|nn)\.", UserWarning)
-            run(*args, **kwargs)
+            try:
+                run(*args, **kwargs)
+            except ZeroDivisionError as error:
+                *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+                if frame.f_globals is not run.__globals__:  # not its means over no mini-batch
+                    raise
+                raise UsageError(
+                    "a set of the problem has fewer examples than one mini-batch: give a smaller "
+                    "batch size"
+                ) from error
 
     return wrapper

@@ -1,8 +1,7 @@
-"""Runs a script that was written for TensorFlow 1, with TensorFlow 1's names for it alone."""
+"""TensorFlow 1's names for a script that was written for it, and for nothing else."""
 
 from __future__ import annotations
 
-import builtins
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from alig_deepobs.errors import UsageError
 from alig_deepobs.runners.deepobs.register import register
-from alig_deepobs.runners.tensorflow.alias import TensorFlow1
+from alig_deepobs.runners.tensorflow.alias import alias_tensorflow
 from alig_deepobs.tensorflow._install import require
 
 
@@ -34,20 +33,10 @@ def run_tensorflow_1(path: str, arguments: Sequence[str]) -> dict[str, Any]:
     if not file.is_file():
         raise UsageError(f"there is no script {path}")
     register("tensorflow")
-    tf = require("tensorflow")
-    alias = TensorFlow1(tf)
-
-    def import_(name: str, *more: Any, **options: Any) -> Any:
-        if name == "tensorflow":
-            return alias
-        return builtins.__import__(name, *more, **options)
-
-    variables: dict[str, Any] = {
-        "__name__": "__main__", "__file__": str(file),
-        "__builtins__": {**vars(builtins), "__import__": import_},
-    }  # fmt: skip
+    variables: dict[str, Any] = {"__name__": "__main__", "__file__": str(file)}
+    alias_tensorflow(variables)
     sys.argv = [str(file), *arguments]
     sys.path.insert(0, str(file.resolve().parent))
-    with tf.Graph().as_default():
+    with require("tensorflow").Graph().as_default():
         exec(compile(file.read_bytes(), str(file), "exec"), variables)
     return variables

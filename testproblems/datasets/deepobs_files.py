@@ -1,4 +1,4 @@
-"""Writes decoded data sets as the files that DeepOBS 1.1.2 reads."""
+"""The files that DeepOBS 1.1.2 reads: which they are, and writing decoded data sets as such."""
 
 from __future__ import annotations
 
@@ -12,6 +12,34 @@ from numpy.typing import NDArray
 from alig_deepobs.testproblems.datasets.base import DataSet
 
 Bytes = NDArray[np.uint8]
+
+_IDX = tuple(
+    f"{part}-{kind}-ubyte.gz"
+    for part in ("train", "t10k")
+    for kind in ("images-idx3", "labels-idx1")
+)
+FILES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "mnist": ("mnist", _IDX),
+    "fmnist": ("fmnist", _IDX),
+    "cifar10": ("cifar-10", ("data_batch_*.bin", "test_batch.bin")),
+    "cifar100": ("cifar-100", ("train.bin", "test.bin")),
+    "svhn": ("svhn", ("data_batch_*.bin", "test_batch.bin")),
+    "tolstoi": ("tolstoi", ("train.npy", "test.npy")),
+    "imagenet": ("imagenet", ("train-*", "validation-*")),
+}
+"""Data set -> folder in the ``data_dir``, and patterns of the files in it."""
+
+
+def missing_for_deepobs(name: str, data_dir: str | Path) -> list[str]:
+    """The files of a data set (patterns) that DeepOBS 1.1.2 would not find.
+
+    Args:
+        name: of the data set; one that DeepOBS draws itself needs no files.
+        data_dir: its ``data_dir``.
+    """
+    folder, patterns = FILES.get(name, ("", ()))
+    found = Path(data_dir) / folder
+    return [f"{folder}/{pattern}" for pattern in patterns if not any(found.glob(pattern))]
 
 
 def write_for_deepobs(data: DataSet, folder: Path) -> None:
@@ -33,20 +61,16 @@ def write_for_deepobs(data: DataSet, folder: Path) -> None:
         ...     print(len(list(Path(folder, "mnist").iterdir())))
         4
     """
+    if data.name not in FILES:
+        return
+    target = folder / FILES[data.name][0]
+    target.mkdir(exist_ok=True)
     if data.name in ("mnist", "fmnist"):
-        _write_idx(data, _made(folder / data.name))
+        _write_idx(data, target)
     elif data.name == "tolstoi":
-        _write_text(data, _made(folder / data.name))
-    elif data.name in _RECORD_FOLDERS:
-        _write_records(data, _made(folder / _RECORD_FOLDERS[data.name]))
-
-
-_RECORD_FOLDERS = {"cifar10": "cifar-10", "cifar100": "cifar-100", "svhn": "svhn"}
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
+        _write_text(data, target)
+    else:
+        _write_records(data, target)
 
 
 def _images_and_labels(data: DataSet, part: str) -> tuple[Bytes, Bytes]:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from alig_deepobs.testproblems.datasets.verify import FileState, verify
 logger = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "ALIG_DEEPOBS_CACHE"
+
+SHARED_FOLDERS = (Path("data_deepobs"), Path("/usr/share/datasets"))
+"""Where others leave data: DeepOBS's preparation script (in the current folder), and Debian."""
 
 Stamp = tuple[str, int, int]
 Stamps = tuple[Stamp, ...]
@@ -39,30 +43,66 @@ def folder_of(source: Source, data_dir: str | None = None) -> Path:
     return (cache_dir() if data_dir is None else Path(data_dir).expanduser()) / name
 
 
+def places(source: Source, data_dir: str | None = None) -> list[Path]:
+    """The folders in which the folder of a data set is looked for.
+
+    The first one is the user's: the ``data_dir`` alone, or the cache. In the others, files count
+    only if they are the official ones.
+    """
+    if data_dir is not None:
+        return [Path(data_dir).expanduser()]
+    return [cache_dir(), *(() if source.own else SHARED_FOLDERS)]
+
+
 def find_file(source: Source, file: RemoteFile, data_dir: str | None = None) -> Path | None:
     """The path of a file on the disk, or None.
 
     A ``data_dir`` may hold the files in a folder named after the data set, or directly. Where the
     file itself is nowhere, a folder that has all of its members is as good.
     """
-    folders = _folders(source, data_dir)
+    users, *shared = places(source, data_dir)
+    found = _find_in(users, source, file, directly=data_dir is not None)
+    if found is not None:
+        return found
+    for place in shared:
+        path = _find_in(place, source, file)
+        if path is not None and _is_official(file, path, _stamps_in(file, path)):
+            return path
+    return None
+
+
+def _find_in(place: Path, source: Source, file: RemoteFile, directly: bool = False) -> Path | None:
+    names = [source.name, *source.folders]
+    folders = [place / name for name in names]
+    # An archive that was unpacked where it was downloaded to.
+    folders += [outer / name for outer in folders for name in source.folders]
+    folders += [place] if directly else []
     exists = Path.is_dir if file.is_folder else Path.is_file
+    # Of a file whose content is known, a decompressed copy is as good.
+    forms = [file.name, *([file.name.removesuffix(".gz")] if file.content_sha256 else [])]
     for folder in folders:
-        if exists(folder / file.name):
-            return folder / file.name
+        for form in forms:
+            if exists(folder / form):
+                return folder / form
     for folder in folders:
         if file.members and all((folder / member.name).is_file() for member in file.members):
             return folder
     return None
 
 
-def _folders(source: Source, data_dir: str | None) -> list[Path]:
-    folder = folder_of(source, data_dir)
-    names = [source.name, *source.folders]
-    found = [folder.parent / name for name in names]
-    # An archive that was unpacked where it was downloaded to.
-    found += [outer / name for outer in found for name in source.folders]
-    return found if data_dir is None else [*found, folder.parent]
+@lru_cache
+def _is_official(file: RemoteFile, path: Path, stamps: Stamps) -> bool:
+    # Cached, because runs ask again and again; the stamps are part of the key.
+    try:
+        state = verify(file, path)
+    except DataError:
+        state = FileState.CORRUPT
+    if not state.good:
+        logger.warning(
+            "%s is left alone: it is %s, not for certain the official %s; --data_dir %s takes it",
+            path, state, file.name, path.parent,
+        )  # fmt: skip
+    return state.good
 
 
 def stamp_of(path: Path) -> Stamp:
@@ -73,10 +113,14 @@ def stamp_of(path: Path) -> Stamp:
 
 def stamps_of(source: Source, paths: Iterable[Path]) -> Stamps:
     """The stamps of what `require` found, for the keys of caches."""
-    found: list[Path] = []
-    for file, path in zip(source.files, paths, strict=True):
-        found += [path / member.name for member in file.members] if path.is_dir() else [path]
-    return tuple(map(stamp_of, found))
+    pairs = zip(source.files, paths, strict=True)
+    return tuple(stamp for file, path in pairs for stamp in _stamps_in(file, path))
+
+
+def _stamps_in(file: RemoteFile, path: Path) -> Stamps:
+    if not path.is_dir():
+        return (stamp_of(path),)
+    return tuple(stamp_of(path / member.name) for member in file.members)
 
 
 def how_to_get(source: Source, data_dir: str | None = None) -> str:
@@ -117,6 +161,7 @@ def require(source: Source, data_dir: str | None = None, offline: bool = False) 
         if missing:
             where = folder_of(source, data_dir)
             also = "" if data_dir is None else f" or {where.parent}"
+            also += _pickled(source, data_dir)
             raise DataError(
                 f"{source.label}: {', '.join(missing)} missing in {where}{also}"
                 f"{' (offline)' if offline else ''}; {how_to_get(source, data_dir)}"
@@ -125,6 +170,14 @@ def require(source: Source, data_dir: str | None = None, offline: bool = False) 
         path or download(source, file, folder_of(source))
         for file, path in zip(source.files, paths, strict=True)
     ]
+
+
+def _pickled(source: Source, data_dir: str | None) -> str:
+    """The note that a version of the data is there which is not read."""
+    found = [place for place in places(source, data_dir) if (place / source.pickled).is_dir()]
+    if not (source.pickled and found):
+        return ""
+    return f" ({source.pickled} there holds pickles, which can run code and are not read)"
 
 
 def fetch(source: Source, data_dir: str | None = None, offline: bool = False) -> list[Path]:

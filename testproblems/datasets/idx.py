@@ -86,7 +86,7 @@ def decompress(path: Path, hint: str, most: int = LARGEST) -> tuple[bytes, str]:
     """The decompressed content of a gzip file, and the digest of the file itself.
 
     Args:
-        path: the file.
+        path: the file; one whose name does not end in ``.gz`` is taken as it is.
         hint: how to get a good one, the end of every error message.
         most: bytes after which decompressing ends; the content has one more if there are more.
 
@@ -94,6 +94,8 @@ def decompress(path: Path, hint: str, most: int = LARGEST) -> tuple[bytes, str]:
         DataError: the file is missing, unreadable, truncated or corrupt.
     """
     raw = read_file(path, hint, LARGEST)
+    if path.suffix != ".gz":
+        return raw[: most + 1], hashlib.sha256(raw).hexdigest()
     pieces, left = [], most + 1
     try:
         with gzip.open(io.BytesIO(raw)) as stream:

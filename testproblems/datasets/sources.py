@@ -61,7 +61,9 @@ class Source:
         files: the files; none where the data come with the package.
         mirrors: addresses that the name of a file is appended to, tried in this order.
         citation: where the data come from.
-        folders: further names that the folder may have.
+        folders: further names that the folder may have: of unpacked archives, of torchvision's and
+            of Debian's copies.
+        pickled: the folder of a version in pickles, which is not read.
         own: whether there is nothing to download or to compare with: the user brings the files.
         home: where the user gets them, for data of this kind.
     """
@@ -72,6 +74,7 @@ class Source:
     mirrors: tuple[str, ...] = ()
     citation: str = ""
     folders: tuple[str, ...] = ()
+    pickled: str = ""
     own: bool = False
     home: str = ""
 

@@ -13,7 +13,12 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "examples" / "deepobs"
 QUICK = ("curvature", "modules", "own_problem")
-NEEDS = {"gp_tuner": "skopt", "tf1": "tensorflow", "backpack_extensions": "backpack"}
+NEEDS = {
+    "gp_tuner": "skopt",
+    "tf1": "tensorflow",
+    "backpack_extensions": "backpack",
+    "cockpit_run": "cockpit",
+}
 
 
 def of(path):
@@ -53,12 +58,44 @@ def test_a_script_of_tensorflow_1_as_it_is(tmp_path):
     assert losses[1] < losses[0]
 
 
+def run_script(folder, *words):
+    return subprocess.run(
+        [sys.executable, "-m", *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
 def test_alig_as_a_run_script(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "alig_deepobs.runners.alig", "digits_logreg", "--max_lr", "0.2",
-         "-N", "1"],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "After 1 epochs" in done.stdout
+    words = ("digits_logreg", "--max_lr", "0.2", "-N", "1")
+    done = run_script(tmp_path, "alig_deepobs.runners.alig", *words)
+    assert "After 1 epochs" in done.stdout, done.stderr
     (path,) = (tmp_path / "results" / "digits_logreg" / "AliG").rglob("*.json")
     assert json.loads(path.read_text())["optimizer_hyperparams"]["max_lr"] == 0.2
+
+
+def test_run_script_of_any_optimizer(tmp_path):
+    """The flags, their types and the run are those of `alig-deepobs run`."""
+    flags = ("--betas", "(0.8,0.9)", "--lr", "0.01", "-N", "1")
+    done = run_script(tmp_path, "alig_deepobs.runners", "adam", "digits_logreg", *flags)
+    assert "After 1 epochs" in done.stdout, done.stderr
+    (path,) = (tmp_path / "results" / "digits_logreg" / "Adam").rglob("*.json")
+    record = json.loads(path.read_text())
+    assert record["optimizer_hyperparams"] == {"lr": 0.01, "betas": [0.8, 0.9], "eps": 1e-8}
+    again = ["alig_deepobs", "run", "digits_logreg", "--optimizer", "adam[lr=0.01,betas=(0.8,0.9)]"]
+    more = ["-N", "1", "--dry_run", "--split", "validation", "--device", "cpu"]
+    assert "1 there already" in run_script(tmp_path, *again, *more).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], "optimizers: alig, "),
+        (["sdg", "digits_logreg"], "did you mean sgd"),
+        (["momentum", "digits_logreg", "--nesterov", "--momentum", "much"], "must be a number"),
+        (["sgd", "digits_logrge"], "did you mean digits_logreg"),
+    ],
+)
+def test_run_script_with_wrong_words(words, line, tmp_path):
+    done = run_script(tmp_path, "alig_deepobs.runners", *words)
+    assert done.returncode != 0
+    assert line in done.stderr
+    assert "Traceback" not in done.stderr

@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from alig_deepobs.runners.deepobs import config, pytorch_config, runners, testproblems
+from alig_deepobs.errors import UsageError
+from alig_deepobs.runners.deepobs import (
+    config,
+    datasets,
+    pytorch_config,
+    runners,
+    testproblems,
+)
 from alig_deepobs.runners.deepobs.hooks import Hooks
 from alig_deepobs.runners.deepobs.register import PROVIDED
 
@@ -86,6 +93,56 @@ def test_parameters_and_a_forward_pass(name, monkeypatch):
     assert any(groups) == (problem._weight_decay is not None)
 
 
+@pytest.mark.parametrize("name", ["dnc_copy", "snli_bilstm", "tolstoi_char_rnn", "digits_mlp"])
+def test_length_of_loaders(name):
+    options = {} if name in ("dnc_copy", "digits_mlp") else {"synthetic": True}
+    problem = getattr(testproblems, name)(16, device="cpu", **options)
+    problem.set_up()
+    for phase in ("train", "train_eval", "valid", "test"):
+        loader = getattr(problem.data, f"_{phase}_dataloader")
+        if loader is not None:
+            batches = list(loader)
+            assert len(loader) == len(batches), phase
+            assert len(batches[0][0]) == loader.batch_size
+
+
+def test_loaders_are_made_anew_as_tools_do():
+    problem = testproblems.digits_mlp(16, device="cpu")
+    problem.set_up()
+    train, valid = problem.data._make_train_and_valid_dataloader()
+    assert train is not problem.data._train_dataloader
+    assert (len(train.dataset), len(valid)) == (1189, 16)
+    assert len(problem.data._make_test_dataloader().dataset) == 352
+    assert len(problem.data._make_train_eval_dataloader()) == 74
+    assert problem.data._name == "digits"
+
+
+def test_both_spellings_of_a_data_set_of_ones_own():
+    """The size as an argument or as an attribute; the split in order or at random."""
+    examples = torch.utils.data.TensorDataset(torch.arange(100.0))
+
+    class Mine(datasets.DataSet):
+        def _make_train_and_valid_dataloader(self):
+            return self._make_train_and_valid_dataloader_helper(examples, examples, False)
+
+        def _make_test_dataloader(self):
+            return self._make_dataloader(examples, drop_last=False)
+
+    class Split(Mine):
+        _train_eval_size = 20
+
+        def _make_train_and_valid_dataloader(self):
+            return self._make_train_and_valid_dataloader_helper(examples, examples)
+
+        def _make_train_eval_split_sampler(self, train_dataset):
+            return range(50), range(50, 100)
+
+    mine = Mine(8, 20)
+    assert sorted(mine._valid_dataloader.sampler) == list(range(20))
+    assert (len(mine._train_eval_dataloader), len(mine._test_dataloader)) == (2, 13)
+    assert list(Split(10)._valid_dataloader.sampler) == list(range(50, 100))
+
+
 def test_a_stranger_called_deepobs(tmp_path):
     (tmp_path / "deepobs").mkdir()
     (tmp_path / "deepobs" / "__init__.py").write_text("")
@@ -106,14 +163,64 @@ def test_names_that_are_in_no_version():
         config.get_data_dri  # noqa: B018
 
 
-def test_a_hook_that_raises(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        ("deepobs.analyzer.check_outptu", "check_output"),
+        ("deepobs.tuner.tuner_utils.rerun_settings", "rerun_setting"),
+        ("deepobs.pytorch.runners.StandrdRunner", "StandardRunner"),
+        ("deepobs.pytorch.runers", "runners"),
+        ("deepobs.tunr", "tuner"),
+    ],
+)
+def test_nearest_name_in_every_module(path, near):
+    code = f"import alig_deepobs; alig_deepobs.register('pytorch'); import deepobs; {path}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    module, _, name = path.rpartition(".")
+    last = done.stderr.splitlines()[-1]
+    assert f"AttributeError: unknown name in {module} '{name}'; did you mean {near}" in last
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "_add_training_params_to_argparse", "_add_hyperparams_to_argparse", "_filename_no_date",
+        "_add_hyperparams_to_output_dir_name", "create_testproblem", "evaluate", "evaluate_all",
+        "training", "_post_process_output",
+    ],
+)  # fmt: skip
+def test_a_hook_that_raises(hook, monkeypatch, tmp_path):
+    def fail(*arguments, **keywords):
+        raise ZeroDivisionError("mine")
+
+    is_static = isinstance(inspect.getattr_static(runners.StandardRunner, hook), staticmethod)
+    own = {hook: staticmethod(fail) if is_static else fail}
+    mine = type("Mine", (runners.StandardRunner,), own)
+    monkeypatch.setattr(sys, "argv", ["script.py"])
+    monkeypatch.setattr(pytorch_config, "get_default_device", lambda: "cpu")
+    named = "names the folder" if "output_dir_name" in hook else hook
+    with pytest.raises(UsageError, match=rf"{named}.* failed: .*mine.*test_names.py") as raised:
+        mine(torch.optim.SGD, {"lr": {"type": float}}).run(
+            "digits_logreg", {"lr": 0.1}, num_epochs=0, output_dir=str(tmp_path)
+        )
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)  # its traceback is shown
+
+
+def test_an_evaluation_of_ones_own_is_what_counts(monkeypatch):
     class Mine(runners.StandardRunner):
-        def _post_process_output(self, *arguments, **training_params):
-            raise ZeroDivisionError("mine")
+        @staticmethod
+        def evaluate(tproblem, phase):
+            loss, accuracy = runners.StandardRunner.evaluate(tproblem, phase)
+            return 2 * loss, accuracy
 
     monkeypatch.setattr(sys, "argv", ["script.py"])
     monkeypatch.setattr(pytorch_config, "get_default_device", lambda: "cpu")
-    with pytest.raises(Exception, match=r"_post_process_output failed: .*mine.*test_names.py"):
-        Mine(torch.optim.SGD, {"lr": {"type": float}}).run(
-            "digits_logreg", {"lr": 0.1}, num_epochs=0, output_dir=str(tmp_path)
+    outputs = [
+        kind(torch.optim.SGD, {"lr": {"type": float}}).run(
+            "digits_logreg", {"lr": 0.1}, num_epochs=1, no_logs=True
         )
+        for kind in (runners.StandardRunner, Mine)
+    ]
+    for name in ("test_losses", "valid_losses"):
+        assert outputs[1][name] == pytest.approx([2 * loss for loss in outputs[0][name]])
+    assert outputs[1]["test_accuracies"] == outputs[0]["test_accuracies"]

@@ -188,3 +188,10 @@ def test_without_tensorflow():
 def test_unknown_framework():
     done = python("import alig_deepobs; alig_deepobs.register('jax')", check=False)
     assert "framework must be 'pytorch' or 'tensorflow', not 'jax'" in done.stderr
+
+
+def test_alias_without_tensorflow():
+    done = python("import alig_deepobs; alig_deepobs.register('pytorch', alias=True)", check=False)
+    assert done.stderr.splitlines()[-1].endswith(
+        'alias=True goes with register("tensorflow", alias=True)'
+    )

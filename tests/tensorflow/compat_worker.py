@@ -13,6 +13,7 @@ import traceback
 from pathlib import Path
 
 import matplotlib as mpl
+import official_files
 
 mpl.use("agg")
 STYLE = dict(mpl.rcParams)
@@ -107,6 +108,27 @@ def eager():
     return _message(enable().tensorflow.testproblems.quadratic_deep(128).set_up)
 
 
+def files():
+    """What runs say where files are missing, and where there are too few examples."""
+    from alig_deepobs.tensorflow import enable
+
+    config = enable().tensorflow.config
+
+    def message(problem, batch_size, data_dir):
+        options = {"batch_size": batch_size, "num_epochs": 0, "learning_rate": 0.1, "no_logs": True}
+        found = _message(_runner().run, problem, data_dir=data_dir, **options)
+        config.set_data_dir("data_deepobs")
+        return found
+
+    names = ("mnist_logreg", "fmnist_logreg", "cifar10_3c3d", "cifar100_3c3d", "svhn_3c3d",
+             "tolstoi_char_rnn", "imagenet_vgg16")  # fmt: skip
+    official_files.write("svhn", Path("few"), 8, 8)
+    return {
+        "missing": [message(name, 4, "nowhere") for name in names],
+        "few": message("svhn_3c3d", 16, "few"),
+    }
+
+
 def contrib():
     import numpy as np
     import tensorflow as tf
@@ -171,6 +193,7 @@ def main(folder):
         script_with_wrong_arguments,
         command_line_always,
         eager,
+        files,
         contrib,
         analyzer,
     ):

@@ -1,6 +1,7 @@
 """`enable` makes DeepOBS 1.1.2 run on TensorFlow 2 and leaves everything else alone."""
 
 import importlib
+import os
 import sys
 from importlib import metadata
 from types import ModuleType
@@ -67,6 +68,19 @@ class TestEnabled:
         assert of("eager").startswith("UsageError: DeepOBS builds graphs")
         assert "tf.Graph().as_default()" in of("eager")
 
+    def test_missing_files_are_one_line(self, of):
+        names = ("mnist", "fmnist", "cifar10", "cifar100", "svhn", "tolstoi", "imagenet")
+        for name, message in zip(names, of("files")["missing"], strict=True):
+            assert message.startswith(f"DataError: {name}: no "), message
+            assert "\n" not in message
+        assert (
+            "no svhn/data_batch_*.bin and no svhn/test_batch.bin in " in of("files")["missing"][4]
+        )
+        assert "prepare_data --data_dir=nowhere --only=svhn`" in of("files")["missing"][4]
+
+    def test_batch_larger_than_a_set(self, of):
+        assert of("files")["few"].startswith("UsageError: a set of the problem has fewer examples")
+
     def test_stand_ins_for_contrib(self, of):
         contrib = of("contrib")
         assert contrib["l2"] == pytest.approx(0.1 / 2 * 25)
@@ -99,6 +113,26 @@ def test_deepobs_may_be_imported_before(python):
         "print(module is deepobs, problem.losses.shape)\n"
     )
     assert python("-c", program).endswith("True (100,)\n")
+
+
+def test_alias_is_for_the_script_that_asks(python, tmp_path):
+    script = tmp_path / "script.py"
+    (tmp_path / "other.py").write_text("import tensorflow as tf\n")
+    (tmp_path / "third.py").write_text("import tensorflow as tf\n")
+    script.write_text(
+        "import tensorflow as tf, other, alig_deepobs\n"
+        "alig_deepobs.register('tensorflow', alias=True)\n"
+        "before = tf.train.MomentumOptimizer\n"
+        "import tensorflow as tf, third\n"
+        "from tensorflow import train\n"
+        "def later():\n"
+        "    import tensorflow\n"
+        "    return tensorflow.train.MomentumOptimizer\n"
+        "assert before is tf.train.MomentumOptimizer is train.MomentumOptimizer is later()\n"
+        "assert other.tf is third.tf and not hasattr(third.tf.train, 'MomentumOptimizer')\n"
+        "print(tf.layers.dense.__name__)\n"
+    )
+    assert python(script, PYTHONPATH=os.pathsep.join(sys.path)) == "dense\n"
 
 
 class TestMissing:

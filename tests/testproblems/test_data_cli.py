@@ -23,10 +23,14 @@ def patched(monkeypatch, official):
 def test_list(mnist_folder):
     result = run("list", "--data-dir", mnist_folder)
     assert result.exit_code == 0
-    lines = {line.split()[0]: line for line in result.output.splitlines()}
+    table, _, places = result.output.partition("\n\n")
+    place = places.splitlines()[1]
+    assert place == f"  {mnist_folder}  --data_dir: any well-formed files count"
+    lines = {line.split()[0]: line for line in table.splitlines()}
     assert set(lines) == {"name", *SOURCES}
     assert "4 of 4" in lines["mnist"]
     assert "0 of 4" in lines["fmnist"]
+    assert "FashionMNIST/raw" in lines["fmnist"]
     assert "built in" in lines["digits"]
     rows = json.loads(run("list", "--json").output)
     assert [row["name"] for row in rows] == list(SOURCES)

@@ -230,3 +230,44 @@ def test_what_a_killed_download_left_is_cleared_by_the_next(tmp_path, monkeypatc
     monkeypatch.setattr(pooch, "retrieve", retrieve)
     fetch.download(MNIST, MNIST.files[0], tmp_path)
     assert seen == [".download.lock", "data.bin"]
+
+
+class TestOtherFolders:
+    """What other programs have left on the disk."""
+
+    @pytest.mark.parametrize("layout", ["MNIST/raw", "mnist"])
+    @pytest.mark.parametrize("unpacked", [False, True])
+    def test_files_of_torchvision(self, layout, unpacked, official, mnist_folder, tmp_path):
+        root = tmp_path / "root" / layout
+        root.mkdir(parents=True)
+        for file in official.files:
+            raw = (mnist_folder / "mnist" / file.name).read_bytes()
+            name = file.name.removesuffix(".gz") if unpacked else file.name
+            (root / name).write_bytes(gzip.decompress(raw) if unpacked else raw)
+        source = dataclasses.replace(official, folders=MNIST.folders)
+        states = [fetch.check_file(source, file, str(root.parents[1] if "/" in layout else root))
+                  for file in source.files]  # fmt: skip
+        wanted = FileState.OK_CONTENT if unpacked else FileState.OK
+        assert {state for _, state in states} == {wanted}
+        assert len(mnist_logreg(10, data_dir=str(tmp_path / "root")).load_data().parts["test"][0])
+
+    @pytest.fixture
+    def shared(self, mnist_folder, monkeypatch):
+        monkeypatch.setattr(fetch, "SHARED_FOLDERS", (mnist_folder,))
+        return mnist_folder / "mnist"
+
+    def test_official_files_in_a_shared_folder_count(self, official, shared):
+        assert fetch.require(official, offline=True) == [shared / f.name for f in official.files]
+
+    def test_others_are_refused_by_name(self, official, shared, caplog):
+        (shared / IMAGES).write_bytes(gzip.compress(b"junk"))
+        with pytest.raises(DataError, match=f"{IMAGES} missing"):
+            fetch.require(official, offline=True)
+        assert f"{shared / IMAGES} is left alone: it is unverified" in caplog.text
+        # Whoever names the folder takes what is in it.
+        assert fetch.require(official, str(shared.parent), offline=True)
+
+    def test_pickles_are_refused_with_the_reason(self, tmp_path):
+        (tmp_path / "cifar-10-batches-py").mkdir()
+        with pytest.raises(DataError, match="cifar-10-batches-py there holds pickles"):
+            fetch.require(find_source("cifar10"), str(tmp_path))
