@@ -102,6 +102,7 @@ def test_every_kind_of_randomness_goes_on(tmp_path, problem, options):
     undisturbed = execute(replace(run, checkpoint=None))
     again = left_and_taken_up(run, (1, 1), (1, None), (2, 0))
     assert measured(again) == measured(undisturbed)
+    assert len(again.environment["resumed_after_steps"]) == 3
 
 
 class Precise(torch.optim.SGD):
