@@ -26,7 +26,8 @@ DEPENDENCIES = (
     "PIL", "charset_normalizer", "click", "cloudpickle", "cycler", "dateutil", "deepobs",
     "filelock", "fontTools", "jinja2", "joblib", "kiwisolver", "matplotlib", "mpl_toolkits",
     "narwhals", "numpy", "opt_einsum", "packaging", "pandas", "platformdirs", "pooch",
-    "psutil", "pyarrow", "pyparsing", "rich", "scipy", "six", "sklearn", "tensorflow", "threadpoolctl",
+    "psutil", "pyarrow", "pyparsing", "rich", "scipy", "six", "sklearn", "tensorflow",
+    "threadpoolctl",
     "torch", "torchgen", "tqdm", "typing_extensions", "xxhash", "sitecustomize", "usercustomize",
 )  # fmt: skip
 TRAPS = (*OPTIONAL, *DEPENDENCIES, *sorted(sys.stdlib_module_names))
