@@ -21,7 +21,7 @@ from typing import Any
 
 from alig_deepobs.errors import ResultError
 from alig_deepobs.files import write_text_atomically
-from alig_deepobs.foreign import brief, parse_json, read_regular
+from alig_deepobs.foreign import brief, parse_json, read_regular, shown
 from alig_deepobs.record_checks import (
     CURVES,
     LONGEST_KEY,
@@ -93,7 +93,8 @@ def check_folder_name(name: str, of: str) -> str:
         ResultError: it is empty, hidden, too long, or has characters that a path must not have.
     """
     if (
-        re.fullmatch(r"(?!\.)[^/\\<>:\"|?*\x00-\x1f\x7f\ud800-\udfff]{1,}", name)
+        re.fullmatch(r"(?!\.)[^/\\<>:\"|?*]+", name)
+        and shown(name) == name  # nothing in it acts unseen
         and len(name.encode("utf-8", "replace")) <= 120
     ):
         return name

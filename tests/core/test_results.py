@@ -255,12 +255,12 @@ FREE = {
         ("outcome_reason", "best_weights", "optimizer_class", "command", "data_label",
          "setting_source", "regularization"), lambda text: text
     ),
-    "environment": lambda text: {text[:1500]: text, "in": {"a": [text, (text,)]}},
+    "environment": lambda text: {text[:1500]: text, "in": [text, (text,)]},
     "training_params": lambda text: {"x": text},
     "problem_options": lambda text: {"x": text},
     "guarded_steps": lambda text: {text: 3},
     "step_sizes": lambda text: [{text[:1500]: 0.5}],
-    "tuning": lambda text: {text: {"b": text}},
+    "tuning": lambda text: {text: [text]},
 }  # fmt: skip
 
 
