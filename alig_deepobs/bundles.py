@@ -7,9 +7,9 @@ The committed baselines have this form. Any results can be given away in it: `lo
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
 from collections.abc import Iterable
+from json import dumps
 from pathlib import Path
 
 from alig_deepobs.errors import ResultError
@@ -54,8 +54,7 @@ def write_bundle(results: Iterable[RunResult], path: Path) -> None:
     """
     try:
         lines = [
-            json.dumps(to_json(result), separators=(",", ":"), allow_nan=False)
-            for result in results
+            dumps(to_json(result), separators=(",", ":"), allow_nan=False) for result in results
         ]
     except (TypeError, ValueError) as error:
         raise ResultError(f"{path} cannot be written: {error}") from error

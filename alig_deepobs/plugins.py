@@ -21,7 +21,12 @@ FOLDER_VARIABLE = "ALIG_DEEPOBS_PLUGIN_FOLDER"
 
 _SAFE = "PYTHONSAFEPATH"
 _RAISE = dis.opmap["RAISE_VARARGS"]
-_LIBRARIES = {"torch", "numpy", "tensorflow", "keras", "tf_keras"} | sys.stdlib_module_names
+_LIBRARIES = {
+    "torch", "numpy", "tensorflow", "keras", "tf_keras", "click", "rich", "pandas", "scipy",
+    "sklearn", "matplotlib", "pooch", "filelock", "deepobs",
+} | sys.stdlib_module_names  # fmt: skip
+_LONGEST = 2000
+"""Characters of the message of an error that are kept."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -154,8 +159,22 @@ def passed(error: BaseException, owner: object) -> bool:
 
 def failure(error: BaseException) -> str:
     """The kind, the message, the file and the line of an error in code of other people."""
-    text = " ".join(str(error).split())
+    text = message(error)
     return f"{type(error).__name__}{': ' if text else ''}{text}{_place(error)}"
+
+
+def message(error: BaseException) -> str:
+    """The message of an error in one line of a bounded length, whatever its class does."""
+    try:
+        text = " ".join(str(error).split())
+        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    except BaseException:  # noqa: BLE001 - its __str__ is code of other people, too
+        return "its message cannot be read"
+
+
+def is_of_others(error: BaseException) -> bool:
+    """Whether an error went through code of other people."""
+    return bool(_place(error))
 
 
 def _place(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from alig_deepobs.run import FRAMEWORKS, SPLITS, Outcome, RunResult
 LARGEST = 1e100
 """Magnitude of the largest number that counts as finite: its square must be one, too."""
 
-_LONGEST_NAME, _LONGEST_KEY, _LONGEST_TEXT = 200, 1000, 20_000
+_LONGEST_NAME, LONGEST_KEY, LONGEST_TEXT = 200, 1000, 20_000
 _ROUNDED = 1e-6
 """What a mean of accuracies may be beyond 0 or 1."""
 
@@ -81,7 +81,7 @@ def _check_value(name: str, kind: str, value: Any) -> None:
     if base == "str":
         if type(value) is not str:
             raise _wrong(name, value, "text")
-        if len(value) > (_LONGEST_NAME if name in _NAMES else _LONGEST_TEXT):
+        if len(value) > (_LONGEST_NAME if name in _NAMES else LONGEST_TEXT):
             raise _wrong(name, value, "a shorter text")
     elif base in ("int", "bool"):
         if type(value).__name__ != base:
@@ -129,7 +129,7 @@ def _check_dict(name: str, value: Any, numbers: bool = False) -> None:
     if type(value) is not dict:
         raise _wrong(name, value, "an object")
     for key, item in value.items():
-        if len(key) > _LONGEST_KEY:
+        if len(key) > LONGEST_KEY:
             raise _wrong(name, key, "a shorter name")
         if numbers:
             _check_numbers(f"{name}.{key}", [item])
@@ -142,7 +142,7 @@ def _check_plain(name: str, value: Any) -> None:
         for item in value:
             _check_plain(name, item)
     elif type(value) is str:
-        if len(value) > _LONGEST_TEXT:
+        if len(value) > LONGEST_TEXT:
             raise _wrong(name, value, "a shorter text")
     elif value is not None and type(value) is not bool and value not in _NO_LIMIT:
         _check_numbers(name, [value])

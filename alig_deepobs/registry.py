@@ -153,23 +153,24 @@ def entry_of_problem(problem_class: Any, path: str) -> ProblemEntry:
     Raises:
         UsageError: it is no such class.
     """
-    is_one = hasattr(problem_class, "get_batch_loss_and_accuracy_func")
-    if not (isinstance(problem_class, type) and is_one):
-        raise UsageError(f"{path} is no class of test problems: derive it from TestProblem")
-    known: Any = problem_class
-    return ProblemEntry(
-        name=path.replace(":", "."),
-        label=known.__name__,
-        factory=path,
-        data_set=known.__name__,
-        batch_size=known.default_batch_size,
-        num_epochs=known.default_num_epochs,
-        weight_decay=known.default_weight_decay,
-        metric="accuracy" if known.has_accuracy else "loss",
-        default_split=known.default_split,
-        reshuffles=known.reshuffles,
-        description=(known.__doc__ or "").partition("\n")[0],
-    )
+    with calling(f"looking at the class {path}"):
+        is_one = hasattr(problem_class, "get_batch_loss_and_accuracy_func")
+        if not (isinstance(problem_class, type) and is_one):
+            raise UsageError(f"{path} is no class of test problems: derive it from TestProblem")
+        known: Any = problem_class
+        return ProblemEntry(
+            name=path.replace(":", "."),
+            label=known.__name__,
+            factory=path,
+            data_set=known.__name__,
+            batch_size=known.default_batch_size,
+            num_epochs=known.default_num_epochs,
+            weight_decay=known.default_weight_decay,
+            metric="accuracy" if known.has_accuracy else "loss",
+            default_split=known.default_split,
+            reshuffles=known.reshuffles,
+            description=(known.__doc__ or "").partition("\n")[0],
+        )
 
 
 def find_optimizer(name: str, framework: str = "pytorch") -> OptimizerEntry:
@@ -263,16 +264,17 @@ def entry_of_class(optimizer_class: Any, path: str | None = None) -> OptimizerEn
     """
     if not isinstance(optimizer_class, type):
         raise UsageError(f"{path or optimizer_class!r} is not a class")
-    path = path or f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
-    return OptimizerEntry(
-        name=path,
-        label=optimizer_class.__name__,
-        factory=path,
-        needs_loss=needs_loss_of(optimizer_class),
-        hyperparameters=_hyperparameters_of(optimizer_class),
-        regularization=getattr(optimizer_class, "regularization", "l2"),
-        run_arguments=getattr(optimizer_class, "run_arguments", {}),
-    )
+    with calling(f"looking at the class {path or ''}".rstrip()):
+        path = path or f"{optimizer_class.__module__}:{optimizer_class.__qualname__}"
+        return OptimizerEntry(
+            name=path,
+            label=optimizer_class.__name__,
+            factory=path,
+            needs_loss=needs_loss_of(optimizer_class),
+            hyperparameters=_hyperparameters_of(optimizer_class),
+            regularization=getattr(optimizer_class, "regularization", "l2"),
+            run_arguments=getattr(optimizer_class, "run_arguments", {}),
+        )
 
 
 def _hyperparameters_of(optimizer_class: type) -> dict[str, HyperParameter]:

@@ -9,20 +9,26 @@ into a file: a diverged run has shorter lists, and says so in ``outcome``; nothi
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
 import secrets
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from json import dumps  # ours, whatever a plug-in puts in its place
 from pathlib import Path
 from typing import Any
 
 from alig_deepobs.errors import ResultError
 from alig_deepobs.files import write_text_atomically
-from alig_deepobs.foreign import brief, parse_json, read_regular
-from alig_deepobs.record_checks import CURVES, check_record, finite_length
+from alig_deepobs.foreign import brief, parse_json, read_regular, shown
+from alig_deepobs.record_checks import (
+    CURVES,
+    LONGEST_KEY,
+    LONGEST_TEXT,
+    check_record,
+    finite_length,
+)
 from alig_deepobs.registry import testproblems
 from alig_deepobs.run import Outcome, Run, RunResult, facets
 
@@ -87,7 +93,8 @@ def check_folder_name(name: str, of: str) -> str:
         ResultError: it is empty, hidden, too long, or has characters that a path must not have.
     """
     if (
-        re.fullmatch(r"(?!\.)[^/\\<>:\"|?*\x00-\x1f\x7f\ud800-\udfff]{1,}", name)
+        re.fullmatch(r"(?!\.)[^/\\<>:\"|?*]+", name)
+        and shown(name) == name  # nothing in it acts unseen
         and len(name.encode("utf-8", "replace")) <= 120
     ):
         return name
@@ -123,7 +130,7 @@ def result_text(result: RunResult) -> str:
         ResultError: the result holds something that a strict JSON file cannot hold.
     """
     try:
-        return json.dumps(to_json(result), indent=4, allow_nan=False)
+        return dumps(to_json(result), indent=4, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ResultError(f"result of {result.testproblem} cannot be written: {error}") from error
 
@@ -321,12 +328,22 @@ def cut_at_first_non_finite(result: RunResult) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Plain data for values that JSON has no form for: tuples, scalars of NumPy and torch."""
+    """Plain data for values that JSON has no form for: tuples, scalars of NumPy and torch.
+
+    Texts become such as can be read again: not too long, and without halves of characters.
+    """
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {_readable(key, LONGEST_KEY): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    return plain_scalar(value)
+    return _readable(plain_scalar(value), LONGEST_TEXT)
+
+
+def _readable(value: Any, longest: int) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.encode(errors="backslashreplace").decode()
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def plain_scalar(value: Any) -> Any:

@@ -25,6 +25,10 @@ _LATEX = {
     "\N{NO-BREAK SPACE}": "~", "\n": " ", "\t": " ",
 }  # fmt: skip
 # Backslashes first: the escapes of `shown` are text, too. Dots and colons would make links.
+# Names somebody, a discussion or an address, and GitHub ignores backslashes there: a character of
+# no width takes them apart.
+_NAMED = re.compile(r"(?:@|#|(?<![^\W_])GH-)(?=\w)", re.IGNORECASE)
+# What begins a heading, a quotation or a list where a line begins.
 _LINE_START = re.compile(r"^(\s*)([>=]|#+(?=\s|$)|\[(?=.\])|[-+](?=[-+\s]|$)|\d+(?=[.)](?:\s|$)))")
 _MARKDOWN = re.compile(r"[\\`*_|~$]|\](?=[(\[:])|(?<=www)\.|:(?=//)|(?<=mailto):", re.IGNORECASE)
 _LATEX_PATTERN = re.compile("|".join(map(re.escape, _LATEX)))
@@ -194,10 +198,7 @@ def escape_markdown(text: str) -> str:
     """
     text = shown(text, lines=True).replace("\n", " ").replace("\t", " ")
     text = _MARKDOWN.sub(r"\\\g<0>", text).replace("&", "&amp;").replace("<", "&lt;")
-    # What begins a heading, a quotation or a list where a line begins.
-    return re.sub(
-        r"^(\s*)([>=]|#+(?=\s|$)|\[(?=.\])|[-+](?=[-+\s]|$)|\d+(?=[.)](?:\s|$)))", _begin, text
-    )
+    return _LINE_START.sub(_begin, _NAMED.sub(r"\g<0>&#8203;", text))
 
 
 def _begin(found: re.Match[str]) -> str:
@@ -213,7 +214,7 @@ def escape_csv(text: str) -> str:
         ("'=1+1", 'SGD', '-')
     """
     text = shown(text, lines=True)
-    return f"'{text}" if len(text) > 1 and text[0] in "=+-@\t\n" else text
+    return f"'{text}" if len(text) > 1 and text[0] in "=+-@＝＋－＠\t\n" else text
 
 
 def escape_latex(text: str) -> str:

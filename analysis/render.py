@@ -146,6 +146,6 @@ def _markdown_row(texts: Sequence[str]) -> str:
 
 def _latex_row(texts: Sequence[str]) -> str:
     line = " & ".join(texts)
-    # A row that begins with a bracket would be read as an argument of the line break before it.
-    guard = "{}" if line.startswith("[") else ""
+    # A star or a bracket here would be read as an argument of the line break before it.
+    guard = "{}" if line.lstrip().startswith(("[", "*")) else ""
     return f"    {guard}{line} \\\\"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from alig_deepobs.plugins import failure
+from alig_deepobs.plugins import failure, message
 from alig_deepobs.run import Outcome
 
 
@@ -12,6 +12,6 @@ def outcome_of(error: BaseException) -> tuple[Outcome, str]:
     """How a run ended that an error broke, and the reason in one line."""
     # torch has no class of its own for the CPU's memory.
     full = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-        isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+        isinstance(error, RuntimeError) and "DefaultCPUAllocator" in message(error)
     )
     return (Outcome.OUT_OF_MEMORY if full else Outcome.FAILED), failure(error)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import math
+import logging
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from alig_deepobs.errors import UsageError
+from alig_deepobs.plugins import calling
+from alig_deepobs.record_checks import is_finite
+from alig_deepobs.results import plain_scalar
 from alig_deepobs.run import Evaluation, Outcome, RunResult
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.selection import record_selection
+
+logger = logging.getLogger(__name__)
 
 
 def note_epoch(
@@ -34,12 +41,31 @@ def note_epoch(
     """
     for index, loss in enumerate(losses):
         callback.stepped(epoch, index * result.train_log_interval, loss)
-    finite = next((i for i, x in enumerate(losses) if not math.isfinite(x)), len(losses))
+    finite = next((i for i, x in enumerate(losses) if not is_finite(x)), len(losses))
     result.minibatch_train_losses += losses[:finite]
-    if math.isfinite(mean):
+    if is_finite(mean):
         result.epoch_mean_losses.append(mean)
     if summary:
         result.step_sizes.append(summary)
+
+
+def counts_of(optimizer: Any) -> dict[str, int]:
+    """What an optimizer has counted (``guarded_steps``); empty, with a warning, if it cannot say.
+
+    What has been measured of a run is worth more than what its optimizer says of itself.
+    """
+    named = f"guarded_steps of {type(optimizer).__name__}"
+    try:
+        with calling(f"reading {named}"):
+            found = dict(getattr(optimizer, "guarded_steps", {}))
+            counts = {str(name): plain_scalar(count) for name, count in found.items()}
+    except UsageError as error:
+        logger.warning("%s", error)
+        return {}
+    odd = [name for name, count in counts.items() if type(count) is not int]
+    if odd:
+        logger.warning("%s are left out: %s is no count", named, ", ".join(odd)[:200])
+    return {name: count for name, count in counts.items() if name not in odd}
 
 
 def note_evaluations(result: RunResult, epoch: int, evaluations: Mapping[str, Evaluation]) -> bool:
@@ -82,7 +108,7 @@ def step_size_summary(
         rows = [(clipped, unclipped) for clipped, unclipped in pairs.tolist()]
     else:
         rows = [(float(clipped), float(unclipped)) for clipped, unclipped in sizes]
-    rows = [row for row in rows if math.isfinite(row[0])]
+    rows = [row for row in rows if is_finite(row[0])]
     if not rows:
         return {}
     clipped = [row[0] for row in rows]

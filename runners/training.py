@@ -44,6 +44,7 @@ from alig_deepobs.runners.noise import (
 from alig_deepobs.runners.objective import Objective, batch_options, build_optimizer, make_step
 from alig_deepobs.runners.ranks import Ranks, Wish
 from alig_deepobs.runners.records import (
+    counts_of,
     note_epoch,
     note_evaluations,
     note_interrupt,
@@ -236,7 +237,7 @@ class _Training:
         if self.device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(self.device)
             result.peak_memory_bytes = max(peak, result.peak_memory_bytes or 0)
-        result.guarded_steps = dict(getattr(self.optimizer, "guarded_steps", {}))
+        result.guarded_steps = counts_of(self.optimizer)
         self.callback.finished(result)
         return result
 

@@ -18,7 +18,7 @@ import click
 from alig_deepobs import __version__
 from alig_deepobs.cli.output import ShownFormatter, say
 from alig_deepobs.errors import AligDeepobsError
-from alig_deepobs.plugins import FOLDER_VARIABLE, last_module
+from alig_deepobs.plugins import FOLDER_VARIABLE, failure, is_of_others, last_module, message
 
 # verb -> (module:command, help). The help stands here, so that showing it imports nothing.
 VERBS = {
@@ -84,9 +84,9 @@ def _exit_code(words: list[str], debug: bool) -> int:
     try:
         result: Any = cli.main(words, prog_name="alig-deepobs", standalone_mode=False)
     except click.ClickException as error:
-        message = io.StringIO()
-        error.show(message)
-        say(message.getvalue().rstrip(), err=True)
+        said = io.StringIO()
+        error.show(said)
+        say(said.getvalue().rstrip(), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         say("Interrupted.", err=True)
@@ -106,7 +106,10 @@ def _exit_code(words: list[str], debug: bool) -> int:
             return _without_output(BrokenPipeError())  # click's way with a closed pipe
         if debug:
             raise
-        text = f"{type(error).__name__}: {error} (this is a bug; --debug shows where)"
+        if is_of_others(error):
+            say(f"Error: code that is no part of alig-deepobs failed: {failure(error)}", err=True)
+            return 1
+        text = f"{type(error).__name__}: {message(error)} (this is a bug; --debug shows where)"
         say(f"Error: {text}", err=True)
         return 1
     return result if isinstance(result, int) else 0

@@ -6,6 +6,7 @@ of these operations. A trailing underscore means that the first argument is chan
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -15,6 +16,11 @@ from torch import Tensor
 from alig_deepobs.optimizers._scalars import Scalar
 
 Tensors = list[Tensor]
+
+
+def _smallest_root(dtype: torch.dtype) -> float:
+    facts = torch.finfo(dtype)
+    return math.sqrt(facts.smallest_normal * facts.eps)
 
 
 class Loop:
@@ -61,8 +67,15 @@ class Loop:
 
     @staticmethod
     def roots(xs: Tensors, corrections: Sequence[float], eps: float) -> Tensors:
-        """``sqrt(x / correction) + eps``, with one correction for each tensor."""
-        return [(x / c).sqrt() + eps for x, c in zip(xs, corrections, strict=True)]
+        """``sqrt(x / correction) + eps``, with one correction for each tensor; never 0.
+
+        The root of 0, of a square that was too small for its type, is the smallest that the type
+        has: ``eps`` may be too small for it, too.
+        """
+        return [
+            (x / c).sqrt().clamp_min(_smallest_root(x.dtype)) + eps
+            for x, c in zip(xs, corrections, strict=True)
+        ]
 
     @staticmethod
     def roots_with(xs: Tensors, eps: float) -> Tensors:
@@ -122,9 +135,10 @@ class Foreach(Loop):
 
     @staticmethod
     def roots(xs: Tensors, corrections: Sequence[float], eps: float) -> Tensors:
-        """``sqrt(x / correction) + eps``, with one correction for each tensor."""
+        """``sqrt(x / correction) + eps``, with one correction for each tensor; never 0."""
         result = list(torch._foreach_div(xs, list(corrections)))
         torch._foreach_sqrt_(result)
+        torch._foreach_maximum_(result, [_smallest_root(x.dtype) for x in xs])
         torch._foreach_add_(result, eps)
         return result
 

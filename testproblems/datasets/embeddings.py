@@ -206,16 +206,22 @@ def _word(line: bytes, width: int, where: str) -> bytes:
 
 def _is_number(field: bytes) -> bool:
     try:
-        float(field)
+        _number(field)
     except ValueError:
         return False
     return True
 
 
+def _number(field: bytes) -> float:
+    if b"_" in field:  # which Python takes for a way to group digits
+        raise ValueError(f"{field[:40]!r} is no number")
+    return float(field)
+
+
 def _numbers(text: bytes, where: str) -> NDArray[np.float32]:
     try:
         with np.errstate(over="ignore"):  # what overflows is found below
-            vector = np.array([float(field) for field in text.split(b" ")], np.float32)
+            vector = np.array([_number(field) for field in text.split(b" ")], np.float32)
     except ValueError as error:
         raise DataError(f"{where}: {error}; {HINT}") from error
     if not np.isfinite(vector).all():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 import pytest
 
 from alig_deepobs.analysis import (
@@ -14,7 +17,7 @@ from alig_deepobs.analysis import (
     to_text,
     write_table,
 )
-from alig_deepobs.analysis.formats import escape_latex
+from alig_deepobs.analysis.formats import escape_csv, escape_latex, escape_markdown
 from alig_deepobs.errors import ResultError
 
 
@@ -53,6 +56,30 @@ def test_markdown_escapes_and_aligns(table):
     assert lines[3] == "|---|---:|"
     assert lines[4] == r"| **A\|B** | **1.0 ± 0.1** |"
     assert lines[-2:] == [r"- a note with \$ and \_", "- Up."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["@octocat", "see @octocat", "#1", "fixes #12", "x/y#3", "GH-4", "gh-4", "a@b.example",
+     "mailto:a@b.example", "**@octocat**"],
+)  # fmt: skip
+def test_markdown_names_nobody(text):
+    """As GitHub finds names and numbers: in the text, after backslashes are gone."""
+    found = html.unescape(escape_markdown(text).replace("\\", ""))
+    assert not re.search(r"@\w|#\d|GH-\d", found, re.IGNORECASE)
+    assert found.replace("\u200b", "") == text
+    assert escape_markdown("C# a @ b") == "C# a @ b"
+
+
+@pytest.mark.parametrize("mark", "=+-@＝＋－＠")
+def test_csv_has_no_formulas(mark):
+    assert escape_csv(f"{mark}1+1") == f"'{mark}1+1"
+
+
+@pytest.mark.parametrize("start", ["*", "[1pt]", " *", "*[2pt]"])
+def test_latex_rows_are_no_arguments_of_line_breaks(start):
+    lines = to_latex(Table("t", "T", [Column("a")], [{"a": f"{start}x"}] * 2)).splitlines()
+    assert sum(line.startswith("    {}") for line in lines) == 2
 
 
 def test_latex_is_escaped_and_balanced(table):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
+from operator import truediv
 
 import pytest
 
@@ -78,10 +80,10 @@ def test_lazy_public_names():
 
 
 def test_a_bug_is_one_line_too(call, monkeypatch):
-    monkeypatch.setattr(registry, "testproblems", lambda: 1 / 0)
+    monkeypatch.setattr(registry, "testproblems", partial(truediv, 1, 0))
     from alig_deepobs.cli import listing
 
-    monkeypatch.setattr(listing, "testproblems", lambda: 1 / 0)
+    monkeypatch.setattr(listing, "testproblems", partial(truediv, 1, 0))
     called = call("list")
     assert called.code == 1
     assert "Error: ZeroDivisionError: division by zero (this is a bug; --debug" in called.err

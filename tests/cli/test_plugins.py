@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -27,8 +28,8 @@ DEPENDENCIES = (
     "filelock", "fontTools", "jinja2", "joblib", "kiwisolver", "matplotlib", "mpl_toolkits",
     "narwhals", "numpy", "opt_einsum", "packaging", "pandas", "platformdirs", "pooch",
     "psutil", "pyarrow", "pyparsing", "rich", "scipy", "six", "sklearn", "tensorflow",
-    "threadpoolctl",
-    "torch", "torchgen", "tqdm", "typing_extensions", "xxhash", "sitecustomize", "usercustomize",
+    "threadpoolctl", "torch", "torchgen", "tqdm", "typing_extensions", "xxhash",
+    "sitecustomize", "usercustomize",
 )  # fmt: skip
 TRAPS = (*OPTIONAL, *DEPENDENCIES, *sorted(sys.stdlib_module_names))
 ENDINGS = ["SystemExit(0)", "SystemExit", "GeneratorExit", "KeyboardInterrupt", "StopIteration",
@@ -188,6 +189,86 @@ def test_stop_iteration_out_of_a_step_is_a_failure(write):
     with pytest.raises(RunError, match="broke after 10 steps: StopIteration") as caught:
         execute(RunSpec("digits_mlp", "sgd", num_epochs=1, synthetic=True), optimizer_class=Stops)
     assert caught.value.result.outcome is Outcome.FAILED
+
+
+MUTE = """
+    import torch
+
+    class Mute(Exception):
+        def __str__(self):
+            raise SystemExit(3)
+
+    class Mine(torch.optim.SGD):
+        def step(self, closure=None):
+            raise Mute
+"""
+META = """
+    import torch
+
+    class Meta(type(torch.optim.SGD)):
+        def __getattribute__(cls, name):
+            if name == "needs_loss":
+                raise SystemExit
+            return super().__getattribute__(name)
+
+    class Mine(torch.optim.SGD, metaclass=Meta):
+        pass
+"""
+
+
+def test_an_error_without_a_message(call, write, tmp_path):
+    name = write(MUTE)
+    called = call("run", "digits_logreg", "--optimizer", f"{name}:Mine[lr=0.1]", *QUICK)
+    assert called.code == 1
+    assert "Mute: its message cannot be read (" in called.err
+    assert f"{name}.py, line 10)" in called.err
+    assert "bug" not in called.err
+
+
+def test_a_class_that_cannot_be_looked_at(call, write):
+    name = write(META)
+    called = call("run", "digits_logreg", "--optimizer", f"{name}:Mine[lr=0.1]", *QUICK)
+    assert called.code == 2
+    assert f"Error: looking at the class {name}:Mine failed: SystemExit (" in called.err
+    assert f"{name}.py, line 7)" in called.err
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit", "return 3", "raise ValueError"])
+def test_what_takes_the_place_of_json_costs_no_result(call, write, tmp_path, monkeypatch, code):
+    monkeypatch.setattr(json, "dumps", json.dumps)  # comes back
+    lines = ["import json", "def dumps(*a, **k):", f"    {code}", "json.dumps = dumps"]
+    name = write(SGD.format(method="step", code="\n            ".join(lines)))
+    call("run", "digits_logreg", "--optimizer", f"{name}:Mine[lr=0.1]", *QUICK)
+    (path,) = (tmp_path / "results").rglob("*.json")
+    assert read_result(path).outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ("{'a': float('nan'), 'b': 2}", "guarded_steps of Mine are left out: a is no count"),
+        ("{'a': 'x', 'b': True}", "a, b is no count"),
+        ("3", "reading guarded_steps of Mine failed: TypeError"),
+        ("1 / 0", "reading guarded_steps of Mine failed: ZeroDivisionError"),
+        ("{'a' * 5000: 1, chr(0xd800): 2}", ""),
+    ],
+)
+def test_odd_counts_cost_no_result(call, write, tmp_path, caplog, counts, words):
+    name = write(f"""
+    import torch
+
+    class Mine(torch.optim.SGD):
+        @property
+        def guarded_steps(self):
+            return {counts}
+    """)
+    called = call("run", "digits_logreg", "--optimizer", f"{name}:Mine[lr=0.1]", *QUICK)
+    assert called.code == 0, called.err
+    assert words in caplog.text
+    (path,) = (tmp_path / "results").rglob("*.json")
+    result = read_result(path)
+    assert result.outcome is Outcome.DONE
+    assert result.guarded_steps.get("b", 2) == 2
 
 
 @pytest.mark.parametrize("method", ["__init__", "step"])

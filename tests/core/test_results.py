@@ -247,3 +247,29 @@ def test_records_that_are_in_order(result, tmp_path):
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
         found = read_result(path)
         assert isinstance(hash(tuple(found.setting_params().values())), int)
+
+
+TEXTS = ("x" * 50_000, "a\ud800b", "\0\x1b[2J\u202e", "\n\r\t", "", "\ud83d" * 30_000, "NaN", "{}")
+FREE = {
+    **dict.fromkeys(
+        ("outcome_reason", "best_weights", "optimizer_class", "command", "data_label",
+         "setting_source", "regularization"), lambda text: text
+    ),
+    "environment": lambda text: {text[:1500]: text, "in": [text, (text,)]},
+    "training_params": lambda text: {"x": text},
+    "problem_options": lambda text: {"x": text},
+    "guarded_steps": lambda text: {text: 3},
+    "step_sizes": lambda text: [{text[:1500]: 0.5}],
+    "tuning": lambda text: {text: [text]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+@pytest.mark.parametrize("name", FREE)
+def test_what_is_written_is_read_again(result, tmp_path, name, text):
+    setattr(result, name, FREE[name](text))
+    read = read_result(write_result(result, tmp_path))
+    assert read.test_losses == result.test_losses
+    if text.isprintable() and len(text) < 100:
+        expected = json.loads(json.dumps(getattr(result, name)))
+        assert getattr(read, name) == expected

@@ -192,7 +192,8 @@ def test_folders_say_whose_name_is_wrong(tmp_path, result):
     with pytest.raises(ResultError, match=r"^the test problem '\.hidden' cannot be"):
         run_folder(result, tmp_path)
     assert check_folder_name("x" * 120, "it") == "x" * 120
-    for bad in ("x" * 121, "\N{SNOWMAN}" * 41, "", "a\x7f"):
+    unseen = ("a\x7f", "a\u202eb", "\x9b31m", "\u2028", "\u200b", "\ud800")
+    for bad in ("x" * 121, "\N{SNOWMAN}" * 41, "", *unseen):
         with pytest.raises(ResultError, match="it "):
             check_folder_name(bad, "it")
 

@@ -14,6 +14,7 @@ from alig_deepobs import AliG
 from alig_deepobs.optimizers.aprox import Aprox
 from alig_deepobs.optimizers.dfw import DFW
 from alig_deepobs.optimizers.health import HealthWarning
+from alig_deepobs.optimizers.momo import MomoAdam
 from alig_deepobs.optimizers.polyak import Polyak
 from alig_deepobs.optimizers.projection import l2_projection
 from alig_deepobs.optimizers.rmsprop_tf1 import RMSpropTF1
@@ -130,3 +131,20 @@ def test_weights_without_numbers_are_projected():
     empty = torch.zeros(0)
     l2_projection([empty], 1.0)
     assert empty.numel() == 0
+
+
+@pytest.mark.parametrize("foreach", [True, False])
+@pytest.mark.parametrize(
+    ("dtype", "eps", "small"),
+    [(torch.float32, 0.0, 1e-30), (torch.float64, 0.0, 1e-200), (torch.float16, 1e-8, 1e-4)],
+)
+def test_gradients_of_which_the_square_is_0_move_nothing_far(dtype, eps, small, foreach):
+    w = weights((1.0, -2.0, 3.0), dtype)
+    optimizer = MomoAdam([w], lr=0.1, eps=eps, foreach=foreach)
+    for _ in range(3):
+        w.grad = torch.tensor([0.0, small, 1.0], dtype=dtype)
+        optimizer.step(loss=2.0)
+    assert w.isfinite().all()
+    assert w[0] == 1.0
+    assert abs(float(w.detach()[1]) + 2.0) < 0.4
+    assert w[2] < 2.9

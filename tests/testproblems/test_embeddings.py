@@ -67,6 +67,7 @@ def test_npz(tmp_path):
         ("1 3\nthe 1 2\n", "line 2: 2 numbers; expected 3"),
         ("2 2\nthe 1 2\n", "1 vectors; its first line announces 2"),
         ("the 0.1 x\n", "line 1: could not convert string to float: b'x'"),
+        ("the 0.1 1_0\n", "line 1: b'1_0' is no number"),
         ("the 0.1 nan\n", "line 1: a number is not finite"),
         ("the\ncat\n", "line 1: no numbers behind a word"),
         ("", "no vectors in it"),
