@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dis
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -18,6 +19,9 @@ from alig_deepobs.errors import AligDeepobsError, UsageError
 
 FOLDER_VARIABLE = "ALIG_DEEPOBS_PLUGIN_FOLDER"
 """Where the command line was called: the folder in which `load_object` looks last."""
+
+TRACEBACKS = logging.getLogger("alig_deepobs.tracebacks")
+"""Hears, at the level of debugging, where errors of other people's code in a run came from."""
 
 _RAISE = dis.opmap["RAISE_VARARGS"]
 _LIBRARIES = {"torch", "numpy", "tensorflow", "keras", "tf_keras"} | sys.stdlib_module_names

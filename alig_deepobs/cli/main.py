@@ -18,7 +18,7 @@ import click
 from alig_deepobs import __version__
 from alig_deepobs.cli.output import ShownFormatter, say
 from alig_deepobs.errors import AligDeepobsError
-from alig_deepobs.plugins import FOLDER_VARIABLE, last_module
+from alig_deepobs.plugins import FOLDER_VARIABLE, TRACEBACKS, last_module
 
 # verb -> (module:command, help). The help stands here, so that showing it imports nothing.
 VERBS = {
@@ -59,7 +59,7 @@ class _LazyGroup(click.Group):
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-v", "--version", prog_name="alig-deepobs")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error, of one in a run too.")
 def cli(debug: bool) -> None:
     """ALI-G and the DeepOBS benchmark: train optimizers, compare them, read the results."""
 
@@ -74,6 +74,10 @@ def main(args: list[str] | None = None) -> None:
     if logging.lastResort is not None:  # what says the warnings where nobody has asked for more
         logging.lastResort.setFormatter(ShownFormatter())
     debug = "--debug" in words  # wherever it stands, also behind the verb
+    TRACEBACKS.setLevel(logging.DEBUG if debug else logging.WARNING)
+    shown = logging.StreamHandler()
+    shown.setFormatter(ShownFormatter())
+    TRACEBACKS.handlers = [shown] if debug else []
     # So that --optimizer finds a file of the current folder, here and in processes of runs.
     os.environ[FOLDER_VARIABLE] = os.getcwd()  # noqa: PTH109 - a text is wanted
     sys.exit(_exit_code([word for word in words if word != "--debug"], debug))
