@@ -26,7 +26,7 @@ VERBS = {
     "run": ("alig_deepobs.cli.run:run", "Train an optimizer on test problems."),
     "compare": ("alig_deepobs.cli.compare:compare", "Compare optimizers on test problems."),
     "tune": ("alig_deepobs.cli.tune:tune", "Find the best setting of optimizers."),
-    "deepobs": ("alig_deepobs.cli.deepobs:deepobs", "Run DeepOBS's own scripts on results."),
+    "deepobs": ("alig_deepobs.cli.deepobs:deepobs", "Run DeepOBS 1.1.2's scripts."),
     "report": ("alig_deepobs.cli.report:report", "Say what results folders show; write a page."),
     "table": ("alig_deepobs.cli.table:table", "Make one table over several problems."),
     "reproduce": (
