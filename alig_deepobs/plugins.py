@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dis
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -20,6 +21,9 @@ FOLDER_VARIABLE = "ALIG_DEEPOBS_PLUGIN_FOLDER"
 """Where the command line was called: the folder in which `load_object` looks last."""
 
 _SAFE = "PYTHONSAFEPATH"
+TRACEBACKS = logging.getLogger("alig_deepobs.tracebacks")
+"""Hears, at the level of debugging, where errors of other people's code in a run came from."""
+
 _RAISE = dis.opmap["RAISE_VARARGS"]
 _LIBRARIES = {
     "torch", "numpy", "tensorflow", "keras", "tf_keras", "click", "rich", "pandas", "scipy",

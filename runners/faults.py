@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import traceback
+
 import torch
 
-from alig_deepobs.plugins import failure, message
+from alig_deepobs.plugins import TRACEBACKS, failure, message
 from alig_deepobs.run import Outcome
 
 
 def outcome_of(error: BaseException) -> tuple[Outcome, str]:
     """How a run ended that an error broke, and the reason in one line."""
+    TRACEBACKS.debug("%s", "".join(traceback.format_exception(error)).rstrip())
     # torch has no class of its own for the CPU's memory.
     full = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
         isinstance(error, RuntimeError) and "DefaultCPUAllocator" in message(error)

@@ -18,7 +18,14 @@ import click
 from alig_deepobs import __version__
 from alig_deepobs.cli.output import ShownFormatter, say
 from alig_deepobs.errors import AligDeepobsError
-from alig_deepobs.plugins import FOLDER_VARIABLE, failure, is_of_others, last_module, message
+from alig_deepobs.plugins import (
+    FOLDER_VARIABLE,
+    TRACEBACKS,
+    failure,
+    is_of_others,
+    last_module,
+    message,
+)
 
 # verb -> (module:command, help). The help stands here, so that showing it imports nothing.
 VERBS = {
@@ -26,7 +33,7 @@ VERBS = {
     "run": ("alig_deepobs.cli.run:run", "Train an optimizer on test problems."),
     "compare": ("alig_deepobs.cli.compare:compare", "Compare optimizers on test problems."),
     "tune": ("alig_deepobs.cli.tune:tune", "Find the best setting of optimizers."),
-    "deepobs": ("alig_deepobs.cli.deepobs:deepobs", "Run DeepOBS's own scripts on results."),
+    "deepobs": ("alig_deepobs.cli.deepobs:deepobs", "Run DeepOBS 1.1.2's scripts."),
     "report": ("alig_deepobs.cli.report:report", "Say what results folders show; write a page."),
     "table": ("alig_deepobs.cli.table:table", "Make one table over several problems."),
     "reproduce": (
@@ -59,7 +66,7 @@ class _LazyGroup(click.Group):
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-v", "--version", prog_name="alig-deepobs")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error, of one in a run too.")
 def cli(debug: bool) -> None:
     """ALI-G and the DeepOBS benchmark: train optimizers, compare them, read the results."""
 
@@ -74,6 +81,10 @@ def main(args: list[str] | None = None) -> None:
     if logging.lastResort is not None:  # what says the warnings where nobody has asked for more
         logging.lastResort.setFormatter(ShownFormatter())
     debug = "--debug" in words  # wherever it stands, also behind the verb
+    TRACEBACKS.setLevel(logging.DEBUG if debug else logging.WARNING)
+    shown = logging.StreamHandler()
+    shown.setFormatter(ShownFormatter())
+    TRACEBACKS.handlers = [shown] if debug else []
     # So that --optimizer finds a file of the current folder, here and in processes of runs.
     os.environ[FOLDER_VARIABLE] = os.getcwd()  # noqa: PTH109 - a text is wanted
     os.environ["PYTHONSAFEPATH"] = "1"  # processes of Python must not look there for anything else

@@ -134,6 +134,9 @@ def _register_tensorflow() -> None:
             setattr(theirs, entry.name, registry.load_object(entry.tensorflow_factory))
         except UsageError as error:  # a stranger's problem must not cost the others
             logger.warning("%s is left out of DeepOBS 1.1.2: %s", entry.name, error)
+    for name in ("", ".runners", ".testproblems", ".datasets", ".config"):
+        _tell_neighbours(f"deepobs.tensorflow{name}")
+    _tell_neighbours("deepobs", "deepobs.analyzer", "deepobs.analyzer.analyze")
 
 
 def _beta_is_installed() -> bool:
@@ -206,10 +209,14 @@ def _provide() -> None:
                 setattr(sys.modules[parent], child, sys.modules[name])
     if not hasattr(sys.modules["deepobs"], "__version__"):
         sys.modules["deepobs"].__version__ = "1.2.0-beta0"  # type: ignore[attr-defined]
-    packages: Any = importlib.import_module(f"{_HOME}.packages")
-    for name in ("deepobs", "deepobs.pytorch", *PROVIDED):
-        packages.tell_neighbours(name)
+    _tell_neighbours("deepobs", "deepobs.pytorch", *PROVIDED)
     _provide_classes_as_modules()
+
+
+def _tell_neighbours(*names: str) -> None:
+    packages: Any = importlib.import_module(f"{_HOME}.packages")
+    for name in names:
+        packages.tell_neighbours(name)
 
 
 def _provide_classes_as_modules() -> None:

@@ -7,7 +7,6 @@ interrupted run has everything up to then, and the record is the same as that of
 from __future__ import annotations
 
 import json
-import logging
 import math
 import os
 import subprocess
@@ -21,6 +20,7 @@ from typing import Any
 
 from alig_deepobs.errors import RunError, UsageError
 from alig_deepobs.files import clear_temporary_folders, own_mark
+from alig_deepobs.plugins import TRACEBACKS
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
@@ -32,8 +32,6 @@ from alig_deepobs.testproblems.datasets.base import DataSet
 from alig_deepobs.testproblems.datasets.deepobs_files import write_for_deepobs
 from alig_deepobs.testproblems.datasets.fetch import cache_dir
 from alig_deepobs.testproblems.datasets.identity import data_of, reads_records
-
-logger = logging.getLogger(__name__)
 
 
 def execute_in_tensorflow(run: ResolvedRun, callback: Callback | None = None) -> RunResult:
@@ -87,7 +85,7 @@ def execute_in_tensorflow(run: ResolvedRun, callback: Callback | None = None) ->
             reason = f"the TensorFlow process ended with code {code}: {last}"
             reports.end(Outcome.FAILED, reason)
         elif result.outcome is Outcome.FAILED:
-            logger.debug("%s", printed)
+            TRACEBACKS.debug("%s", printed)
     if reports.refusal:
         raise UsageError(reports.refusal)
     reports.callback.finished(result)

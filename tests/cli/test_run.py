@@ -117,6 +117,34 @@ def test_output_folder_that_cannot_be_written(call, tmp_path):
     assert "--output_dir" in called.err
 
 
+def test_debug_shows_where_a_run_broke(call, tmp_path, monkeypatch, capsys):
+    from alig_deepobs.cli.main import main
+    from alig_deepobs.errors import RunError
+
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "breaking.py").write_text(
+        "import torch\n"
+        "class Breaking(torch.optim.SGD):\n"
+        "    def step(self, closure=None):\n"
+        "        return 1 / 0  # here\n"
+    )
+    words = (
+        "run",
+        "digits_logreg",
+        "--optimizer",
+        "breaking:Breaking[lr=0.1]",
+        "-N",
+        "1",
+        "--force",
+    )
+    called = call(*words)
+    assert "breaking.py, line 4" in called.err
+    assert "return 1 / 0  # here" not in called.err
+    with pytest.raises(RunError):
+        main([*words, "--debug"])
+    assert "return 1 / 0  # here" in capsys.readouterr().err
+
+
 def test_debug_shows_the_traceback(monkeypatch, tmp_path):
     from alig_deepobs.cli.main import main
     from alig_deepobs.errors import UsageError

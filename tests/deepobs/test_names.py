@@ -14,6 +14,7 @@ import torch
 
 from alig_deepobs.errors import UsageError
 from alig_deepobs.runners.deepobs import (
+    analyzer,
     config,
     datasets,
     pytorch_config,
@@ -224,3 +225,38 @@ def test_an_evaluation_of_ones_own_is_what_counts(monkeypatch):
     for name in ("test_losses", "valid_losses"):
         assert outputs[1][name] == pytest.approx([2 * loss for loss in outputs[0][name]])
     assert outputs[1]["test_accuracies"] == outputs[0]["test_accuracies"]
+
+
+def test_a_problem_that_builds_on_a_built_in_one(monkeypatch):
+    """It is found by its name, and its runs are those of the other where nothing is changed."""
+
+    class plain_digits(testproblems.digits_mlp):
+        def set_up(self):
+            super().set_up()
+            self.loss_function = torch.nn.CrossEntropyLoss
+
+    monkeypatch.setattr(sys, "argv", ["script.py"])
+    monkeypatch.setattr(pytorch_config, "get_default_device", lambda: "cpu")
+    monkeypatch.setattr(testproblems, "plain_digits", plain_digits, raising=False)
+    losses = [
+        runners.StandardRunner(torch.optim.SGD, {"lr": {"type": float}}).run(
+            name, {"lr": 0.1}, batch_size=32, num_epochs=1, random_seed=43, no_logs=True
+        )["test_losses"]
+        for name in ("plain_digits", "digits_mlp")
+    ]
+    assert losses[0] == pytest.approx(losses[1])
+
+
+def test_runtime_is_measured_after_a_first_run(capsys):
+    epochs = []
+
+    class Fake:
+        def __init__(self, optimizer_class, names):
+            pass
+
+        def run(self, testproblem, num_epochs, **arguments):
+            epochs.append(num_epochs)
+
+    found = analyzer.estimate_runtime("pytorch", Fake, torch.optim.Adam, {}, {}, n_runs=2)
+    assert epochs == [0, 0, 5, 5, 5, 5]
+    assert len(found["sgd"]) == 2

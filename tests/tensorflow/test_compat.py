@@ -131,8 +131,15 @@ def test_alias_is_for_the_script_that_asks(python, tmp_path):
         "assert before is tf.train.MomentumOptimizer is train.MomentumOptimizer is later()\n"
         "assert other.tf is third.tf and not hasattr(third.tf.train, 'MomentumOptimizer')\n"
         "print(tf.layers.dense.__name__)\n"
+        "try:\n"
+        "    from deepobs import tensorflow as tfobs\n"
+        "    tfobs.testproblems.mnist_mpl\n"
+        "except AttributeError as error:\n"
+        "    print(error)\n"
     )
-    assert python(script, PYTHONPATH=os.pathsep.join(sys.path)) == "dense\n"
+    printed = python(script, PYTHONPATH=os.pathsep.join(sys.path)).splitlines()
+    assert printed[0] == "dense"
+    assert "'mnist_mpl'; did you mean mnist_mlp" in printed[1]
 
 
 class TestMissing:
