@@ -28,6 +28,7 @@ NUMBERS_VERSION = 1
 
 FRAMEWORKS = ("pytorch", "tensorflow")
 SPLITS = ("full", "validation")
+PRECISIONS = ("float32", "bf16")
 
 TRAINING_PARAMS: Mapping[str, HyperParameter] = {
     "lr_sched_epochs": HyperParameter(
@@ -132,7 +133,7 @@ class Run:
         problem_options: options of the test problem that are not its defaults.
         training_params: schedules and clipping (`TRAINING_PARAMS`).
         framework: ``pytorch`` or ``tensorflow``.
-        precision: of weights and arithmetic.
+        precision: of the network's arithmetic, ``float32`` or ``bf16``; weights are float32.
         synthetic: whether the data are the small synthetic twin.
         data_set: name of the data set.
         data_label: what the data are, for a reader, for example ``"MNIST (synthetic twin)"``.
@@ -208,7 +209,15 @@ class Run:
         ),
         "pytorch",
     )  # fmt: skip
-    precision: str = _field(Facet(identity=True, comparable=True, label="precision"), "float32")
+    precision: str = _field(
+        Facet(
+            identity=True, comparable=True, label="precision", flags=("--amp",),
+            choices=PRECISIONS,
+            help="bf16: the network computes in bfloat16 where torch's autocast does; weights and "
+            "optimizer stay float32.",
+        ),
+        "float32",
+    )  # fmt: skip
     synthetic: bool = _field(
         Facet(
             identity=True, comparable=True, label="synthetic data", flags=(),
@@ -329,6 +338,8 @@ class ResolvedRun(Run):
         problem, entry: what the registry says of problem and optimizer.
         device: torch device; None for the GPU if there is one.
         threads: CPU threads of the framework; None: as many as suit the size of the problem.
+        compile: whether the network is compiled (`torch.compile`).
+        channels_last: whether images have their channels last in memory.
         data_dir: folder with the official files; None for the per-user cache.
         offline: never touch the network.
         keep_best: folder for the weights of the epoch with the best validation accuracy; None:
@@ -355,6 +366,16 @@ class ResolvedRun(Run):
             help="CPU threads of a run; by default one for small problems, else all there are.",
         ),
         None,
+    )  # fmt: skip
+    compile: bool = _field(
+        Facet(label="compiled", flags=(), help="Compile the network with torch.compile."), False
+    )
+    channels_last: bool = _field(
+        Facet(
+            label="channels last", flags=(),
+            help="Keep images with their channels last in memory, which convolutions may prefer.",
+        ),
+        False,
     )  # fmt: skip
     data_dir: str | None = _field(
         Facet(
@@ -436,7 +457,10 @@ class RunSpec:
     offline: bool = False
     device: str | None = None
     threads: int | None = None
+    compile: bool = False
+    channels_last: bool = False
     framework: str = "pytorch"
+    precision: str = "float32"
     train_log_interval: int = 10
     problem_options: dict[str, Any] = field(default_factory=dict)
     training_params: dict[str, Any] = field(default_factory=dict)

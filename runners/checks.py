@@ -8,10 +8,10 @@ import torch
 
 from alig_deepobs.errors import UsageError
 from alig_deepobs.run import ResolvedRun
+from alig_deepobs.runners.arithmetic import check_arithmetic
 from alig_deepobs.runners.objective import build_optimizer
 from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
 from alig_deepobs.runners.tensorflow.request import check_tensorflow
-from alig_deepobs.testproblems.checks import find_device
 
 
 def check(run: ResolvedRun, optimizer_class: Any = None, *, check_data: bool = True) -> None:
@@ -29,7 +29,7 @@ def check(run: ResolvedRun, optimizer_class: Any = None, *, check_data: bool = T
     if run.framework == "tensorflow":
         check_tensorflow(run, check_data)
         return
-    find_device(run.device)
+    check_arithmetic(run)
     # The constructor is the only one who knows its arguments; a small parameter will do.
     parameters = [torch.nn.Parameter(torch.zeros(2))]
     optimizer, _ = build_optimizer(

@@ -15,7 +15,7 @@ from alig_deepobs.entries import OptimizerEntry, ProblemEntry
 from alig_deepobs.errors import ResultError, UsageError, unknown_choice
 from alig_deepobs.registry import entry_of_class, find_testproblem, resolve_optimizer
 from alig_deepobs.results import check_folder_name, plain_scalar
-from alig_deepobs.run import FRAMEWORKS, SPLITS, TRAINING_PARAMS, ResolvedRun, RunSpec
+from alig_deepobs.run import FRAMEWORKS, PRECISIONS, SPLITS, TRAINING_PARAMS, ResolvedRun, RunSpec
 from alig_deepobs.settings import Setting
 from alig_deepobs.testproblems.checks import batch_does_not_fit, check_weight_decay
 from alig_deepobs.testproblems.datasets.identity import data_identity
@@ -137,6 +137,12 @@ def _check_values(values: Mapping[str, Any]) -> None:
             raise UsageError(f"{name} must be at least {lowest}, not {values[name]}")
     if values["split"] not in SPLITS:
         raise UsageError(f"split must be 'full' or 'validation', not {values['split']!r}")
+    if values["precision"] not in PRECISIONS:
+        raise unknown_choice("precision", values["precision"], PRECISIONS)
+    ways = [name for name in ("compile", "channels_last") if values[name]]
+    ways += ["precision"] if values["precision"] != "float32" else []
+    if ways and values["framework"] == "tensorflow":
+        raise UsageError(f"{' and '.join(ways)} are PyTorch's: leave it out with TensorFlow")
     if values["keep_best"] is not None and values["split"] != "validation":
         raise UsageError("keep_best needs a validation set: add --split validation")
     try:

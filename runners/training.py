@@ -21,6 +21,7 @@ from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.plugins import Interrupted, is_interrupt, passed, staying
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
+from alig_deepobs.runners.arithmetic import apply_arithmetic, arithmetic_of
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.checkpoint import (
     Checkpoints,
@@ -449,7 +450,7 @@ def started(run: ResolvedRun, problem: TestProblem, objective: Objective) -> Run
         regularization=objective.regularization,
         effective_weight_decay=objective.weight_decay,
         max_norm=objective.max_norm,
-        environment=environment(torch.device(problem.device)),
+        environment=environment(torch.device(problem.device)) | arithmetic_of(run),
     )
     # The files may have changed since the run was resolved: the record says what was read.
     result.data_set, result.data_label = problem.data.name, problem.data.label
@@ -481,4 +482,5 @@ def set_up(run: ResolvedRun) -> TestProblem:
         **run.problem_options,
     )
     problem.set_up()
+    apply_arithmetic(problem, run)
     return problem

@@ -89,6 +89,8 @@ def why_alone(run: ResolvedRun) -> str:
     unknown = set(run.hyperparams) - rule.options
     if unknown:
         return f"{run.optimizer} with {', '.join(sorted(unknown))} has no such update rule"
+    if run.precision != "float32" or run.compile or run.channels_last:
+        return "precision, compile and channels_last are those of single networks"
     if run.time_limit is not None:
         return "a time limit is one of single runs"
     if run.checkpoint_interval is not None:

@@ -121,6 +121,8 @@ def write_weights(
         allocations.append(allocation_weights(usage, lower_index))
         usage = _raised(usage, gate * allocations[-1])
     allocation = torch.stack(allocations, dim=-2)
+    # Under autocast the three may be of different types.
+    allocation, allocation_gates = allocation.to(content.dtype), allocation_gates.to(content.dtype)
     return write_gates * torch.lerp(content, allocation, allocation_gates)
 
 
