@@ -9,13 +9,13 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import loop, step, vectorized
+from benchmarks import deepobs_runner, loop, step, vectorized
 from benchmarks.measure import Ratio, machine
 from benchmarks.page import page
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
-FIGURES = ("step", "loop", "vectorized")
+FIGURES = ("step", "loop", "vectorized", "deepobs")
 
 
 def main() -> None:
@@ -40,6 +40,7 @@ def main() -> None:
             "step": lambda: step.measure(args.rounds, args.case),
             "loop": lambda: loop.measure(args.rounds, args.case),
             "vectorized": lambda: vectorized.measure(args.rounds, args.case, args.data_dir),
+            "deepobs": lambda: deepobs_runner.measure(args.rounds, args.case, args.data_dir),
         }[name]()
         new = {(each.figure, each.case) for each in found}
         ratios = [each for each in ratios if (each.figure, each.case) not in new] + found

@@ -21,7 +21,10 @@ by default), on the parameters of the network; with one thread, that of the proc
 momentum 0.9 where nothing else is said.""",
     "rivals": """The other optimizers of this package
 
-Time of a step over that of the optimizer of torch that keeps as much state.""",
+Time of a step over that of the optimizer of torch that keeps as much state. MoMo averages the
+gradients and reads this average twice more, for its norm and its product with the weights, and it
+has no kernel of torch that does so in one pass; neither have Yogi and L4's Adam, which shows where
+the weights are more than the cache holds.""",
     "loop": """The training loop
 
 CPU time of the runner's training epochs over that of the same steps in a loop that is written by
@@ -32,6 +35,11 @@ CPU time of runs that are trained one after the other over that of the same runs
 both on one core (`--executor`, see [studies](studies.md)): how many times faster a study gets. 45
 runs: DeepOBS's protocol, 36 learning rates of Momentum and nine more seeds of one. 30 runs: seeds
 of ALI-G. The time of all runs one by one is that of a few of them, scaled.""",
+    "deepobs": """DeepOBS's own runner
+
+Wall time of an epoch, training and the evaluation after it, of DeepOBS 1.1.2's runner on
+TensorFlow 2 over that of this package's on PyTorch: SGD, the same data and batch size, each with
+the threads that it takes by default, the first two epochs left out.""",
 }
 
 

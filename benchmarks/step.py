@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import torch
 
@@ -15,10 +16,12 @@ from benchmarks.measure import Ratio, ratio, times
 NETWORKS = {
     "digits_mlp": "digits_mlp (12 thousand weights)",
     "cifar10_3c3d": "3c3d (0.9 million)",
+    "snli_bilstm": "Bi-LSTM of SNLI",
     "mnist_2c2d": "2c2d (3.3 million)",
     "cifar100_wrn404": "WRN-40-4 (9 million)",
 }
 FUSED, DEFAULT = "SGD, fused", "SGD, default"
+OTHER = "ALI-G of pytorch_optimizer"
 RIVALS = {
     "momo": FUSED, "sps": "SGD without momentum", "dfw": FUSED, "bpgrad": FUSED, "l4mom": "Adam",
     "l4adam": "Adam", "yogi": "Adam",
@@ -66,6 +69,11 @@ def steps(sizes: list[tuple[int, ...]]) -> dict[str, Callable[[], object]]:
         "ALI-G, no momentum": alig(),
         "ALI-G with projection": projected(),
     }
+    if find_spec("pytorch_optimizer"):
+        from pytorch_optimizer import AliG as OtherAliG
+
+        other = OtherAliG(params(), max_lr=1e-6, momentum=0.9)
+        made[OTHER] = lambda: other.step(lambda: loss)
     for name in RIVALS:
         entry = find_optimizer(name)
         rates = {key: 1e-6 for key in ("lr", "fraction") if key in entry.hyperparameters}
@@ -97,5 +105,7 @@ def measure(rounds: int, case: str = "") -> list[Ratio]:
             ratio("step", label, "ALI-G, no momentum", "SGD without momentum", seen),
             ratio("step", label, "ALI-G with projection", FUSED, seen, "<= 1.9" if large else ""),
         ]
+        if OTHER in made:
+            found.append(ratio("step", label, OTHER, "ALI-G", seen, ">= 2"))
         found += [ratio("rivals", label, a, b, seen, "<= 1.5") for a, b in RIVALS.items()]
     return found

@@ -151,7 +151,7 @@ class _Training:
         problem: TestProblem,
         optimizer_class: Any,
         callback: Callback,
-        ranks: Ranks | None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.run = run
         self.problem = problem

@@ -46,3 +46,12 @@ def test_functions_take_turns_after_a_warm_up():
     seen = times(functions, 2, clock=lambda: next(ticks), calls=2)
     assert "".join(calls) == "ab" + "aabb" * 2
     assert seen == {"a": [0.5, 0.5], "b": [0.5, 0.5]}
+
+
+@pytest.mark.parametrize("figure", ["step", "loop"])
+def test_figures_can_be_measured(figure):
+    import importlib
+
+    found = importlib.import_module(f"benchmarks.{figure}").measure(2, "digits")
+    assert found
+    assert all(0 < each.ratio < 100 and each.rounds == 2 for each in found)
