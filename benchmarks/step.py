@@ -16,7 +16,7 @@ from benchmarks.measure import Ratio, ratio, times
 NETWORKS = {
     "digits_mlp": "digits_mlp (12 thousand weights)",
     "cifar10_3c3d": "3c3d (0.9 million)",
-    "snli_bilstm": "Bi-LSTM of SNLI",
+    "snli_bilstm": "Bi-LSTM (47 million)",
     "mnist_2c2d": "2c2d (3.3 million)",
     "cifar100_wrn404": "WRN-40-4 (9 million)",
 }
