@@ -70,6 +70,9 @@ def _limit_memory(most: int) -> None:
         import resource
     except ImportError:  # there is none on Windows
         return
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if hard != resource.RLIM_INFINITY:  # which nobody may raise
+        most = min(most, hard)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

@@ -146,9 +146,9 @@ def mat_in_a_fork(path: Path) -> object:
         with tempfile.TemporaryDirectory() as folder:
             child = os.fork()
             if child == 0:
-                mat_process._limit_memory(3 << 30)
                 code = 1
                 try:
+                    mat_process._limit_memory(3 << 30)
                     mat_process.convert(str(path), folder)
                     code = 0
                 finally:
