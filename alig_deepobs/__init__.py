@@ -8,7 +8,8 @@ import sys
 # `python -m alig_deepobs...` has put the current folder first, and nothing in it may run unasked.
 # This stands before the imports of what the folder might have, too; `sys` is a part of Python.
 if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
-    _module = sys.orig_argv[-len(sys.argv)].lstrip("-m").partition(".")[0]
+    _word = sys.orig_argv[-len(sys.argv)]  # the module, or as in -Bmalig_deepobs, flags before it
+    _module = (_word.partition("m")[2] if _word[:1] == "-" else _word).partition(".")[0]
     _home = __file__.rpartition("alig_deepobs")[0][:-1]
     if _module == "alig_deepobs" and sys.path[:1] != [_home]:
         del sys.path[:1]

@@ -219,7 +219,7 @@ def check_reference(reference: str | None, cells: Sequence[Cell], store: Store |
     if reference.lower() in map(str.lower, names):
         return
     is_there = store is not None and store.folder.is_dir()
-    there = load_results(store.folder).results if store and is_there else []
+    there = load_results(store.folder, light=True).results if store and is_there else []
     names |= {name for run in there for name in (run.optimizer, run.optimizer_name) if name}
     if reference.lower() not in map(str.lower, names):
         raise unknown_choice("reference", reference, sorted(names))
@@ -238,7 +238,7 @@ def comparison(
     own = [result for outcome in outcomes for result in outcome.runs]
     keys = [result.comparison() for result in own]
     mine = {result.identity() for result in own}
-    there = [] if store is None or not own else load_results(store.folder).results
+    there = [] if store is None or not own else load_results(store.folder, light=True).results
     others = [
         result
         for result in there

@@ -10,6 +10,7 @@ import click
 
 from alig_deepobs.cli.options import option
 from alig_deepobs.cli.output import say
+from alig_deepobs.foreign import shown
 
 if TYPE_CHECKING:
     from alig_deepobs.analysis.table import Table
@@ -130,7 +131,7 @@ def _report(report: ImportReport) -> int:
 
     for name, reason in list(report.problems.items())[:SHOWN_PROBLEMS]:
         text = reason if name in reason else f"{name}: {reason}"
-        say(f"left out: {text}", err=True)
+        say(shown(f"left out: {text}"), err=True)
     if len(report.problems) > SHOWN_PROBLEMS:
         say(f"left out: {len(report.problems) - SHOWN_PROBLEMS} more files", err=True)
     if not report.added and not report.known:

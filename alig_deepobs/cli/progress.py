@@ -101,7 +101,7 @@ class Display:
     def ended(self, run: ResolvedRun, result: RunResult) -> None:
         """See `Progress.ended`."""
         label = _label(run)
-        if result.outcome is Outcome.FAILED:
+        if result.outcome in (Outcome.FAILED, Outcome.OUT_OF_MEMORY):
             self.failures.append(f"{label}: {result.outcome_reason}")
         self.finished += 1
         width = len(str(self.total))

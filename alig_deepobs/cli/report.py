@@ -9,6 +9,7 @@ import click
 
 from alig_deepobs.cli.options import option
 from alig_deepobs.cli.output import say
+from alig_deepobs.foreign import shown
 
 if TYPE_CHECKING:
     from alig_deepobs.analysis.report import Report
@@ -74,7 +75,7 @@ def report(
     for path in written:
         say(f"written: {path}")
     for item in found.skipped:
-        say(f"skipped: {item.path}: {reason_without_path(item)}", err=True)
+        say(shown(f"skipped: {item.path}: {reason_without_path(item)}"), err=True)
     if found.skipped:
         count = len(found.skipped)
         say(f"{count} file{'' if count == 1 else 's'} skipped", err=True)

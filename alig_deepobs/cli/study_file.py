@@ -24,8 +24,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _LARGEST = 1 << 14
 """Bytes of the largest file that is read; the time for dotted keys grows with their square."""
 _NOT_SAVED = ("study", "save_study", "trust_study", "dry_run", "force", "help")
-_COMMANDS = ("slurm", "address")
-"""Flags that run commands, or send code to another machine."""
+_COMMANDS = ("slurm", "address", "emit")
+"""Flags that run commands, send code to another machine, or write a file of commands."""
+_HERE = ("auto", "vectorized", "processes")
+"""Executors on this machine."""
 
 
 def study_file_options(function: Function) -> Function:
@@ -107,10 +109,15 @@ def _check_runs_nothing(context: click.Context) -> None:
     paths += [setting.name for setting in optimizers if ":" in setting.name]
     found = [f"would import {path!r}" for path in paths]
     found += [f"sets {name}" for name in _COMMANDS if from_file(name)]
+    if from_file("executor") not in (None, *_HERE):
+        found.append(f"sets executor {from_file('executor')!r}")
+    folder = Path(from_file("output_dir") or ".")
+    if folder.is_absolute() or ".." in folder.parts or str(folder).startswith("~"):
+        found.append(f"sets output_dir to {str(folder)!r}, which is not below the current folder")
     if found:
         raise UsageError(
-            f"the study {shown(found[0][:200])}, and files run no code unasked: look at it, then "
-            "add --trust_study, or give that on the command line"
+            f"the study {shown(found[0][:200])}, and files run no code and write nowhere else "
+            "unasked: look at it, then add --trust_study, or give that on the command line"
         )
 
 

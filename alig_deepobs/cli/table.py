@@ -9,6 +9,7 @@ import click
 
 from alig_deepobs.cli.options import option
 from alig_deepobs.cli.output import say
+from alig_deepobs.foreign import shown
 
 _FORMATS = ("text", "markdown", "latex", "csv")
 
@@ -85,7 +86,7 @@ def table(
     else:
         say(render(found).removesuffix("\n"))
     for item in report.skipped:
-        say(f"skipped: {item.path}: {reason_without_path(item)}", err=True)
+        say(shown(f"skipped: {item.path}: {reason_without_path(item)}"), err=True)
     return 1 if report.skipped else 0
 
 

@@ -152,7 +152,7 @@ def test_a_study_in_a_file(call, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("optimiser = 'sgd'", "unknown key 'optimiser'; did you mean optimizers?"),
+        ("optimiser = 'sgd'", "unknown key 'optimiser'; did you mean optimizers"),
         ("seeds = [1, 2]", "seeds must be one number or text, not [1, 2]"),
         ("grid = [{a = 1}]", "grid must be a list of numbers or texts"),
         ("seeds = ", "is no TOML file"),
@@ -192,6 +192,27 @@ def test_a_study_file_runs_no_code_unasked(call, tmp_path, text, message):
                 "--dry_run").code == (2 if "slurm" in text else 0)  # fmt: skip
     call("compare", "--study", "study.toml", "--trust_study", "--dry_run")
     assert (tmp_path / "ran").exists() == ("slurm" not in text)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("emit = 'kept.txt'", "sets emit"),
+        ("output_dir = '/somewhere/else'", "sets output_dir to '/somewhere/else'"),
+        ("output_dir = '../else'", "sets output_dir to '../else'"),
+        ("output_dir = '~/else'", "sets output_dir"),
+        ("executor = 'slurm'", "sets executor 'slurm'"),
+    ],
+)
+def test_a_study_file_writes_and_sends_nothing_elsewhere_unasked(call, tmp_path, line, message):
+    (tmp_path / "kept.txt").write_text("mine")
+    text = f"testproblems = ['quadratic_deep']\noptimizers = 'sgd'\nprotocol = 'defaults'\n{line}\n"
+    (tmp_path / "study.toml").write_text(text)
+    called = call("compare", "--study", "study.toml")
+    assert called.code == 2
+    assert message in called.err
+    assert {path.name for path in tmp_path.iterdir()} == {"kept.txt", "study.toml"}
+    assert (tmp_path / "kept.txt").read_text() == "mine"
 
 
 def test_an_own_optimizer_is_tuned_over_both_hyperparameters(call, tmp_path, monkeypatch):

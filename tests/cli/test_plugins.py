@@ -69,6 +69,8 @@ RUN = ["run", "digits_logreg", *map(str, QUICK)]
     ("words", "safe"),
     [
         (["-m", "alig_deepobs", "list"], False),
+        (["-Bmalig_deepobs", "list"], False),
+        (["-malig_deepobs", "list"], False),
         (["-m", "alig_deepobs", "report", "."], False),
         (["-m", "alig_deepobs", *RUN, "--seeds", "2", "--jobs", "2"], False),
         (["-m", "alig_deepobs", *RUN, "--ddp", "2"], False),

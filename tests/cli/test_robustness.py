@@ -112,3 +112,14 @@ def test_nothing_to_tune_is_called_untuned(call, mine):
                   "--protocol", "defaults", *QUICK)  # fmt: skip
     assert called.code == 0
     assert "defaults, not tuned" in " ".join(called.out.split())
+
+
+@pytest.mark.parametrize("verb", ["report", "table"])
+def test_a_file_has_one_line_whatever_its_name(call, tmp_path, verb):
+    """Otherwise a stranger's file could write lines of its own."""
+    call("run", "quadratic_deep", "--optimizer", "sgd[lr=0.01]", "-N", 1, "--output_dir", "results")
+    (folder,) = (tmp_path / "results" / "quadratic_deep").glob("*/*")
+    (folder / "random_seed__1__x\nwritten: forged.json").write_text("{")
+    called = call(verb, "results")
+    assert called.code == 1
+    assert "x\\nwritten: forged.json" in called.err

@@ -468,3 +468,16 @@ def test_guards_raise_no_warnings(problem):
             optimizer = build(problem.parameters, eps=0.0)
             for loss in (NAN, INF, -1.0, 0.0):
                 optimizer.step(loss=loss)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("foreach", [None, False, True])
+def test_a_step_of_size_0_moves_nothing_even_if_the_velocity_overflows(dtype, foreach):
+    """The adjusted form adds gradients up as they are, and 0 * inf is nan."""
+    p = torch.ones(2, dtype=dtype, requires_grad=True)
+    optimizer = AliG([p], max_lr=1.0, momentum=0.9, adjusted_momentum=True, foreach=foreach)
+    for _ in range(4):
+        p.grad = torch.full_like(p, 0.6 * torch.finfo(dtype).max)
+        optimizer.step(loss=0.0)
+    assert optimizer.state[p]["momentum_buffer"].isinf().all()
+    assert torch.equal(p.detach(), torch.ones(2, dtype=dtype))
