@@ -151,6 +151,7 @@ def load_optimizer_state(optimizer: Any, state: Mapping[str, Any]) -> None:
     makes floats of counters.
     """
     optimizer.load_state_dict(state)
+    _check_forms(optimizer)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     numbers = [n for group in state["param_groups"] for n in group["params"]]
     for parameter, number in zip(parameters, numbers, strict=True):
@@ -159,3 +160,24 @@ def load_optimizer_state(optimizer: Any, state: Mapping[str, Any]) -> None:
             are_tensors = isinstance(saved, Tensor) and isinstance(loaded, Tensor)
             if are_tensors and loaded.dtype != saved.dtype:
                 optimizer.state[parameter][name] = saved.clone().to(loaded.device)
+
+
+def _check_forms(optimizer: Any) -> None:
+    """Checks the shapes of a state, which kernels of torch rely on without looking at them.
+
+    Raises:
+        ValueError: a tensor is neither of the shape of its parameter nor one of the numbers.
+    """
+    kind = type(optimizer)
+    if kind.__name__ in _OTHER_FORMS or not kind.__module__.startswith(_KNOWN_STATES):
+        return
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            form = torch.Size([]) if name in _NUMBERS else parameter.shape
+            if isinstance(value, Tensor) and value.shape != form:
+                raise ValueError(f"the state {name} of the optimizer has not its parameter's form")
+
+
+_KNOWN_STATES = ("torch.optim.", "alig_deepobs.optimizers.")
+_OTHER_FORMS = ("LBFGS", "Adafactor", "AligPlus")
+_NUMBERS = ("step", "eta", "mu", "mu_product")

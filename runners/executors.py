@@ -187,7 +187,8 @@ class InProcess:
 class Processes:
     """Groups in processes of their own, each with its share of the cores.
 
-    A process that dies (of memory, say) costs its group alone, and another one takes its place.
+    A process that dies (of memory, say) concerns its group alone: another one takes its place, and
+    tries the group once more. If that dies, too, its runs have failed.
 
     Args:
         jobs: number of processes.
@@ -207,6 +208,7 @@ class Processes:
         self.free: list[ProcessPoolExecutor] = []
         self.busy: dict[int, ProcessPoolExecutor] = {}
         self.number = 0
+        self.ending = False
         self.listeners: list[threading.Thread] = []
 
     def submit(
@@ -219,12 +221,20 @@ class Processes:
     def _submit(
         self, runs: Sequence[ResolvedRun], callbacks: Sequence[Callback]
     ) -> list[Future[RunResult]]:
+        given: list[Future[RunResult]] = [Future() for _ in runs]
+        self._send(runs, callbacks, given)
+        return given
+
+    def _send(
+        self, runs: Sequence[ResolvedRun], callbacks: Sequence[Callback],
+        given: Sequence[Future[RunResult]], again: bool = False,
+    ) -> None:  # fmt: skip
+        """Sends runs to a process; if it dies, once more, to go on from their checkpoints."""
         self.number += 1
         number = self.number
         pool, news = self._free_pool() or self._new_pool()
         self.busy[number] = pool
         self.callbacks[number] = callbacks
-        given: list[Future[RunResult]] = [Future() for _ in runs]
 
         def end(future: Future[list[RunResult]]) -> None:
             self.busy.pop(number, None)
@@ -232,6 +242,10 @@ class Processes:
                 results = future.result()
                 self.free.append(pool)
             except BrokenProcessPool:
+                if not again and not self.ending:
+                    with held():
+                        self._send(runs, callbacks, given, again=True)
+                    return
                 results = _failed(runs, "the process of the run died (out of memory?)")
             except BaseException as error:  # noqa: BLE001 - what a worker cannot send back
                 self.free.append(pool)
@@ -244,10 +258,10 @@ class Processes:
         future.add_done_callback(end)
         if news is not None:
             news.close()  # now the process alone has it: it ends when that ends, however it does
-        return given
 
     def interrupt(self) -> None:
         """Tells every process that is at work to end its run; see `Executor.interrupt`."""
+        self.ending = True
         for pool in list(self.busy.values()):
             for process in _processes(pool):
                 with contextlib.suppress(ProcessLookupError):  # it has just died
@@ -255,6 +269,7 @@ class Processes:
 
     def close(self) -> None:
         """Ends all processes, also those whose run does not end."""
+        self.ending = True
         left = [process for pool in self.busy.values() for process in _processes(pool)]
         for pool in [*self.free, *self.busy.values()]:
             pool.shutdown(wait=False, cancel_futures=True)

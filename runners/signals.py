@@ -22,6 +22,15 @@ _ECHO = 1.0
 """Seconds within which a second SIGTERM or SIGHUP is the first one once more."""
 
 
+_waiting_since: list[float] = []
+"""When the first of the signals came that wait until a run can be left."""
+
+
+def arrival() -> float:
+    """When the signal came that is handled now (`time.monotonic`), which may have waited."""
+    return _waiting_since[0] if _waiting_since else time.monotonic()
+
+
 def is_echo(number: int, first: float) -> bool:
     """Whether a signal is one that has come already, and no second wish.
 
@@ -107,15 +116,19 @@ class Deferred:
     def check(self) -> None:
         """Hands over the signals that wait, if there are any; their handler raises an interrupt."""
         received, self.received = self.received, []
-        for number in received[:-1]:
-            with suppress(KeyboardInterrupt):
+        try:
+            for number in received[:-1]:
+                with suppress(KeyboardInterrupt):
+                    self._handlers[number](number, None)
+            for number in received[-1:]:
                 self._handlers[number](number, None)
-        for number in received[-1:]:
-            self._handlers[number](number, None)
+        finally:
+            _waiting_since.clear()
 
     def _receive(self, number: int, _: Any) -> None:
         if not self.received:
             self._first = time.monotonic()
+            _waiting_since[:] = [self._first]
         elif is_echo(number, self._first):
             return
         self.received.append(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from alig_deepobs.run import Outcome, ResolvedRun, Run, RunResult
 CLAIMS = ".claims"
 CHECKPOINTS = ".checkpoints"
 TUNING = "tuning"
+ATTEMPTS = 20
+"""Of claiming a run, where other processes make and remove the folder of claims."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,10 @@ class Store:
             for run in found:
                 self.forget(run)
         clear_leftovers(self.folder)
-        for path in (self.folder / CLAIMS).glob("*"):
+        claims: list[Path] = []
+        with contextlib.suppress(OSError):  # another process has just removed the folder
+            claims = list((self.folder / CLAIMS).glob("*"))
+        for path in claims:
             with contextlib.suppress(OSError, Timeout), FileLock(path, timeout=0):
                 path.unlink()
         with contextlib.suppress(OSError):
@@ -118,15 +124,21 @@ class Store:
             ResultError: the folder is not writable.
         """
         path = self.folder / CLAIMS / _name(run)
-        check_writable(path.parent)
         lock = FileLock(path, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            yield False
-            return
-        except OSError as error:
-            raise ResultError(f"cannot lock {path}: {error.strerror or error}") from error
+        for attempt in range(ATTEMPTS):
+            try:
+                check_writable(path.parent)
+                lock.acquire()
+                break
+            except Timeout:
+                yield False
+                return
+            except (OSError, ResultError) as error:
+                # Another process may have removed the empty folder in between, or made it.
+                if attempt == ATTEMPTS - 1:
+                    reason = getattr(error, "strerror", None) or error
+                    raise ResultError(f"cannot lock {path}: {reason}") from error
+                time.sleep(0.001 * attempt)
         try:
             yield True
         finally:

@@ -201,7 +201,7 @@ class Study:
             ResultError: results could not be written, up to the end.
         """
         progress = progress or Silent()
-        if self.store is not None and self.missing:
+        if self.store is not None:
             self.store.clear(self.found)
         progress.planned(len(self.runs), len(self.found))
         self.outcomes = [CellOutcome(cell) for cell in self.cells]

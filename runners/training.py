@@ -227,7 +227,8 @@ class _Training:
                 if result.outcome is Outcome.FAILED:
                     if result.steps in self.resumed[-1:]:  # not one step could be taken from it
                         raise self._unusable(error) from error
-                    self.checkpoints.remove()  # it would fail again
+                    if self.ranks is None:  # else it may be another process that has died
+                        self.checkpoints.remove()  # it would fail again
                 self.callback.finished(result)
                 raise RunError(
                     f"{self.run.optimizer} on {self.run.testproblem} broke after "

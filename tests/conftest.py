@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import pytest
@@ -31,6 +32,19 @@ def call(capsys, monkeypatch, tmp_path):
         return Called(caught.value.code or 0, printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _own_environment():
+    """What the command line sets for its own processes does not reach those of other tests."""
+    names = ("PYTHONSAFEPATH", "ALIG_DEEPOBS_PLUGIN_FOLDER")
+    before = {name: os.environ.get(name) for name in names}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @pytest.fixture(autouse=True)

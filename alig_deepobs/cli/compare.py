@@ -78,31 +78,32 @@ def compare(
     )
     if done is None:
         return 0
+    found = comparison(done[0], store, reference)
+    # Everything is written before anything is printed: the output may be closed.
+    written = {name: _write(found, name, Path(output_dir)) for name in found.testproblems}
     tuned = tuning_table(done[0], protocol)
     if tuned.rows:
         show(tuned)
-    found = comparison(done[0], store, reference)
-    for name in found.testproblems:
-        _report(found, name, Path(output_dir))
+    for name, paths in written.items():
+        show(found.leaderboard_of(name).table)
+        names = ", ".join(path.name for path in paths)
+        say(f"Results are in {output_dir}; written: {names}")
     done[1].check_failures()
     return 0
 
 
-def _report(found: Comparison, testproblem: str, folder: Path) -> None:
-    """Prints the leaderboard of a problem and writes its tables and picture.
+def _write(found: Comparison, testproblem: str, folder: Path) -> list[Path]:
+    """Writes the tables and the picture of a problem.
 
     They go into the root of the results, where DeepOBS's own tools do not look.
     """
     from alig_deepobs.analysis import write_csv, write_table
 
-    board = found.leaderboard_of(testproblem)
-    show(board.table)
-    written = [
-        write_table(board.table, folder, "csv"),
+    return [
+        write_table(found.leaderboard_of(testproblem).table, folder, "csv"),
         write_csv(found.results_of(testproblem), folder / f"runs_{testproblem}.csv"),
         *_picture(found, testproblem, folder),
-    ]  # fmt: skip
-    say(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")
+    ]
 
 
 def _picture(found: Comparison, testproblem: str, folder: Path) -> list[Path]:

@@ -75,6 +75,9 @@ def main(args: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 a run failed, 2 wrong usage, 130 interrupted."""
     words = list(sys.argv[1:] if args is None else args)
     os.environ.pop("MPLBACKEND", None)  # a notebook's; nothing here is drawn on a screen
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever called
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):  # a terminal may not have every character
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -27,7 +27,7 @@ from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.cells import Cell, CellOutcome
 from alig_deepobs.runners.loggers import Logged, check_loggers, telling
 from alig_deepobs.runners.places import Place, check_checkpoints, under_torchrun
-from alig_deepobs.runners.signals import ENDING, is_echo
+from alig_deepobs.runners.signals import ENDING, arrival, is_echo
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Progress, Study
 from alig_deepobs.settings import Setting
@@ -248,7 +248,7 @@ def ending_signals() -> Iterator[None]:
                 return
             os._exit(128 + number)
         received.append(number)
-        first = time.monotonic()
+        first = arrival()
         raise Interrupted(number)
 
     before = {number: signal.signal(number, end) for number in taken}

@@ -69,7 +69,7 @@ def update_loop(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -> N
 def update_foreach(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -> None:
     """All parameters at once, with torch's multi-tensor operations."""
     params, grads, buffers, mu = bucket.params, bucket.grads, bucket.buffers, bucket.momentum
-    if bucket.adjusted and gamma == 0 and isinstance(gamma, float):
+    if bucket.adjusted and isinstance(gamma, float) and gamma == 0:
         follow_gradients(buffers, grads, mu)
     elif isinstance(gamma, float):
         Foreach.add_(params, grads, -gamma)

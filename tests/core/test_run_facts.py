@@ -217,7 +217,10 @@ def test_defaults_of_what_is_asked():
         "batch_size", "num_epochs", "weight_decay", "split", "reshuffle", "data_dir", "device",
         "threads", "keep_best", "time_limit", "checkpoint_interval",
     }  # fmt: skip
-    assert {name for name, value in values.items() if value is False} == {"synthetic", "offline"}
+    assert {name for name, value in values.items() if value is False} == {
+        "synthetic", "offline", "compile", "channels_last",
+    }  # fmt: skip
+    assert spec.precision == "float32"
     names = {field.name for field in dataclasses.fields(ResolvedRun)}
     assert set(values) <= names
     assert set(TRAINING_PARAMS) == {
@@ -235,6 +238,7 @@ def test_limits_and_defaults_of_the_fields():
     choices = {name: facet.choices for name, facet in facets(ResolvedRun).items() if facet.choices}
     assert choices == {
         "split": ("full", "validation"), "framework": ("pytorch", "tensorflow"),
+        "precision": ("float32", "bf16"),
     }  # fmt: skip
     result = RunResult("p", "o", {}, batch_size=1, num_epochs=1, random_seed=1)
     empty = {name: value for name, value in dataclasses.asdict(result).items() if not value}
