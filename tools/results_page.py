@@ -8,6 +8,7 @@ test makes the page again and finds no difference. ``--check`` only says whether
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
 import tomllib
@@ -242,11 +243,10 @@ def _against(entry: ProblemEntry, run: RunResult, published: Sequence[RunResult]
 def _open() -> str:
     """The pieces of the campaign without a result here."""
     plan = tomllib.loads(CAMPAIGN.read_text(encoding="utf-8"))
-    there = set(measured_problems())
     lines = [
         f"* {piece['name']} ({piece.get('device', 'cpu')})"
         for piece in plan["piece"]
-        if not any(name in piece["command"].split() for name in there)
+        if not _is_measured(piece["command"].split())
     ]
     if not lines:
         return ""
@@ -254,6 +254,21 @@ def _open() -> str:
         ["## Not measured yet\n", "Pieces of `benchmarks/campaign.toml` without a result in the "
          "package; `python benchmarks/campaign.py` carries them out.\n", *lines]
     )  # fmt: skip
+
+
+def _is_measured(words: Sequence[str]) -> bool:
+    """Whether the runs of a `compare` are here: of its protocol, as long, and of as many seeds."""
+    options = dict(itertools.pairwise(words))
+    problem, protocol = words[1], options.get("--protocol", str(Protocol.parse()))
+    if words[0] != "compare" or problem not in measured_problems() or "[" in " ".join(words):
+        return False  # settings in brackets are variants, which are not in the package
+    epochs = int(options.get("-N", find_testproblem(problem).num_epochs))
+    seeds = {
+        run.random_seed
+        for run in measured_results(problem)
+        if run.tuning.get("protocol") == protocol and run.num_epochs == epochs
+    }
+    return len(seeds) >= int(options.get("--seeds", 3))
 
 
 @click.command()

@@ -34,7 +34,11 @@ def test_every_file(problem):
     entry = find_testproblem(problem)
     runs = measured_results(problem)
     equal = bool(on_equal_terms(problem))
-    assert {run.optimizer for run in runs} == OPTIMIZERS | (RIVALS if equal else set())
+    # One run of DeepOBS's settings is held against its ten, and compared with nothing else.
+    against_published = {run.tuning.get("protocol") for run in runs} == {"known"}
+    optimizers = OPTIMIZERS | (RIVALS if equal else set())
+    found = {run.optimizer for run in runs}
+    assert found <= optimizers if against_published else found == optimizers
     seeds = {}
     for run in runs:
         seeds.setdefault(run.setting(), set()).add(run.random_seed)
@@ -54,7 +58,7 @@ def test_every_file(problem):
         assert len(run.training_seconds) == run.num_epochs or not finished
     # Every optimizer has the same seeds, and at least three.
     assert len(set(map(frozenset, seeds.values()))) == 1
-    assert len(next(iter(seeds.values()))) >= 3
+    assert len(next(iter(seeds.values()))) >= (1 if against_published else 3)
     for epochs in {run.num_epochs for run in on_equal_terms(problem)}:
         compared = on_equal_terms(problem, epochs)
         assert len(leaderboard(compared, entry).rows) == 8
