@@ -94,6 +94,10 @@ def main(args: list[str] | None = None) -> None:
     sys.exit(_exit_code([word for word in words if word != "--debug"], debug))
 
 
+_PRINTERS = ("click", "rich")
+"""Libraries that end with SystemExit where a pipe is closed."""
+
+
 def _exit_code(words: list[str], debug: bool) -> int:
     try:
         result: Any = cli.main(words, prog_name="alig-deepobs", standalone_mode=False)
@@ -116,8 +120,8 @@ def _exit_code(words: list[str], debug: bool) -> int:
             raise
         return _without_output(error)
     except (Exception, SystemExit, GeneratorExit) as error:
-        if isinstance(error, SystemExit) and last_module(error).partition(".")[0] == "click":
-            return _without_output(BrokenPipeError())  # click's way with a closed pipe
+        if isinstance(error, SystemExit) and last_module(error).partition(".")[0] in _PRINTERS:
+            return _without_output(BrokenPipeError())
         if debug:
             raise
         if is_of_others(error):

@@ -80,6 +80,7 @@ class Display:
         self.total = 0
         self.finished = 0
         self.failures: list[str] = []
+        self.lost: Exception | None = None
         self.warned: set[tuple[Any, ...]] = set()
         self.display: rich.progress.Progress | None = None
 
@@ -150,7 +151,10 @@ class Display:
 
         Raises:
             RunError: it says how many failed, and why the first one did.
+            OSError: the output was lost.
         """
+        if self.lost is not None:
+            raise self.lost
         if self.failures:
             count = len(self.failures)
             raise RunError(
@@ -212,8 +216,7 @@ def carry_out(
     with ending_signals(), display.shown(), warnings.catch_warnings():
         warnings.showwarning = display.warn
         outcomes = study.carry_out(place.start, progress)
-    if stream.error is not None:
-        raise stream.error  # nobody would read what the verb says now
+    display.lost = stream.error  # nobody will read what the verb says, but it writes its files
     return outcomes, display
 
 

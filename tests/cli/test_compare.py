@@ -6,6 +6,8 @@ import contextlib
 import io
 import json
 import secrets
+import subprocess
+import sys
 from statistics import fmean
 
 import pandas as pd
@@ -284,3 +286,16 @@ def test_a_broken_plot_ends_nothing(call, tmp_path, monkeypatch):
     assert done.out.count("Results are in") == 2
     assert done.err.count("is not drawn: RuntimeError: no fonts") == 2
     assert len(list(tmp_path.glob("leaderboard_*.csv"))) == 2
+
+
+def test_a_closed_pipe_leaves_tables_and_picture(tmp_path):
+    words = [sys.executable, "-m", "alig_deepobs", "compare", "quadratic_deep", "--optimizers", "sgd",
+             "--protocol", "defaults", "-N", "1", "--seeds", "2", "--output_dir", "results"]  # fmt: skip
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    said = process.stderr.read().decode()
+    assert process.wait() == 1
+    assert "bug" not in said
+    names = {path.name for path in (tmp_path / "results").iterdir() if path.is_file()}
+    assert names == {"leaderboard_quadratic_deep.csv", "runs_quadratic_deep.csv",
+                     "curves_quadratic_deep.png"}  # fmt: skip
