@@ -11,6 +11,11 @@ import torch
 from alig_deepobs.cli.main import main
 
 
+_AT_THE_START = {
+    name: os.environ.get(name) for name in ("PYTHONSAFEPATH", "ALIG_DEEPOBS_PLUGIN_FOLDER")
+}
+
+
 @dataclass
 class Called:
     """What a call printed and its exit code."""
@@ -37,10 +42,8 @@ def call(capsys, monkeypatch, tmp_path):
 @pytest.fixture(autouse=True)
 def _own_environment():
     """What the command line sets for its own processes does not reach those of other tests."""
-    names = ("PYTHONSAFEPATH", "ALIG_DEEPOBS_PLUGIN_FOLDER")
-    before = {name: os.environ.get(name) for name in names}
     yield
-    for name, value in before.items():
+    for name, value in _AT_THE_START.items():
         if value is None:
             os.environ.pop(name, None)
         else:

@@ -289,8 +289,8 @@ def test_a_broken_plot_ends_nothing(call, tmp_path, monkeypatch):
 
 
 def test_a_closed_pipe_leaves_tables_and_picture(tmp_path):
-    words = [sys.executable, "-m", "alig_deepobs", "compare", "quadratic_deep", "--optimizers", "sgd",
-             "--protocol", "defaults", "-N", "1", "--seeds", "2", "--output_dir", "results"]  # fmt: skip
+    words = "-m alig_deepobs compare quadratic_deep --optimizers sgd --protocol defaults -N 1"
+    words = [sys.executable, *words.split(), "--seeds", "2", "--output_dir", "results"]
     process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     said = process.stderr.read().decode()
