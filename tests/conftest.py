@@ -10,7 +10,6 @@ import torch
 
 from alig_deepobs.cli.main import main
 
-
 _AT_THE_START = {
     name: os.environ.get(name) for name in ("PYTHONSAFEPATH", "ALIG_DEEPOBS_PLUGIN_FOLDER")
 }
