@@ -164,7 +164,7 @@ class TestProblem:
 
     def load_data(self) -> DataSet:
         """Loads the data set (all of the training data, on the CPU)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs a method load_data(self)")
 
     def check_files(self) -> None:
         """Makes sure that files which only options name are there, before the first of many runs.
@@ -175,7 +175,9 @@ class TestProblem:
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network on the CPU; the generator is the only source of randomness."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a method build_net(self, generator)"
+        )
 
     def forward(self, batch: Batch) -> Any:
         """What the network makes of a mini-batch."""

@@ -104,10 +104,14 @@ class DataSet:
         return self._make_dataloader(dataset, sampler=sampler)
 
     def _make_train_and_valid_dataloader(self) -> tuple[Any, Any]:
-        raise NotImplementedError(f"{type(self).__name__}._make_train_and_valid_dataloader")
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a method _make_train_and_valid_dataloader(self)"
+        )
 
     def _make_test_dataloader(self) -> Any:
-        raise NotImplementedError(f"{type(self).__name__}._make_test_dataloader")
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a method _make_test_dataloader(self)"
+        )
 
 
 class GivenLoaders(DataSet):

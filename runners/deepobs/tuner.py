@@ -121,7 +121,7 @@ class ParallelizedTuner(Tuner):
         return self._sample()
 
     def _sample(self) -> list[dict[str, Any]]:
-        raise NotImplementedError(f"{type(self).__name__}.sample")
+        raise NotImplementedError(f"{type(self).__name__} needs a method _sample(self)")
 
     def generate_commands_script(
         self,

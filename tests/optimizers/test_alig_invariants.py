@@ -232,7 +232,7 @@ def test_dtype_is_kept(make, problem_q, velocity, may_refuse, dtype, momentum):
     optimizer = make(problem.parameters, max_lr=0.2, **MOMENTA[momentum])
     other = make(exact.parameters, max_lr=0.2, **MOMENTA[momentum])
     for _ in range(2):
-        with may_refuse():
+        with may_refuse(optimizer):
             optimizer.step(loss=problem.backward())
         other.step(loss=exact.backward())
     for parameter in problem.parameters:
@@ -262,7 +262,7 @@ def test_every_entry_of_a_long_half_precision_tensor_moves(
     v, w = 0.0, 0.0
     for _ in range(3):
         parameter.grad = torch.ones_like(parameter)
-        with may_refuse():
+        with may_refuse(optimizer):
             optimizer.step(loss=torch.tensor(1e4))
         if momentum == "plain":
             w -= 0.01
@@ -295,7 +295,7 @@ def test_half_precision_norm_is_accumulated_in_float32(make, may_refuse):
     parameter = torch.zeros(n, dtype=torch.bfloat16, requires_grad=True)
     optimizer = make([parameter], eps=1e-5)
     parameter.grad = torch.ones(n, dtype=torch.bfloat16)
-    with may_refuse():
+    with may_refuse(optimizer):
         optimizer.step(loss=torch.tensor(0.7))
     assert optimizer.step_size_unclipped == pytest.approx(0.7 / (n + 1e-5), rel=1e-5)
     expected = torch.full((n,), -0.7 / n)
@@ -308,7 +308,7 @@ def test_parameters_of_different_dtypes_work_together(make, may_refuse, momentum
     narrow = torch.ones(2, dtype=torch.bfloat16, requires_grad=True)
     optimizer = make([wide, narrow], max_lr=10.0, **MOMENTA[momentum])
     wide.grad, narrow.grad = torch.full_like(wide, 2.0), torch.full_like(narrow, 2.0)
-    with may_refuse():
+    with may_refuse(optimizer):
         optimizer.step(loss=5.0)
     gamma = 5 / (20 + 1e-5)
     assert optimizer.step_size == pytest.approx(gamma, rel=1e-6)
@@ -340,7 +340,7 @@ def test_memory_layout_does_not_matter(paths, may_refuse, path, layout, momentum
         plain.grad = gradient.clone()
         other.grad = gradient.clone()  # another layout than its parameter
         optimizers[0].step(loss=1.0)
-        with may_refuse():
+        with may_refuse(optimizers[1]):
             optimizers[1].step(loss=1.0)
     torch.testing.assert_close(other.detach(), plain.detach(), **TIGHT)
 

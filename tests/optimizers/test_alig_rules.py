@@ -264,7 +264,7 @@ def test_capturable_takes_a_loss_of_any_precision(
     problem = problem_p(dtype)
     optimizer = make_fast(problem.parameters, capturable=True, momentum=momentum)
     problem.feed(0)
-    with may_refuse():
+    with may_refuse(optimizer):
         optimizer.step(loss=torch.tensor(3.0, dtype=given))
     assert optimizer.step_size == pytest.approx(3 / 17.25001, rel=1e-5)
     gamma = (1 + momentum) * 3 / 17.25001

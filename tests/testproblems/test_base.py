@@ -268,3 +268,16 @@ def test_batch_indices_of_an_incomplete_mini_batch():
     size = problem.data.size("train")
     assert len(seen[-1]) == size % 100 > 0
     assert sorted(torch.cat(seen).tolist()) == list(range(size))
+
+
+@pytest.mark.parametrize(("method", "call"), [
+    ("load_data(self)", lambda problem: problem.load_data()),
+    ("build_net(self, generator)", lambda problem: problem.build_net(None)),
+])  # fmt: skip
+def test_a_problem_of_ones_own_says_what_it_lacks(method, call):
+    class Unfinished(Problem):
+        """Nothing yet."""
+
+    with pytest.raises(NotImplementedError) as caught:
+        call(Unfinished.__new__(Unfinished))
+    assert str(caught.value) == f"Unfinished needs a method {method}"
