@@ -127,7 +127,7 @@ def make_fast(request: pytest.FixtureRequest) -> Callable[..., AliG]:
 
 @pytest.fixture(scope="session")
 def may_refuse() -> Callable[[AliG], AbstractContextManager[None]]:
-    """Within it, the fused kernels may refuse what is documented, but not compute something else."""
+    """Within it, fused kernels may refuse what is documented, but not compute something else."""
 
     @contextmanager
     def refusal(optimizer: AliG) -> Iterator[None]:
