@@ -35,6 +35,12 @@ AFTER_EPOCHS, WITHIN_EPOCHS = 5.0, 300.0
 SHARE = 0.05
 """Of the time of a run, what writing checkpoints may take at most, where the user gives none."""
 
+_KNOWN_STATES = ("torch.optim.", "alig_deepobs.optimizers.")
+"""Modules of optimizers whose states have the forms of their parameters, or are numbers."""
+_OTHER_FORMS = ("LBFGS", "Adafactor", "AligPlus")
+"""Those of them whose states have not."""
+_NUMBERS = ("step", "eta", "mu", "mu_product")
+
 _OF_THE_ATTEMPT = {
     "outcome", "outcome_reason", "time_limit", "started", "environment", "command",
     "optimizer_class", "schema_version",
@@ -176,8 +182,3 @@ def _check_forms(optimizer: Any) -> None:
             form = torch.Size([]) if name in _NUMBERS else parameter.shape
             if isinstance(value, Tensor) and value.shape != form:
                 raise ValueError(f"the state {name} of the optimizer has not its parameter's form")
-
-
-_KNOWN_STATES = ("torch.optim.", "alig_deepobs.optimizers.")
-_OTHER_FORMS = ("LBFGS", "Adafactor", "AligPlus")
-_NUMBERS = ("step", "eta", "mu", "mu_product")

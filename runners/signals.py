@@ -90,7 +90,6 @@ class Deferred:
 
     def __init__(self) -> None:
         self.received: list[int] = []
-        self._first = 0.0
         self._handlers: dict[int, Callable[[int, Any], Any]] = {}
 
     def __enter__(self) -> Self:
@@ -127,9 +126,8 @@ class Deferred:
 
     def _receive(self, number: int, _: Any) -> None:
         if not self.received:
-            self._first = time.monotonic()
-            _waiting_since[:] = [self._first]
-        elif is_echo(number, self._first):
+            _waiting_since[:] = [time.monotonic()]
+        elif is_echo(number, arrival()):
             return
         self.received.append(number)
         if len(self.received) > 1:

@@ -12,6 +12,7 @@ from alig_deepobs.cli.output import say, show
 from alig_deepobs.cli.study_file import study_file_options
 
 if TYPE_CHECKING:
+    from alig_deepobs.analysis import Table
     from alig_deepobs.comparison import Comparison
     from alig_deepobs.protocols import Protocol
     from alig_deepobs.runners.places import Place
@@ -80,19 +81,20 @@ def compare(
         return 0
     found = comparison(done[0], store, reference)
     # Everything is written before anything is printed: the output may be closed.
-    written = {name: _write(found, name, Path(output_dir)) for name in found.testproblems}
+    boards = {name: found.leaderboard_of(name).table for name in found.testproblems}
+    written = [_write(found, name, boards[name], Path(output_dir)) for name in boards]
     tuned = tuning_table(done[0], protocol)
     if tuned.rows:
         show(tuned)
-    for name, paths in written.items():
-        show(found.leaderboard_of(name).table)
+    for table, paths in zip(boards.values(), written, strict=True):
+        show(table)
         names = ", ".join(path.name for path in paths)
         say(f"Results are in {output_dir}; written: {names}")
     done[1].check_failures()
     return 0
 
 
-def _write(found: Comparison, testproblem: str, folder: Path) -> list[Path]:
+def _write(found: Comparison, testproblem: str, board: Table[Any], folder: Path) -> list[Path]:
     """Writes the tables and the picture of a problem.
 
     They go into the root of the results, where DeepOBS's own tools do not look.
@@ -100,7 +102,7 @@ def _write(found: Comparison, testproblem: str, folder: Path) -> list[Path]:
     from alig_deepobs.analysis import write_csv, write_table
 
     return [
-        write_table(found.leaderboard_of(testproblem).table, folder, "csv"),
+        write_table(board, folder, "csv"),
         write_csv(found.results_of(testproblem), folder / f"runs_{testproblem}.csv"),
         *_picture(found, testproblem, folder),
     ]

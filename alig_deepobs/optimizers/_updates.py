@@ -58,8 +58,7 @@ def update_loop(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -> N
         b = bucket.buffers[index]
         if not isinstance(skip, Tensor):
             b.mul_(mu).add_(clean if bucket.adjusted else scaled)
-            if gamma or not bucket.adjusted:  # see `follow_gradients`
-                p.sub_(b * (gamma * mu) if bucket.adjusted else b * mu)
+            p.sub_(b * (gamma * mu) if bucket.adjusted else b * mu)
         else:
             decay, look_ahead = _masked_factors(bucket, gamma, skip)
             b.mul_(decay).add_(clean if bucket.adjusted else scaled)
@@ -69,29 +68,13 @@ def update_loop(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -> N
 def update_foreach(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -> None:
     """All parameters at once, with torch's multi-tensor operations."""
     params, grads, buffers, mu = bucket.params, bucket.grads, bucket.buffers, bucket.momentum
-    if bucket.adjusted and isinstance(gamma, float) and gamma == 0:
-        follow_gradients(buffers, grads, mu)
-    elif isinstance(gamma, float):
+    if isinstance(gamma, float):
         Foreach.add_(params, grads, -gamma)
         if buffers:
             torch._foreach_mul_(buffers, mu)
             Foreach.add_(buffers, grads, 1.0 if bucket.adjusted else gamma)
             Foreach.add_(params, buffers, -gamma * mu if bucket.adjusted else -mu)
-    else:
-        _foreach_on_device(bucket, gamma, skip)
-
-
-def follow_gradients(buffers: list[Tensor], grads: list[Tensor], mu: float) -> None:
-    """What a step of size 0 does in the adjusted form, where a buffer may be infinite.
-
-    It adds gradients up as they are, which half precision cannot always hold, and 0 * inf is nan.
-    """
-    torch._foreach_mul_(buffers, mu)
-    Foreach.add_(buffers, grads, 1.0)
-
-
-def _foreach_on_device(bucket: Bucket, gamma: Tensor, skip: Tensor | bool) -> None:
-    params, grads, buffers = bucket.params, bucket.grads, bucket.buffers
+        return
     assert isinstance(skip, Tensor)
     clean = [torch.where(skip, 0.0, g) for g in grads]
     scaled = torch._foreach_mul(clean, gamma)
@@ -118,6 +101,15 @@ def _masked_factors(
     return decay, torch.where(skip, torch.zeros_like(gamma), bucket.momentum)
 
 
+def follow_gradients(buffers: list[Tensor], grads: list[Tensor], mu: float) -> None:
+    """What a step of size 0 does in the adjusted form, where a buffer may be infinite.
+
+    It adds gradients up as they are, which half precision cannot always hold, and 0 * inf is nan.
+    """
+    torch._foreach_mul_(buffers, mu)
+    Foreach.add_(buffers, grads, 1.0)
+
+
 def update_fused(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -> None:
     """All parameters at once, with the kernels of torch's fused SGD."""
     if isinstance(gamma, float):
@@ -130,8 +122,6 @@ def update_fused(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -> 
 def _fused_on_host(bucket: Bucket, gamma: float) -> None:
     if not bucket.buffers:
         _sgd_kernel(bucket, [], lr=gamma)
-    elif bucket.adjusted and not gamma:
-        follow_gradients(bucket.buffers, bucket.grads, bucket.momentum)
     elif bucket.adjusted:
         _sgd_kernel(bucket, bucket.buffers, lr=gamma, momentum=bucket.momentum, nesterov=True)
     elif gamma < _SMALLEST_FUSED_GAMMA:

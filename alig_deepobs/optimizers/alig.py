@@ -31,6 +31,7 @@ from alig_deepobs.optimizers._step_size import (
 from alig_deepobs.optimizers._updates import (
     Bucket,
     Update,
+    follow_gradients,
     fused_supports,
     update_foreach,
     update_fused,
@@ -339,6 +340,8 @@ class AliG(LossMethod):
             if isinstance(gamma, Tensor) and isinstance(skip, Tensor):
                 device = bucket.params[0].device
                 update(bucket, gamma.to(device), skip.to(device))
+            elif bucket.adjusted and bucket.buffers and gamma == 0:
+                follow_gradients(bucket.buffers, bucket.grads, bucket.momentum)
             else:
                 update(bucket, gamma, False)
         if self.projection_fn is not None:
