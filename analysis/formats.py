@@ -46,6 +46,8 @@ def format_interval(interval: Interval, percent: bool = False) -> str:
         '97.31 % [97.02, 97.60]'
         >>> format_interval(Interval(0.97311, math.nan, math.nan, 1), percent=True)
         '97.31 % (n=1, no interval)'
+        >>> format_interval(Interval(0.983, 0.983, 0.983, 5), percent=True)
+        '98.30 % (all 5 alike)'
         >>> format_interval(Interval(0.0912345, 0.0871, 0.0953, 3))
         '0.0912 [0.0871, 0.0953]'
         >>> format_interval(Interval(math.nan, math.nan, math.nan, 0))
@@ -58,6 +60,8 @@ def format_interval(interval: Interval, percent: bool = False) -> str:
     mean = f"{interval.mean * scale:{form}}{unit}"
     if not interval.known:
         return f"{mean} (n=1, no interval)"
+    if interval.low == interval.high:  # which says nothing of how sure it is
+        return f"{mean} (all {interval.n} alike)"
     return f"{mean} [{interval.low * scale:{form}}, {interval.high * scale:{form}}]"
 
 
