@@ -24,7 +24,7 @@ from alig_deepobs import __version__
 from alig_deepobs.errors import ResultError
 from alig_deepobs.files import remove_with_folder, write_bytes_atomically
 from alig_deepobs.results import plain
-from alig_deepobs.run import Run, RunResult, facets
+from alig_deepobs.run import ResolvedRun, Run, RunResult, facets
 from alig_deepobs.runners.weights import load_archive
 
 logger = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def reason_of(error: BaseException) -> str:
     return text if speaks else f"{type(error).__name__} {text}"
 
 
-def stamp_of(run: Run, optimizer_class: Any, device: torch.device) -> dict[str, Any]:
+def stamp_of(run: ResolvedRun, optimizer_class: Any, device: torch.device) -> dict[str, Any]:
     """What a checkpoint belongs to: a run, and everything that it would not go on the same with."""
     try:
         source = Path(inspect.getfile(optimizer_class)).read_bytes()
@@ -141,6 +141,8 @@ def stamp_of(run: Run, optimizer_class: Any, device: torch.device) -> dict[str, 
         "optimizer": f"{optimizer_class.__module__}:{optimizer_class.__qualname__}",
         "source": hashlib.sha256(source).hexdigest(),
         "device": device.type,
+        "compile": run.compile,
+        "channels_last": run.channels_last,
     }
 
 

@@ -421,3 +421,15 @@ def test_a_state_of_another_form_is_refused(name, form):
     state["state"][0][name] = torch.ones(form)
     with pytest.raises(ValueError, match=f"the state {name} of the optimizer"):
         load_optimizer_state(torch.optim.Adam([p]), state)
+
+
+@pytest.mark.parametrize("option", ["compile", "channels_last"])
+def test_a_checkpoint_of_another_arithmetic_is_another(option):
+    """A run that goes on with other roundings would be neither of the two."""
+    run = resolve(RunSpec("digits_mlp", "sgd", {"lr": 0.1}, device="cpu"))
+    stamps = [
+        checkpoint.stamp_of(each, torch.optim.SGD, torch.device("cpu"))
+        for each in (run, replace(run, **{option: True}))
+    ]
+    assert stamps[0] != stamps[1]
+    assert run.identity() == replace(run, **{option: True}).identity()
