@@ -109,3 +109,23 @@ class Convex:
 
 def switch(optimizer: Any, mode: str) -> None:
     getattr(optimizer, mode, lambda: None)()
+
+
+BY_LOSS = [case for case in OWN if case.entry.needs_loss is not NeedsLoss.NOTHING]
+BY_VALUE = [case for case in OWN if case.entry.needs_loss is NeedsLoss.VALUE]
+WITH_RATE = [case for case in OWN if "lr" in case.build([torch.ones(1)]).param_groups[0]]
+WITHOUT_RATE = [case for case in OWN if case not in WITH_RATE]
+WITHOUT_DECAY = [
+    case
+    for case in BY_LOSS
+    if "weight_decay" not in case.build([torch.ones(1)]).param_groups[0]
+]  # fmt: skip
+
+
+def arguments(case: Case, loss: Tensor | float) -> dict[str, Any]:
+    """What ``step`` gets, where the gradients are in place."""
+    if case.entry.needs_loss is NeedsLoss.VALUE:
+        return {"loss": loss}
+    if case.entry.needs_loss is NeedsLoss.PER_EXAMPLE:
+        return {"losses": torch.as_tensor(loss).reshape(1), "indices": torch.tensor([0])}
+    return {"closure": lambda: loss} if case.entry.needs_loss is NeedsLoss.CLOSURE else {}
