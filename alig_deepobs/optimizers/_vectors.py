@@ -138,7 +138,11 @@ class Foreach(Loop):
         """``sqrt(x / correction) + eps``, with one correction for each tensor; never 0."""
         result = list(torch._foreach_div(xs, list(corrections)))
         torch._foreach_sqrt_(result)
-        torch._foreach_maximum_(result, [_smallest_root(x.dtype) for x in xs])
+        if len({x.dtype for x in xs}) == 1:
+            torch._foreach_clamp_min_(result, _smallest_root(xs[0].dtype))
+        else:
+            for x in result:
+                x.clamp_min_(_smallest_root(x.dtype))
         torch._foreach_add_(result, eps)
         return result
 
