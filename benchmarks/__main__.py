@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from benchmarks.page import page
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 FIGURES = ("step", "loop", "vectorized", "deepobs")
+ALL_CORES = ("deepobs",)  # TensorFlow takes all
 
 
 def main() -> None:
@@ -25,17 +27,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--data_dir", help="folder with the files of MNIST; else its small twin")
     parser.add_argument("--case", default="", help="only problems with this in their name")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, help="by default 1; all for deepobs")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--page", type=Path, default=PAGE)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
     content = json.loads(args.results.read_text()) if args.results.exists() else {}
     ratios = [Ratio(**each) for each in content.get("ratios", [])]
     machines = content.get("machines", {})
     for name in args.figures:
         if name not in FIGURES:
             parser.error(f"unknown figure {name!r}; there are {', '.join(FIGURES)}")
+        cores = len(os.sched_getaffinity(0)) if name in ALL_CORES else 1
+        torch.set_num_threads(args.threads or cores)
         found = {
             "step": lambda: step.measure(args.rounds, args.case),
             "loop": lambda: loop.measure(args.rounds, args.case),

@@ -39,7 +39,8 @@ of ALI-G. The time of all runs one by one is that of a few of them, scaled.""",
 
 Wall time of an epoch, training and the evaluation after it, of DeepOBS 1.1.2's runner on
 TensorFlow 2 over that of this package's on PyTorch: SGD, the same data and batch size, each with
-the threads that it takes by default, the first two epochs left out.""",
+the threads that it takes by default, the first two epochs left out. On dnc_copy it is the training
+alone, with the network compiled.""",
 }
 
 

@@ -2,7 +2,8 @@
 
 * start: CPU time of a whole process, `run digits_logreg -N 1` over `import torch`;
 * again: wall time of a `compare` that finds all its runs, over `import torch`;
-* jobs: throughput of `--jobs 2` over `--jobs 1` on digits_mlp.
+* jobs: throughput of `--jobs 2` over `--jobs 1` on digits_mlp, four optimizers with ten seeds: the
+  seconds in which workers start are a part of what a short study takes (five seeds: 1.78).
 
 Use an idle machine; the three figures of each kind say how idle it was.
 """
@@ -50,7 +51,7 @@ def again(folder: Path) -> float:
 def jobs(folder: Path) -> float:
     """Throughput of two jobs over that of one."""
     optimizers = [word for name in OPTIMIZERS for word in ("--optimizer", name)]
-    words = ("-m", "alig_deepobs", "run", "digits_mlp", "-N", "100", "--seeds", "5", *optimizers)
+    words = ("-m", "alig_deepobs", "run", "digits_mlp", "-N", "100", "--seeds", "10", *optimizers)
     words = (*words, "--executor", "processes")  # each run alone
     walls = {}
     for count in ("1", "2"):
