@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
+from alig_deepobs.errors import UsageError
 from alig_deepobs.testproblems.datasets.base import DataSet
 from alig_deepobs.testproblems.datasets.digits import digits
 from alig_deepobs.testproblems.families import Classification
@@ -48,9 +51,20 @@ class digits_mlp(_Digits):
 
     Network: dense layers 64-100-50-10 with ReLU, He's initial kernels, zero biases (12,060
         parameters).
-    Interpolation: yes.
+    Interpolation: yes; no with few hidden units.
+
+    Args:
+        *arguments: as of every test problem.
+        hidden_dim: units of the first hidden layer; the second has half as many.
+        **settings: as of every test problem.
     """
+
+    def __init__(self, *arguments: Any, hidden_dim: int = 100, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        if hidden_dim < 2:
+            raise UsageError(f"digits_mlp: hidden_dim must be at least 2, not {hidden_dim}")
+        self.hidden_dim = hidden_dim
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network."""
-        return small_mlp(generator)
+        return small_mlp(generator, self.hidden_dim)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alig_deepobs.entries import ProblemEntry
+from alig_deepobs.entries import HyperParameter, ProblemEntry
 
 DEEPOBS = "Schneider, Balles, Hennig: DeepOBS, ICLR 2019"
 
@@ -52,6 +52,7 @@ DEEPOBS_PROBLEMS = (
     ProblemEntry(
         "digits_mlp", "Digits MLP", "alig_deepobs.testproblems.digits:digits_mlp",
         "digits", 32, 30, interpolates=True, weight_decay=0.0, reshuffles=True,
+        options={"hidden_dim": HyperParameter(int, 100, "units of the first hidden layer")},
         citation="scikit-learn: load_digits; UCI optdigits",
         description="multi-layer perceptron on 1,797 handwritten digits; needs no download",
     ),

@@ -31,9 +31,15 @@ def deepobs_mlp(generator: torch.Generator) -> nn.Module:
     return build_filled(lambda: _perceptron(sizes), truncated_normal(3e-2, generator))
 
 
-def digits_mlp(generator: torch.Generator) -> nn.Module:
-    """A small perceptron, 64-100-50-10, with He's initial kernels and zero biases."""
-    return build_filled(lambda: _perceptron((64, 100, 50, 10)), he_normal(generator))
+def digits_mlp(generator: torch.Generator, hidden_dim: int = 100) -> nn.Module:
+    """A small perceptron, 64-100-50-10, with He's initial kernels and zero biases.
+
+    Args:
+        generator: draws the kernels.
+        hidden_dim: units of the first hidden layer; the second has half as many.
+    """
+    sizes = (64, hidden_dim, hidden_dim // 2, 10)
+    return build_filled(lambda: _perceptron(sizes), he_normal(generator))
 
 
 def _perceptron(sizes: Sequence[int]) -> nn.Module:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from alig_deepobs.testproblems import digits_logreg
+from alig_deepobs.errors import UsageError
+from alig_deepobs.testproblems import digits_logreg, digits_mlp
 from alig_deepobs.testproblems.datasets.digits import digits
 
 # SHA-256 of the images (one byte a pixel), then of the labels (eight bytes each).
@@ -70,3 +71,15 @@ def test_held_out_images_do_not_train(split):
     assert torch.equal(held_out[1], labels[-256:])
     assert torch.equal(held_out[0], images[-256:])
     assert torch.equal(kept[0], images[:-256])
+
+
+@pytest.mark.parametrize(("hidden_dim", "weights"), [(10, 765), (100, 12_060)])
+def test_hidden_units_are_an_option(hidden_dim, weights):
+    problem = digits_mlp(32, hidden_dim=hidden_dim)
+    problem.set_up()
+    assert sum(p.numel() for p in problem.net.parameters()) == weights
+
+
+def test_a_network_without_hidden_units_is_refused():
+    with pytest.raises(UsageError, match="hidden_dim"):
+        digits_mlp(32, hidden_dim=1)
