@@ -13,7 +13,15 @@ from alig_deepobs.errors import AligDeepobsError
 from alig_deepobs.run import ResolvedRun, Run, facets
 from alig_deepobs.runners.vectorized import Mode
 from alig_deepobs.runners.vectorized.loss_rules import DFW, SPS, AliG, L4Adam, L4Mom, Momo
-from alig_deepobs.runners.vectorized.rules import SGD, Adagrad, Adam, AdamW, RMSprop, Rule
+from alig_deepobs.runners.vectorized.rules import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    RMSprop,
+    RMSpropTF1,
+    Rule,
+)
 from alig_deepobs.testproblems import TestProblem
 from alig_deepobs.testproblems.checks import find_device
 
@@ -29,6 +37,7 @@ RULES: Mapping[str, type[Rule]] = {
     "torch.optim:RMSprop": RMSprop,
     "torch.optim:Adagrad": Adagrad,
     "alig_deepobs.optimizers.alig:AliG": AliG,
+    "alig_deepobs.optimizers.rmsprop_tf1:RMSpropTF1": RMSpropTF1,
     "alig_deepobs.optimizers.l4:L4Mom": L4Mom,
     "alig_deepobs.optimizers.l4:L4Adam": L4Adam,
     "alig_deepobs.optimizers.dfw:DFW": DFW,
@@ -42,7 +51,7 @@ _FREE = {
     "optimizer_name", "hyperparams", "random_seed", "weight_decay", "training_params", "purpose",
     "setting_source", "tuning",
 }  # fmt: skip
-_SETTINGS = ("device", "threads", "data_dir", "offline")
+_SETTINGS = ("device", "threads", "data_dir", "offline", "compile")
 
 
 class Grouping:
@@ -89,8 +98,8 @@ def why_alone(run: ResolvedRun) -> str:
     unknown = set(run.hyperparams) - rule.options
     if unknown:
         return f"{run.optimizer} with {', '.join(sorted(unknown))} has no such update rule"
-    if run.precision != "float32" or run.compile or run.channels_last:
-        return "precision, compile and channels_last are those of single networks"
+    if run.precision != "float32" or run.channels_last:
+        return "precision and channels_last are those of single networks"
     if run.time_limit is not None:
         return "a time limit is one of single runs"
     if run.checkpoint_interval is not None:

@@ -47,6 +47,7 @@ class Members:
     Args:
         problem: the problem, set up.
         seeds: the seed of each run.
+        compiled: whether the computation of all networks is compiled.
 
     Attributes:
         problems: the problem of each member; those of one seed are the same object.
@@ -54,7 +55,10 @@ class Members:
         gradients: filled by `losses`, like the weights.
     """
 
-    def __init__(self, problem: TestProblem, seeds: Sequence[int]) -> None:
+    def __init__(
+        self, problem: TestProblem, seeds: Sequence[int], *, compiled: bool = False
+    ) -> None:
+        self.compiled = compiled
         of_seed = {seed: problem.for_seed(seed) for seed in dict.fromkeys(seeds)}
         self.problems = [of_seed[seed] for seed in seeds]
         self.problem = self.problems[0]
@@ -167,7 +171,7 @@ class Members:
                 outputs: Sequence[Tensor] = function(weights, same, list(drawn_before))
                 return outputs
 
-            self.recorded[key], size = record(flat, self.weights, inputs)
+            self.recorded[key], size = record(flat, self.weights, inputs, compiled=self.compiled)
             self.bytes = max(self.bytes, size)
         return self.recorded[key](*inputs)
 

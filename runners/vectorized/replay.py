@@ -24,7 +24,7 @@ Function = Callable[..., Sequence[Tensor]]
 
 
 def record(
-    function: Function, weights: Tensor, inputs: Sequence[Tensor]
+    function: Function, weights: Tensor, inputs: Sequence[Tensor], *, compiled: bool = False
 ) -> tuple[Callable[..., list[Tensor]], int]:
     """Calls a function and returns one that carries out the same operations on other inputs.
 
@@ -35,6 +35,7 @@ def record(
         function: called as ``function(weights, *inputs)``; returns tensors.
         weights: a tensor whose storage stays, and whose values may change between two calls.
         inputs: like those of later calls in shape and type.
+        compiled: whether the operations are compiled; the first call does it.
 
     Returns:
         A function of the inputs alone, which returns the list of tensors, and the bytes of all
@@ -43,7 +44,10 @@ def record(
     tape = _Tape()
     with torch.no_grad(), tape:
         outputs = list(function(weights, *inputs))
-    return _compiled(tape, weights, inputs, outputs), tape.bytes
+    module = _module(tape, weights, inputs, outputs)
+    # The module as a whole has hooks, which cost as much as a small operation.
+    call = torch.compile(module, dynamic=False) if compiled else module.forward
+    return call, tape.bytes
 
 
 class _Tape(TorchDispatchMode):
@@ -86,9 +90,9 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     return rows.view(*a.shape[:2], -1)
 
 
-def _compiled(
+def _module(
     tape: _Tape, weights: Tensor, inputs: Sequence[Tensor], outputs: Sequence[Tensor]
-) -> Callable[..., list[Tensor]]:
+) -> fx.GraphModule:
     """The recorded operations as a function of the inputs."""
     graph = fx.Graph()
     constants: dict[str, Tensor] = {}
@@ -118,8 +122,7 @@ def _compiled(
                     nodes[id(x)] = graph.call_function(_item, (node, number))
     graph.output([operand(x) for x in outputs])
     graph.eliminate_dead_code()
-    forward: Callable[..., list[Tensor]] = fx.GraphModule(constants, graph).forward
-    return forward
+    return fx.GraphModule(constants, graph)
 
 
 def _item(values: Sequence[Tensor], number: int) -> Tensor:

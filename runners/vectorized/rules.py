@@ -200,6 +200,29 @@ class RMSprop(Rule):
         w.addcmul_(direction, -self.column("lr"))
 
 
+class RMSpropTF1(Rule):
+    """RMSProp in TensorFlow's form, as `alig_deepobs.optimizers.rmsprop_tf1.RMSpropTF1`."""
+
+    options = frozenset({"lr", "decay", "momentum", "eps"})
+    numbers = options
+
+    def prepare(self, weights: Tensor) -> None:
+        """The second moment, which starts at 1, and a buffer if there is momentum."""
+        self.state["second"] = torch.ones_like(weights)
+        if self.has("momentum"):
+            self.state["velocity"] = torch.zeros_like(weights)
+
+    def update(self, w: Tensor, g: Tensor, loss: Tensor) -> None:
+        """See `Rule.update`."""
+        second, decay = self.state["second"], self.vector("decay")
+        second.mul_(column(decay)).addcmul_(g * g, column(1 - decay))
+        step = g.div_((second + self.column("eps")).sqrt_()).mul_(self.column("lr"))
+        if "velocity" in self.state:
+            v = self.state["velocity"]
+            step = torch.addcmul(step, v, self.column("momentum"), out=v)
+        w.sub_(step)
+
+
 class Adagrad(Rule):
     """Adagrad, as `torch.optim.Adagrad`."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -79,7 +79,7 @@ def train_together(
     """
     first = runs[0]
     with own_random_state(first.random_seed, find_device(first.device)):
-        problem = set_up(first)
+        problem = set_up(replace(first, compile=False))  # not each network for itself
         with cpu_threads(first.threads or suitable_threads(problem)):
             size = _fitting(problem, runs)
             results: list[RunResult] = []
@@ -108,7 +108,9 @@ class _Together:
     def __init__(
         self, problem: TestProblem, runs: Sequence[ResolvedRun], callbacks: Sequence[Callback]
     ) -> None:
-        self.nets = Members(problem, [run.random_seed for run in runs])
+        self.nets = Members(
+            problem, [run.random_seed for run in runs], compiled=runs[0].compile
+        )  # fmt: skip
         self.device = self.nets.device
         optimizer_class = runs[0].entry.load()
         self.members: list[Member] = []

@@ -70,9 +70,7 @@ def test_images_with_their_channels_last():
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in images)
 
 
-@pytest.mark.parametrize(
-    "option", [{"compile": True}, {"channels_last": True}, {"precision": "bf16"}]
-)
+@pytest.mark.parametrize("option", [{"channels_last": True}, {"precision": "bf16"}])
 def test_such_runs_are_trained_alone(option):
     assert why_alone(resolve(asked(**option)))
     assert not why_alone(resolve(asked()))

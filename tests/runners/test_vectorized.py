@@ -8,6 +8,7 @@ import warnings
 
 import pytest
 import torch
+from torch import nn
 
 from alig_deepobs.comparison import compare
 from alig_deepobs.entries import NeedsLoss
@@ -34,6 +35,8 @@ SETTINGS = [
     ("adamw[lr=0.001]", "adamw[lr=0.01,weight_decay=0.3]"),
     ("rmsprop[lr=0.001]", "rmsprop[lr=0.002,alpha=0.9]"),
     ("rmsprop[lr=0.001,momentum=0.9]", "rmsprop[lr=0.002,momentum=0.5]"),
+    ("rmsprop_tf1[lr=0.001]", "rmsprop_tf1[lr=0.01,decay=0.5,eps=1e-4]"),
+    ("rmsprop_tf1[lr=0.001,momentum=0.9]", "rmsprop_tf1[lr=0.002,momentum=0.5]"),
     ("adagrad[lr=0.01]", "adagrad[lr=0.1,initial_accumulator_value=0.1]"),
     ("alig[max_lr=0.1,momentum=0.0]", "alig[max_lr=None,momentum=0.0,eps=0.1]"),
     ("alig[max_lr=0.1]", "alig[max_lr=1.0,momentum=0.5,f_min=0.01]"),
@@ -194,6 +197,33 @@ def test_members_equal_their_runs_alone(problem, optimizer, params, fields, seed
     tolerance = 1e-4 if problem.endswith("vae") else 1e-5
     for result, spec in zip(together(specs), specs, strict=True):
         assert_alike(result, execute(spec), tolerance)
+
+
+def test_the_computation_of_all_members_is_compiled_where_it_is_asked_for(monkeypatch):
+    compiled, compile_ = [], torch.compile
+
+    def noted(module, **options):
+        compiled.append(module)
+        return compile_(module, **options)
+
+    monkeypatch.setattr(torch, "compile", noted)
+    specs = [
+        RunSpec("digits_mlp", "alig", {"max_lr": rate}, num_epochs=1, device="cpu", compile=True)
+        for rate in (0.1, 0.03)
+    ]
+    results = together(specs)
+    assert compiled
+    assert not any(isinstance(each, nn.Linear | nn.Sequential) for each in compiled)
+    for result, spec in zip(results, specs, strict=True):
+        assert result.environment["compile"] is True
+        assert_alike(result, execute(dataclasses.replace(spec, compile=False)))
+
+
+def test_compiled_runs_and_others_are_trained_apart():
+    runs = [resolve(RunSpec("digits_mlp", "alig", compile=each)) for each in (False, True)]
+    keys = {Grouping("vectorized").key(run) for run in runs}
+    assert len(keys) == 2
+    assert None not in keys
 
 
 def test_a_member_that_diverges_ends_and_the_others_go_on():
