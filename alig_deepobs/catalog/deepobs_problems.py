@@ -52,7 +52,7 @@ DEEPOBS_PROBLEMS = (
     ProblemEntry(
         "digits_mlp", "Digits MLP", "alig_deepobs.testproblems.digits:digits_mlp",
         "digits", 32, 30, interpolates=True, weight_decay=0.0, reshuffles=True,
-        options={"hidden_dim": HyperParameter(int, 100, "units of the first hidden layer")},
+        options={"hidden_dim": HyperParameter(int, 100, "hidden units")},
         citation="scikit-learn: load_digits; UCI optdigits",
         description="multi-layer perceptron on 1,797 handwritten digits; needs no download",
     ),

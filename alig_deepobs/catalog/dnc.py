@@ -19,7 +19,7 @@ DNC_PROBLEMS = (
         has_validation=False,
         reshuffles=True,
         options={
-            "hidden_dim": HyperParameter(int, 64, "units of the recurrent network"),
+            "hidden_dim": HyperParameter(int, 64, "hidden units"),
             "memory_slots": HyperParameter(int, 16, "rows of the memory"),
             "word_size": HyperParameter(int, 16, "numbers in a row of the memory"),
             "read_heads": HyperParameter(int, 4, "heads that read from the memory"),

@@ -14,7 +14,7 @@ _OPTIONS = {
     "embedding_dim": HyperParameter(
         int, None, "numbers that a word vector must have; by default any", optional=True
     ),
-    "hidden_dim": HyperParameter(int, 2048, "units of each direction of the LSTM"),
+    "hidden_dim": HyperParameter(int, 2048, "hidden units"),
     "fc_dim": HyperParameter(int, 512, "units of the dense layers"),
     "mask_padding": HyperParameter(
         bool, False, "leave the padding out of the maximum over time, unlike the paper's code"

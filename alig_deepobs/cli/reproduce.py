@@ -48,7 +48,7 @@ _TARGET_HELP = "\n".join(f"  {name:9s} {text}" for name, text in TARGETS.items()
     "hidden_dim=512; the report says so. Repeatable.",
 )
 @study_options("results/reproduce")
-@field_options("random_seed", "data_dir", "device", "threads", "offline")
+@field_options("random_seed", "data_dir", "device", "threads", "offline", "compile")
 def reproduce(
     target: str,
     budget: str,
