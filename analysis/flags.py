@@ -153,7 +153,7 @@ def _non_interpolating_flag(runs: Sequence[RunResult], entry: ProblemEntry) -> F
     return Flag("non_interpolating", entry.name, "", (lowest.random_seed,), text)
 
 
-def _share_at_cap(group: Group) -> float:
+def share_at_cap(group: Group) -> float:
     """Mean share of steps at the cap, over epochs and runs; NaN where nothing is recorded."""
     shares = [
         epoch["clipped_fraction"]
@@ -166,7 +166,7 @@ def _share_at_cap(group: Group) -> float:
 
 def _cap_flag(group: Group, entry: ProblemEntry) -> Flag | None:
     """A step size that did not adapt, and which method is left."""
-    run, share = group.runs[0], _share_at_cap(group)
+    run, share = group.runs[0], share_at_cap(group)
     if not share > _NEARLY_ALL:
         return None
     text = f"{group.label}: {100 * share:.0f} % of its steps were at the cap, so "
@@ -193,7 +193,7 @@ def _bound_flag(group: Group, entry: ProblemEntry) -> Flag | None:
     lows = [min(curve) for run in group.runs if (curve := loss_curve(run, "train"))]
     if lows:
         parts.append(f"the lowest training loss it saw is {min(lows):.4g}")
-    share = _share_at_cap(group)
+    share = share_at_cap(group)
     if share <= _NEARLY_ALL:  # else there is a flag of its own; False for NaN, too
         parts.append(f"{100 * share:.0f} % of its steps were at the cap")
     below = sum(run.guarded_steps.get("below_f_min", 0) for run in group.runs)

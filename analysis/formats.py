@@ -184,8 +184,14 @@ def seeds_text(seeds: Iterable[int]) -> str:
 
 
 def clipped(text: str, longest: int = 30) -> str:
-    """A text that is cut where it is too long, with dots for the rest."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    """A text that is too long without its middle: settings often differ at the end alone.
+
+    Example:
+        >>> clipped("AliG (max_lr=0.1, momentum=0.9, adjusted_momentum=True)")
+        'AliG (max_lr=0.1, m…ntum=True)'
+    """
+    tail = longest // 3
+    return text if len(text) <= longest else f"{text[: longest - tail - 1]}…{text[-tail:]}"
 
 
 def wrapped(paragraph: str, width: int) -> str:
