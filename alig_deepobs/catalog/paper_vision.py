@@ -21,21 +21,11 @@ def _paper(
     options: dict[str, HyperParameter],
 ) -> ProblemEntry:  # fmt: skip
     return ProblemEntry(
-        name=name,
-        label=label,
-        factory=f"alig_deepobs.testproblems.paper_vision:{name}",
-        data_set=data_set,
-        batch_size=batch_size,
-        num_epochs=num_epochs,
-        weight_decay=weight_decay,
-        interpolates=interpolates,
-        default_split="validation",
-        reshuffles=True,
-        options=options,
-        optimizer_defaults={"alig": alig},
-        citation=ALIG,
+        name, label, f"alig_deepobs.testproblems.paper_vision:{name}", data_set, batch_size,
+        num_epochs, weight_decay, interpolates=interpolates, default_split="validation",
+        reshuffles=True, options=options, optimizer_defaults={"alig": alig}, citation=ALIG,
         description=description,
-    )
+    )  # fmt: skip
 
 
 # Batch sizes, epochs and defaults of ALI-G are those of the paper's runs with it, L2 factors those
