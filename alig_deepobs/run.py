@@ -12,7 +12,8 @@ import dataclasses
 import hashlib
 import math
 import shlex
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from json import dumps  # ours, whatever a plug-in puts in its place
@@ -101,9 +102,9 @@ def facets(of: type[Run]) -> dict[str, Facet]:
     return {item.name: item.metadata["facet"] for item in dataclasses.fields(of)}
 
 
-def _field(facet: Facet, default: Any = dataclasses.MISSING, positional: bool = False) -> Any:
+def _field(label: str, default: Any = dataclasses.MISSING, kw_only: bool = True, **of: Any) -> Any:
     """A field with its facet; dictionaries and lists are given as their type."""
-    settings: dict[str, Any] = {"kw_only": not positional, "metadata": {"facet": facet}}
+    settings: dict[str, Any] = {"kw_only": kw_only, "metadata": {"facet": Facet(label=label, **of)}}
     if isinstance(default, type):
         settings["default_factory"] = default
     elif default is not dataclasses.MISSING:
@@ -112,7 +113,7 @@ def _field(facet: Facet, default: Any = dataclasses.MISSING, positional: bool = 
 
 
 def _measured(default: Any, label: str = "") -> Any:
-    return _field(Facet(label=label), default)
+    return _field(label, default)
 
 
 @dataclass
@@ -149,101 +150,69 @@ class Run:
             of those that were tried, ``at_end``; empty if nothing is known.
     """
 
-    testproblem: str = _field(
-        Facet(identity=True, comparable=True, label="problem"), positional=True
-    )
-    optimizer_name: str = _field(Facet(label="optimizer"), positional=True)
+    testproblem: str = _field("problem", kw_only=False, identity=True, comparable=True)
+    optimizer_name: str = _field("optimizer", kw_only=False)
     hyperparams: dict[str, Any] = _field(
-        Facet(identity=True, label="hyper-parameters", key="optimizer_hyperparams"),
-        positional=True,
+        "hyper-parameters", kw_only=False, identity=True, key="optimizer_hyperparams"
     )
-    optimizer: str = _field(Facet(identity=True, label="optimizer"), "")
+    optimizer: str = _field("optimizer", "", identity=True)
     batch_size: int = _field(
-        Facet(
-            identity=True, label="batch size", flags=("--bs",), minimum=1,
-            help="Mini-batch size; by default the problem's.",
-        )
+        "batch size", identity=True, flags=("--bs",), minimum=1,
+        help="Mini-batch size; by default the problem's.",
     )  # fmt: skip
     num_epochs: int = _field(
-        Facet(
-            identity=True, comparable=True, label="number of epochs", flags=("-N",), minimum=0,
-            help="Epochs; by default the problem's.",
-        )
+        "number of epochs", identity=True, comparable=True, flags=("-N",), minimum=0,
+        help="Epochs; by default the problem's.",
     )  # fmt: skip
     random_seed: int = _field(
-        Facet(identity=True, label="seed", flags=("-r",), help="Seed, or the first of several.")
+        "seed", identity=True, flags=("-r",), help="Seed, or the first of several."
     )
     weight_decay: float | None = _field(
-        Facet(
-            identity=True, label="weight decay", flags=("--wd",), minimum=0,
-            help="L2 factor; by default the problem's.",
-        ),
-        None,
+        "weight decay", None, identity=True, flags=("--wd",), minimum=0,
+        help="L2 factor; by default the problem's.",
     )  # fmt: skip
     split: str = _field(
-        Facet(
-            identity=True, comparable=True, label="split", flags=(), choices=SPLITS,
-            help="validation: hold out a part of the training data; by default the problem's "
-            "(DeepOBS: full).",
-        ),
-        "full",
+        "split", "full", identity=True, comparable=True, flags=(), choices=SPLITS,
+        help="validation: hold out a part of the training data; by default the problem's "
+        "(DeepOBS: full).",
     )  # fmt: skip
     reshuffle: bool = _field(
-        Facet(
-            identity=True, comparable=True, label="reshuffling", flags=(),
-            help="New batch order in every epoch, or one for the run; by default the problem's "
-            "(DeepOBS: one for the run).",
-        ),
-        False,
+        "reshuffling", False, identity=True, comparable=True, flags=(),
+        help="New batch order in every epoch, or one for the run; by default the problem's "
+        "(DeepOBS: one for the run).",
     )  # fmt: skip
     problem_options: dict[str, Any] = _field(
-        Facet(identity=True, comparable=True, label="problem's options"), dict
+        "problem's options", dict, identity=True, comparable=True
     )
-    training_params: dict[str, Any] = _field(
-        Facet(identity=True, label="schedule and clipping"), dict
-    )
+    training_params: dict[str, Any] = _field("schedule and clipping", dict, identity=True)
     framework: str = _field(
-        Facet(
-            identity=True, comparable=True, label="framework", flags=(), choices=FRAMEWORKS,
-            help="tensorflow: DeepOBS 1.1.2's own problem and runner.",
-        ),
-        "pytorch",
+        "framework", "pytorch", identity=True, comparable=True, flags=(), choices=FRAMEWORKS,
+        help="tensorflow: DeepOBS 1.1.2's own problem and runner.",
     )  # fmt: skip
     precision: str = _field(
-        Facet(
-            identity=True, comparable=True, label="precision", flags=("--amp",),
-            choices=PRECISIONS,
-            help="bf16: the network computes in bfloat16 where torch's autocast does; weights and "
-            "optimizer stay float32.",
-        ),
-        "float32",
+        "precision", "float32", identity=True, comparable=True, flags=("--amp",),
+        choices=PRECISIONS,
+        help="bf16: the network computes in bfloat16 where torch's autocast does; weights and "
+        "optimizer stay float32.",
     )  # fmt: skip
     synthetic: bool = _field(
-        Facet(
-            identity=True, comparable=True, label="synthetic data", flags=(),
-            help="Train on the small synthetic twin of the data set.",
-        ),
-        False,
+        "synthetic data", False, identity=True, comparable=True, flags=(),
+        help="Train on the small synthetic twin of the data set.",
     )  # fmt: skip
-    data_set: str = _field(Facet(label="data set"), "")
-    data_label: str = _field(Facet(comparable=True, label="data"), "")
-    data_source: str = _field(Facet(label="source of the data"), "")
-    data_version: str = _field(
-        Facet(identity=True, comparable=True, label="version of the data"), ""
-    )
+    data_set: str = _field("data set", "")
+    data_label: str = _field("data", "", comparable=True)
+    data_source: str = _field("source of the data", "")
+    data_version: str = _field("version of the data", "", identity=True, comparable=True)
     numbers_version: int = _field(
-        Facet(identity=True, comparable=True, label="version of the numbers"), NUMBERS_VERSION
+        "version of the numbers", NUMBERS_VERSION, identity=True, comparable=True
     )
     train_log_interval: int = _field(
-        Facet(
-            label="log interval", flags=(), minimum=1,
-            help="Steps between two logged mini-batch losses.",
-        ),
-        10,
+        "log interval", 10, flags=(), minimum=1,
+        help="Steps between two logged mini-batch losses.",
     )  # fmt: skip
-    purpose: str = _field(Facet(label="purpose"), "")
-    setting_source: str = _field(Facet(label="source of the setting"), "")
-    tuning: dict[str, Any] = _field(Facet(label="tuning"), dict)
+    purpose: str = _field("purpose", "")
+    setting_source: str = _field("source of the setting", "")
+    tuning: dict[str, Any] = _field("tuning", dict)
 
     def identity(self) -> str:
         """The same for two runs if and only if they are the same run, tried twice."""
@@ -351,63 +320,42 @@ class ResolvedRun(Run):
         checkpoint: file that the run is kept in while it goes on, and taken up from; None: none.
     """
 
-    problem: ProblemEntry = _field(Facet(label="problem's entry"))
-    entry: OptimizerEntry = _field(Facet(label="optimizer's entry"))
+    problem: ProblemEntry = _field("problem's entry")
+    entry: OptimizerEntry = _field("optimizer's entry")
     device: str | None = _field(
-        Facet(
-            label="device", flags=(),
-            help="cpu, cuda, cuda:1, ...; by default the GPU if there is one.",
-        ),
-        None,
+        "device", None, flags=(),
+        help="cpu, cuda, cuda:1, ...; by default the GPU if there is one.",
     )  # fmt: skip
     threads: int | None = _field(
-        Facet(
-            label="threads", flags=(), minimum=1,
-            help="CPU threads of a run; by default one for small problems, else all there are.",
-        ),
-        None,
+        "threads", None, flags=(), minimum=1,
+        help="CPU threads of a run; by default one for small problems, else all there are.",
     )  # fmt: skip
     compile: bool = _field(
-        Facet(label="compiled", flags=(), help="Compile the network with torch.compile."), False
+        "compiled", False, flags=(), help="Compile the network with torch.compile."
     )
     channels_last: bool = _field(
-        Facet(
-            label="channels last", flags=(),
-            help="Keep images with their channels last in memory, which convolutions may prefer.",
-        ),
-        False,
+        "channels last", False, flags=(),
+        help="Keep images with their channels last in memory, which convolutions may prefer.",
     )  # fmt: skip
     data_dir: str | None = _field(
-        Facet(
-            label="data folder", flags=(), metavar="DIR",
-            help="Folder with the data files; by default the user's cache.",
-        ),
-        None,
+        "data folder", None, flags=(), metavar="DIR",
+        help="Folder with the data files; by default the user's cache.",
     )  # fmt: skip
-    offline: bool = _field(Facet(label="offline", flags=(), help="Never touch the network."), False)
+    offline: bool = _field("offline", False, flags=(), help="Never touch the network.")
     keep_best: str | None = _field(
-        Facet(
-            label="kept weights", flags=(), metavar="DIR",
-            help="Keep the weights of the epoch with the best validation accuracy there.",
-        ),
-        None,
+        "kept weights", None, flags=(), metavar="DIR",
+        help="Keep the weights of the epoch with the best validation accuracy there.",
     )  # fmt: skip
     time_limit: float | None = _field(
-        Facet(
-            label="time limit", flags=(), minimum=0, metavar="SECONDS",
-            help="End a run after so many seconds, and keep what was measured.",
-        ),
-        None,
+        "time limit", None, flags=(), minimum=0, metavar="SECONDS",
+        help="End a run after so many seconds, and keep what was measured.",
     )  # fmt: skip
     checkpoint_interval: float | None = _field(
-        Facet(
-            label="checkpoint interval", flags=(), minimum=0, metavar="SECONDS",
-            help="Seconds between two checkpoints of a run; by default after epochs, not in the "
-            "first seconds, and every five minutes within an epoch.",
-        ),
-        None,
+        "checkpoint interval", None, flags=(), minimum=0, metavar="SECONDS",
+        help="Seconds between two checkpoints of a run; by default after epochs, not in the "
+        "first seconds, and every five minutes within an epoch.",
     )  # fmt: skip
-    checkpoint: str | None = _field(Facet(label="checkpoint"), None)
+    checkpoint: str | None = _field("checkpoint", None)
 
     def command_line(self) -> str:
         """`repeat_command` with everything that is no part of the identity: the very same run."""
@@ -470,6 +418,22 @@ class RunSpec:
     purpose: str = ""
     setting_source: str = ""
     tuning: dict[str, Any] = field(default_factory=dict)
+
+
+def step_size_facts(sizes: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """Mean, median, extremes and the clipped share of an epoch's logged steps.
+
+    Args:
+        sizes: each step size after and before the cap.
+    """
+    clipped = [size for size, _ in sizes]
+    return {
+        "mean": statistics.fmean(clipped),
+        "median": statistics.median(clipped),
+        "min": min(clipped),
+        "max": max(clipped),
+        "clipped_fraction": statistics.fmean(size < unclipped for size, unclipped in sizes),
+    }
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ class TestProblem:
         regularization_groups: L2 factor -> parameters that it applies to (0.0: the others).
         phase: the current phase (None before the first ``*_init_op``).
         has_accuracy: whether the problem has an accuracy; where not, it is reported as 0.0.
+        source: loads the data set, called with `data_options`.
         default_weight_decay: factor of the L2 term; None for problems without one.
         default_batch_size: that of a problem in no registry.
         default_num_epochs: that of a problem in no registry.
@@ -107,6 +108,7 @@ class TestProblem:
     default_num_epochs: ClassVar[int] = 10
     side_by_side: ClassVar[Literal["no", "gpu", "anywhere"]] = "no"
     loss_function: ClassVar[type[nn.Module]] = nn.CrossEntropyLoss
+    source: ClassVar[Callable[..., DataSet]]
 
     net: nn.Module
     data: DataSet
@@ -164,7 +166,9 @@ class TestProblem:
 
     def load_data(self) -> DataSet:
         """Loads the data set (all of the training data, on the CPU)."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method load_data(self)")
+        if not hasattr(type(self), "source"):
+            raise NotImplementedError(f"{type(self).__name__} needs a method load_data(self)")
+        return type(self).source(**self.data_options)
 
     def check_files(self) -> None:
         """Makes sure that files which only options name are there, before the first of many runs.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from alig_deepobs.testproblems.datasets.augment import Augmentation
-from alig_deepobs.testproblems.datasets.base import DataSet
 from alig_deepobs.testproblems.datasets.cifar import cifar10, cifar100
 from alig_deepobs.testproblems.families import (
     VGG,
@@ -28,18 +27,12 @@ class _Cifar(ColourImages):
 
 class _Cifar10(_Cifar):
     classes = 10
-
-    def load_data(self) -> DataSet:
-        """Loads the images."""
-        return cifar10(**self.data_options)
+    source = cifar10
 
 
 class _Cifar100(_Cifar):
     classes = 100
-
-    def load_data(self) -> DataSet:
-        """Loads the images."""
-        return cifar100(**self.data_options)
+    source = cifar100
 
 
 class cifar10_3c3d(_Cifar10, ThreeConvThreeDense):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from alig_deepobs.testproblems.base import TestProblem
 from alig_deepobs.testproblems.datasets.augment import Augmentation, centre_crop, standardize
-from alig_deepobs.testproblems.datasets.base import Batch, DataSet
+from alig_deepobs.testproblems.datasets.base import Batch
 from alig_deepobs.testproblems.datasets.imagenet import imagenet
 from alig_deepobs.testproblems.families import (
     HUGE_TWIN,
@@ -33,10 +33,7 @@ class _ImageNet(ColourImages):
     classes = 1001  # with the class "background", which has no images
     augmentation = Augmentation(side=224, pad=0, spare=32, colours=False)
     twin_sizes = HUGE_TWIN
-
-    def load_data(self) -> DataSet:
-        """Finds the images."""
-        return imagenet(**self.data_options)
+    source = imagenet
 
     def prepare(self, batch: Batch) -> Batch:
         """A mini-batch as it is evaluated."""

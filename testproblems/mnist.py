@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from alig_deepobs.testproblems.base import TestProblem
-from alig_deepobs.testproblems.datasets.base import Batch, DataSet
+from alig_deepobs.testproblems.datasets.base import Batch
 from alig_deepobs.testproblems.datasets.images import fmnist, mnist
 from alig_deepobs.testproblems.families import Classification
 from alig_deepobs.testproblems.losses import VAELoss
@@ -25,9 +25,7 @@ class _Mnist(TestProblem):
     Source: DeepOBS 1.1.2.
     """
 
-    def load_data(self) -> DataSet:
-        """Loads the images."""
-        return mnist(**self.data_options)
+    source = mnist
 
 
 class _Fmnist(TestProblem):
@@ -38,9 +36,7 @@ class _Fmnist(TestProblem):
     Source: DeepOBS 1.1.2.
     """
 
-    def load_data(self) -> DataSet:
-        """Loads the images."""
-        return fmnist(**self.data_options)
+    source = fmnist
 
 
 class _LogisticRegression(Classification):

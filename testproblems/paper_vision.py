@@ -57,10 +57,7 @@ class svhn_wrn164_alig(PlainPaperImages):
     classes = 10
     default_weight_decay = 5e-4
     twin_sizes = LARGE_TWIN
-
-    def load_data(self) -> DataSet:
-        """Loads the images."""
-        return svhn_extra(**self.data_options)
+    source = svhn_extra
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network."""
@@ -185,6 +182,7 @@ class imagenet_resnet18_alig(PlainPaperImages):
     """
 
     classes = 1000
+    source = imagenet_paper
     default_weight_decay = 1e-4
     twin_sizes = HUGE_TWIN
     normalization = IMAGENET_NORMALIZATION
@@ -210,10 +208,6 @@ class imagenet_resnet18_alig(PlainPaperImages):
                 f"not {accuracy_k}"
             )
         self.accuracy_k = accuracy_k
-
-    def load_data(self) -> DataSet:
-        """Finds the images."""
-        return imagenet_paper(**self.data_options)
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from alig_deepobs.testproblems.datasets.augment import Augmentation
-from alig_deepobs.testproblems.datasets.base import DataSet
 from alig_deepobs.testproblems.datasets.svhn import svhn
 from alig_deepobs.testproblems.families import (
     ColourImages,
@@ -22,10 +21,7 @@ class _Svhn(ColourImages):
 
     classes = 10
     augmentation = Augmentation(side=32, pad=2, spare=4, flip=False)
-
-    def load_data(self) -> DataSet:
-        """Loads the images."""
-        return svhn(**self.data_options)
+    source = svhn
 
 
 class svhn_3c3d(_Svhn, ThreeConvThreeDense):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from alig_deepobs.testproblems.base import Phase, TestProblem
-from alig_deepobs.testproblems.datasets.base import Batch, DataSet
+from alig_deepobs.testproblems.datasets.base import Batch
 from alig_deepobs.testproblems.datasets.tolstoi import tolstoi
 from alig_deepobs.testproblems.datasets.tolstoi_files import VOCABULARY
 from alig_deepobs.testproblems.losses import SequenceLoss
@@ -40,10 +40,7 @@ class tolstoi_char_rnn(TestProblem):
     """
 
     loss_function: ClassVar[type[nn.Module]] = SequenceLoss
-
-    def load_data(self) -> DataSet:
-        """Loads the text."""
-        return tolstoi(**self.data_options)
+    source = tolstoi
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network."""

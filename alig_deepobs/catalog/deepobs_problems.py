@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from alig_deepobs.entries import HyperParameter, ProblemEntry
 
 DEEPOBS = "Schneider, Balles, Hennig: DeepOBS, ICLR 2019"
@@ -9,25 +11,14 @@ DEEPOBS = "Schneider, Balles, Hennig: DeepOBS, ICLR 2019"
 
 def _deepobs(
     name: str, label: str, module: str, data_set: str, batch_size: int, num_epochs: int,
-    metric: str = "accuracy", target: float | None = None, interpolates: bool | None = None,
-    description: str = "", has_validation: bool = True, weight_decay: float | None = None,
+    metric: Literal["accuracy", "loss"] = "accuracy", target: float | None = None,
+    interpolates: bool | None = None, description: str = "", **others: Any,
 ) -> ProblemEntry:  # fmt: skip
-    assert metric in ("accuracy", "loss")
     return ProblemEntry(
-        name=name,
-        label=label,
-        factory=f"alig_deepobs.testproblems.{module}:{name}",
-        data_set=data_set,
-        batch_size=batch_size,
-        num_epochs=num_epochs,
-        weight_decay=weight_decay,
-        metric="accuracy" if metric == "accuracy" else "loss",
-        target=target,
-        interpolates=interpolates,
-        has_validation=has_validation,
-        citation=DEEPOBS,
-        description=description,
-    )
+        name, label, f"alig_deepobs.testproblems.{module}:{name}", data_set, batch_size, num_epochs,
+        metric=metric, target=target, interpolates=interpolates, description=description,
+        citation=DEEPOBS, **others,
+    )  # fmt: skip
 
 
 # Default batch sizes and epochs are DeepOBS's. Where it gives none, those of wrn404 and inception

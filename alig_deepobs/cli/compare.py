@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alig_deepobs.cli.options import option, protocol_options, run_options, study_options
+from alig_deepobs.cli.options import (
+    optimizers_option,
+    option,
+    protocol_options,
+    reference_option,
+    run_options,
+    study_options,
+)
 from alig_deepobs.cli.output import say, show
 from alig_deepobs.cli.study_file import study_file_options
 
@@ -15,24 +22,16 @@ if TYPE_CHECKING:
     from alig_deepobs.analysis import Table
     from alig_deepobs.comparison import Comparison
     from alig_deepobs.protocols import Protocol
-    from alig_deepobs.runners.places import Place
-
-_OPTIMIZERS = option(
-    "--optimizers", default="alig,sgd,momentum,adam", show_default=True, metavar="LIST",
-    help="Names or settings, with commas; what a setting has in [...] is fixed.",
-)  # fmt: skip
 
 
 @click.command()
 @click.argument("testproblems", nargs=-1, required=True, metavar="PROBLEM...")
 @study_file_options
-@_OPTIMIZERS
+@optimizers_option
 @option("--seeds", type=click.IntRange(min=1), default=3, show_default=True,
         help="Runs of each optimizer, with seeds counting up from --random_seed.")  # fmt: skip
 @protocol_options()
-@option("--reference", metavar="NAME",
-        help="Optimizer with which every other is compared, beside the best; by default ALI-G, "
-        "where it takes part.")  # fmt: skip
+@reference_option
 @study_options()
 @run_options("split", "keep_best")
 def compare(
@@ -42,10 +41,7 @@ def compare(
     protocol: Protocol,
     reference: str | None,
     output_dir: str,
-    place: Place,
-    force: bool,
-    dry_run: bool,
-    emit: str | None,
+    how: dict[str, Any],
     random_seed: int,
     **options: Any,
 ) -> int:
@@ -74,9 +70,7 @@ def compare(
     cells = plan_comparison(testproblems, optimizers, reported, protocol, options)
     store = Store(Path(output_dir))
     check_reference(reference, cells, store)
-    done = carry_out(
-        cells, output_dir=output_dir, place=place, emit=emit, force=force, dry_run=dry_run
-    )
+    done = carry_out(cells, output_dir=output_dir, **how)
     if done is None:
         return 0
     found = comparison(done[0], store, reference)

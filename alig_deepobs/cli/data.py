@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from alig_deepobs.cli.output import say
+from alig_deepobs.cli.output import in_columns, say
 
 if TYPE_CHECKING:
     from alig_deepobs.testproblems.datasets.sources import Source
@@ -70,13 +69,13 @@ def list_data(as_json: bool, data_dir: str | None) -> None:
             size = f"{source.size / 1e6:.1f} MB"
             names = ", ".join(source.folders)
             table.append((source.name, label, files, size, str(row["folder"]), names))
-    _echo_table(table)
+    say(in_columns(table))
     say("\nThese folders are looked for in:")
     users, *shared = places(MNIST, data_dir)
     where = "the cache" if data_dir is None else "--data_dir"
     looked = [(f"  {users}", f"{where}: any well-formed files count")]
     looked += [(f"  {place}", "official files count") for place in shared]
-    _echo_table(looked)
+    say(in_columns(looked))
 
 
 def _folder(source: Source, found: list[Path | None], otherwise: Path) -> str | None:
@@ -125,7 +124,7 @@ def verify(names: tuple[str, ...], data_dir: str | None) -> None:
             table.append((source.name, file.name, str(state), str(path or "")))
             if not state.good:
                 bad.append(source.name)
-    _echo_table(table)
+    say(in_columns(table))
     if bad:
         count = f"{len(bad)} file is" if len(bad) == 1 else f"{len(bad)} files are"
         where = "" if data_dir is None else f" --data_dir {data_dir}"
@@ -140,10 +139,3 @@ def _sources(names: tuple[str, ...]) -> list[Source]:
 
     # All names are looked up before anything is done for the first.
     return [find_source(name) for name in dict.fromkeys(names)]
-
-
-def _echo_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        say("  ".join(cells).rstrip())

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from alig_deepobs.cli.output import say
+from alig_deepobs.cli.output import in_columns, say
 from alig_deepobs.registry import OptimizerEntry, ProblemEntry, optimizers, testproblems
 
 
@@ -29,12 +29,12 @@ def list_entries(what: str, as_json: bool) -> None:
         return
     if problems:
         head = ("test problem", "data", "batch", "epochs", "metric", "")
-        say(_table([head, *map(_problem_row, problems)]))
+        say(in_columns([head, *map(_problem_row, problems)]))
     if methods:
         if problems:
             say()
         columns = ("optimizer", "needs", "hyper-parameters (defaults)", "")
-        say(_table([columns, *map(_optimizer_row, methods)]))
+        say(in_columns([columns, *map(_optimizer_row, methods)]))
 
 
 def _problem_row(entry: ProblemEntry) -> tuple[str, ...]:
@@ -66,12 +66,3 @@ def _plain(entry: OptimizerEntry | ProblemEntry, parameters: str) -> dict[str, A
     for declared in record[parameters].values():
         declared["type"] = declared["type"].__name__
     return record
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join(lines)

@@ -10,7 +10,7 @@ import functools
 import os
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -31,6 +31,24 @@ def option(*names: str, **settings: Any) -> Callable[[Function], Function]:
     return click.option(*names, *dashed, long.lstrip("-").replace("-", "_"), **settings)
 
 
+def with_options(function: Any, options: Iterable[Callable[[Any], Any]]) -> Any:
+    """A function with options, of which ``--help`` shows the last one first."""
+    for each in options:
+        function = each(function)
+    return function
+
+
+optimizers_option = option(
+    "--optimizers", default="alig,sgd,momentum,adam", show_default=True, metavar="LIST",
+    help="Names or settings, with commas; what a setting has in [...] is fixed.",
+)  # fmt: skip
+reference_option = option(
+    "--reference", metavar="NAME",
+    help="Optimizer with which every other is compared, beside the best; by default ALI-G, where "
+    "it takes part.",
+)  # fmt: skip
+
+
 def run_options(*without: str) -> Callable[[Function], Function]:
     """What shapes a run, beside the problem and the optimizer; the function gets the values.
 
@@ -39,7 +57,7 @@ def run_options(*without: str) -> Callable[[Function], Function]:
     """
     names = [name for name, facet in facets(ResolvedRun).items() if facet.flags is not None]
 
-    def decorate(function: Function) -> Function:
+    def decorate(function: Function) -> Any:
         function = _dictionary("training_params", TRAINING_PARAMS)(function)
         function = field_options(*(name for name in names if name not in without))(function)
         return problem_options(function)
@@ -57,25 +75,28 @@ def field_options(*names: str) -> Callable[[Function], Function]:
     types_of = typing.get_type_hints(ResolvedRun)
     defaults = {item.name: item.default for item in dataclasses.fields(RunSpec)}
 
-    def decorate(function: Function) -> Function:
-        for name in reversed([name for name in names if name in defaults]):
-            decorated = _field_option(name, known[name], types_of[name], defaults[name])
-            function = decorated(function)
-        return function
+    def decorate(function: Function) -> Any:
+        options = [
+            _field_option(name, known[name], types_of[name], defaults[name])
+            for name in reversed(names)
+            if name in defaults
+        ]
+        return with_options(function, options)
 
     return decorate
 
 
 def study_options(output_dir: str = "results") -> Callable[[Function], Function]:
-    """How the runs of a study are carried out: ``place`` and how much of it is done."""
+    """The folder of a study, and ``how`` it is carried out: further arguments of `carry_out`."""
 
-    def decorate(function: Function) -> Function:
+    def decorate(function: Function) -> Any:
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return function(*args, place=_place(kwargs), **kwargs)
+            how = {name: kwargs.pop(name) for name in ("force", "dry_run", "emit")}
+            how["place"] = _place(kwargs)
+            return function(*args, how=how, **kwargs)
 
-        decorated: Any = wrapper
-        for each in (
+        options = (
             option("--dry_run", is_flag=True, help="Only show the runs and their estimated time."),
             option("--force", is_flag=True,
                    help="Run again what is in the folder; new results take the place of old ones."),
@@ -108,9 +129,8 @@ def study_options(output_dir: str = "results") -> Callable[[Function], Function]
                    help="Run nothing; write one command for each run that is missing."),
             option("--output_dir", type=click.Path(file_okay=False), default=output_dir,
                    show_default=True, help="Folder for the results."),
-        ):  # fmt: skip
-            decorated = each(decorated)
-        return decorated  # type: ignore[no-any-return]
+        )  # fmt: skip
+        return with_options(wrapper, options)
 
     return decorate
 
@@ -118,7 +138,7 @@ def study_options(output_dir: str = "results") -> Callable[[Function], Function]
 def protocol_options() -> Callable[[Function], Function]:
     """How settings are chosen; the function gets a `Protocol` as ``protocol``."""
 
-    def decorate(function: Function) -> Function:
+    def decorate(function: Function) -> Any:
         @functools.wraps(function)
         def wrapper(*args: Any, protocol: str, grid: tuple[str, ...], tuning_seeds: int | None,
                     force_known: bool, **kwargs: Any) -> Any:  # fmt: skip
@@ -127,8 +147,7 @@ def protocol_options() -> Callable[[Function], Function]:
             parsed = Protocol.parse(protocol, grid, tuning_seeds, force_known)
             return function(*args, protocol=parsed, **kwargs)
 
-        decorated: Any = wrapper
-        for each in (
+        options = (
             option("--force_known", is_flag=True,
                    help="With known: take settings also where they were tuned for another problem "
                    "or another number of epochs."),
@@ -142,9 +161,8 @@ def protocol_options() -> Callable[[Function], Function]:
                    "budget:N, halving:N, tpe:N (N trials over all hyper-parameters), grid (the "
                    "values of --grid), "
                    "deepobs (36 rates, by the test set), known (the literature's), defaults."),
-        ):  # fmt: skip
-            decorated = each(decorated)
-        return decorated  # type: ignore[no-any-return]
+        )  # fmt: skip
+        return with_options(wrapper, options)
 
     return decorate
 
@@ -234,14 +252,14 @@ def _dictionary(
         of: what each belongs to, for its help.
     """
 
-    def decorate(function: Function) -> Function:
+    def decorate(function: Function) -> Any:
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             given = {name: kwargs.pop(name) for name in declared}
             chosen = {name: value for name, value in given.items() if value is not None}
             return function(*args, **{argument: chosen}, **kwargs)
 
-        decorated: Any = wrapper
+        options = []
         for name, parameter in reversed(list(declared.items())):
             text = f"{parameter.help} ({of[name]})" if of else parameter.help
             if parameter.type is bool:
@@ -253,8 +271,8 @@ def _dictionary(
             else:
                 words = "|".join(map(str, parameter.choices)) or None
                 each = option(f"--{name}", type=parameter.type, metavar=words, help=text)
-            decorated = each(decorated)
-        return decorated  # type: ignore[no-any-return]
+            options.append(each)
+        return with_options(wrapper, options)
 
     return decorate
 

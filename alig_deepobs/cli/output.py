@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,6 +36,15 @@ def show(table: Table[Any]) -> None:
         console.print(to_rich(table, console.width))
     else:
         say(to_text(table))
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of texts as lines, each column as wide as its longest text."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
 class ShownFormatter(logging.Formatter):

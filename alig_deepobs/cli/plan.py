@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from alig_deepobs.cli.output import in_columns
 from alig_deepobs.errors import UsageError
 from alig_deepobs.files import write_text_atomically
 from alig_deepobs.run import ResolvedRun
@@ -27,16 +28,11 @@ def plan_text(study: Study, jobs: int = 1) -> str:
         epochs = sum(run.num_epochs for run in runs)
         time = "?" if unknown else duration(seconds)
         rows.append((*key, str(len(runs)), f"{epochs:,}", time))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
     seconds, unknown = estimated_seconds(study.missing)
     text = (
         f"{len(study.runs)} runs: {len(study.found)} there already, {len(study.missing)} to be run"
     )
-    lines += ["", text]
+    lines = [in_columns(rows), "", text]
     if seconds:
         lines[-1] += f", about {duration(seconds)} on one CPU core"
     if seconds and jobs > 1:

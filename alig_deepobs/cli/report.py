@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alig_deepobs.cli.options import option
+from alig_deepobs.cli.options import option, reference_option
 from alig_deepobs.cli.output import say
 from alig_deepobs.foreign import shown
 
@@ -23,9 +23,7 @@ BASELINES = ("deepobs", "measured", "none")
 @option("--baselines", multiple=True, type=click.Choice(BASELINES),
         help="What stands beside your runs: published figures of DeepOBS, results that this "
         "project measured, or nothing; repeatable. By default both.")  # fmt: skip
-@option("--reference", metavar="NAME",
-        help="Optimizer with which every other is compared, beside the best; by default ALI-G, "
-        "where it takes part.")  # fmt: skip
+@reference_option
 @option("--html", type=click.Path(dir_okay=False), metavar="FILE",
         help="Write one page that needs no network and no other file.")  # fmt: skip
 @option("--markdown", type=click.Path(dir_okay=False), metavar="FILE",
@@ -41,10 +39,7 @@ def report(
     baselines: tuple[str, ...],
     reference: str | None,
     html: str | None,
-    markdown: str | None,
-    latex: str | None,
-    csv: str | None,
-    figures: str | None,
+    **files: str | None,
 ) -> int:
     """Say what results folders show: leaderboards, statistics, sensitivity, environments.
 
@@ -69,7 +64,7 @@ def report(
 
         check_extra()  # before the work, not after it
     found = build_report(folders, () if "none" in baselines else wanted, reference)
-    written = _write(found, html, markdown, latex, csv, figures)
+    written = _write(found, html, **files)
     if not written:
         _print(found)
     for path in written:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from alig_deepobs.cli.options import field_options, option, study_options
-from alig_deepobs.cli.output import say
+from alig_deepobs.cli.output import say, show
 from alig_deepobs.reproduce.targets import TARGETS, THEORY
-
-if TYPE_CHECKING:
-    from alig_deepobs.runners.places import Place
 
 _TARGET_HELP = "\n".join(f"  {name:9s} {text}" for name, text in TARGETS.items())
 
@@ -56,22 +53,17 @@ def reproduce(
     methods: str,
     changes: tuple[str, ...],
     output_dir: str,
-    place: Place,
-    force: bool,
-    dry_run: bool,
-    emit: str | None,
+    how: dict[str, Any],
     **options: Any,
 ) -> int:
     """See the help text above."""
-    from rich.console import Console
-
     from alig_deepobs.errors import unknown_choice
 
     if target not in TARGETS:
         raise unknown_choice("target", target, TARGETS)
     folder = Path(output_dir) / target
     if target in THEORY:
-        return _theory(target, folder, dry_run)
+        return _theory(target, folder, how["dry_run"])
 
     from alig_deepobs.cli.progress import carry_out
     from alig_deepobs.reproduce.experiments import EXPERIMENTS
@@ -86,23 +78,15 @@ def reproduce(
     plan = make_plan(experiment, chosen, RunSpec(testproblem="", optimizer="", **options), keys)
     say(f"{plan}\n")
     folder = folder / budget
-    done = carry_out(
-        plan.cells, output_dir=str(folder), place=place, emit=emit, force=force, dry_run=dry_run
-    )
+    done = carry_out(plan.cells, output_dir=str(folder), **how)
     if done is None:
         return 0
 
-    from alig_deepobs.analysis.render import to_rich, to_text
     from alig_deepobs.reproduce.report import write_report
 
     outcomes, display = done
     table, written = write_report(plan, outcomes, folder)
-    console = Console()
-    console.print()
-    if console.is_terminal:
-        console.print(to_rich(table, console.width))
-    else:
-        say(to_text(table))
+    show(table)
     say(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")
     display.check_failures()
     return 0

@@ -12,7 +12,6 @@ from alig_deepobs.cli.output import say
 
 if TYPE_CHECKING:
     from alig_deepobs.entries import OptimizerEntry
-    from alig_deepobs.runners.places import Place
     from alig_deepobs.settings import Setting
 
 
@@ -52,10 +51,7 @@ def run(
     setting_source: str,
     tuning: dict[str, Any],
     output_dir: str,
-    place: Place,
-    force: bool,
-    dry_run: bool,
-    emit: str | None,
+    how: dict[str, Any],
     random_seed: int,
     problem_options: dict[str, Any],
     **options: Any,
@@ -97,10 +93,8 @@ def run(
         for problem in map(parse_setting, expand_names(testproblems))
         for setting in settings
     ]
-    done = carry_out(
-        cells, output_dir=None if no_logs else output_dir, place=place, emit=emit, force=force,
-        dry_run=dry_run, print_steps=print_train_iter,
-    )  # fmt: skip
+    folder = None if no_logs else output_dir
+    done = carry_out(cells, output_dir=folder, print_steps=print_train_iter, **how)
     if done is None:
         return 0
     if not no_logs:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from alig_deepobs.cli.options import option
+from alig_deepobs.cli.options import option, with_options
 from alig_deepobs.cli.output import say
 from alig_deepobs.errors import UsageError, unknown_choice
 from alig_deepobs.files import write_text_atomically
@@ -41,8 +41,7 @@ def study_file_options(function: Function) -> Function:
             _save(click.get_current_context(), Path(save_study))
         return function(*args, **kwargs)
 
-    decorated: Any = wrapper
-    for each in (
+    options = (
         option("--save_study", type=click.Path(dir_okay=False), metavar="FILE",
                help="Write what was asked for into a file for --study."),
         option("--trust_study", is_flag=True,
@@ -50,9 +49,9 @@ def study_file_options(function: Function) -> Function:
         option("--study", type=click.Path(dir_okay=False), metavar="FILE", is_eager=True,
                expose_value=False, callback=_load,
                help="Take what is asked for from a file; flags on the command line win."),
-    ):  # fmt: skip
-        decorated = each(decorated)
-    return decorated  # type: ignore[no-any-return]
+    )  # fmt: skip
+    decorated: Function = with_options(wrapper, options)
+    return decorated
 
 
 def _load(context: click.Context, _: click.Parameter, path: str | None) -> None:

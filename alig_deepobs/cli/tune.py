@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alig_deepobs.cli.options import option, protocol_options, run_options, study_options
+from alig_deepobs.cli.options import (
+    optimizers_option,
+    protocol_options,
+    run_options,
+    study_options,
+)
 from alig_deepobs.cli.output import say
 
 if TYPE_CHECKING:
     from alig_deepobs.protocols import Protocol
-    from alig_deepobs.runners.places import Place
 
 
 @click.command()
 @click.argument("testproblems", nargs=-1, required=True, metavar="PROBLEM...")
-@option("--optimizers", default="alig,sgd,momentum,adam", show_default=True, metavar="LIST",
-        help="Names or settings, with commas; what a setting has in [...] is fixed.")  # fmt: skip
+@optimizers_option
 @protocol_options()
 @study_options()
 @run_options("split", "keep_best", "random_seed")
@@ -26,10 +29,7 @@ def tune(
     optimizers: str,
     protocol: Protocol,
     output_dir: str,
-    place: Place,
-    force: bool,
-    dry_run: bool,
-    emit: str | None,
+    how: dict[str, Any],
     **options: Any,
 ) -> int:
     """Find the best setting of optimizers on test problems.
@@ -54,9 +54,7 @@ def tune(
         if not cell.tuning(cell.candidates):
             spec = cell.candidates[0]
             raise UsageError(f"{spec.optimizer} has nothing to tune on {spec.testproblem}")
-    done = carry_out(
-        cells, output_dir=output_dir, place=place, emit=emit, force=force, dry_run=dry_run
-    )
+    done = carry_out(cells, output_dir=output_dir, **how)
     if done is None:
         return 0
     for outcome in done[0]:

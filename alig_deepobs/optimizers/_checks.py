@@ -162,6 +162,41 @@ def check_rate(name: str, rate: float | Tensor | None, argument: str) -> None:
         raise ValueError(f"{name}: {argument} became {value:g}: {why}")
 
 
+_POSITIVE = frozenset(
+    {
+        "lr", "eta_max", "n_batches_per_epoch", "fraction", "minloss_factor", "init_factor",
+        "minloss_forget_time",
+    }
+)  # fmt: skip
+_FINITE = frozenset({"f_min", "f_star", "lb"})
+_RANGES = {
+    **dict.fromkeys(("momentum", "beta", "betas", "decay"), (0.0, 1.0)),
+    **dict.fromkeys(("eps", "weight_decay", "initial_accumulator"), (0.0,)),
+    **dict.fromkeys(("data_size", "epochs", "num_updates"), (1,)),
+}
+
+
+def checked(**options: Any) -> dict[str, Any]:
+    """The options of an optimizer, each in the range that its name has in all of them.
+
+    Raises:
+        ValueError: one is not; the message names it.
+
+    Example:
+        >>> checked(lr=0.1, betas=(0.9, 0.999), official=True)
+        {'lr': 0.1, 'betas': (0.9, 0.999), 'official': True}
+    """
+    for name, value in options.items():
+        if name in _POSITIVE:
+            check_positive(name, value)
+        if name in _FINITE and not math.isfinite(value):
+            raise ValueError(f"{name} must be a finite number, not {value!r}")
+        for each in value if isinstance(value, tuple) else (value,):
+            if name in _RANGES:
+                check_range(name, each, *_RANGES[name])
+    return options
+
+
 def check_range(name: str, value: float, low: float, high: float = math.inf) -> None:
     """Checks ``low <= value < high``.
 

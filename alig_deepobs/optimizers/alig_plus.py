@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from alig_deepobs.optimizers._base import Params, Work
-from alig_deepobs.optimizers._checks import check_positive, check_range
+from alig_deepobs.optimizers._checks import checked
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most
 
@@ -79,21 +79,15 @@ class AligPlus(LossMethod):
         alias_losses: bool = False,
         foreach: bool | None = None,
     ) -> None:
-        check_positive("lr", lr)
-        check_range("data_size", data_size, 1)
-        check_range("epochs", epochs, 1)
-        check_range("weight_decay", weight_decay, 0.0)
-        check_range("momentum", momentum, 0.0, 1.0)
-        check_range("num_updates", num_updates, 1)
-        defaults = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
-            "data_size": data_size,
-            "epochs": epochs,
-            "num_updates": num_updates,
-            "alias_losses": alias_losses,
-        }
+        defaults = checked(
+            lr=lr,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            data_size=data_size,
+            epochs=epochs,
+            num_updates=num_updates,
+            alias_losses=alias_losses,
+        )
         super().__init__(params, defaults, foreach)
 
     @torch.no_grad()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 from alig_deepobs.optimizers._base import Params, Work
-from alig_deepobs.optimizers._checks import check_positive, check_range
+from alig_deepobs.optimizers._checks import checked
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most
 
@@ -70,13 +69,9 @@ class Aprox(LossMethod):
         foreach: bool | None = None,
     ) -> None:
         self._refuse_weight_decay(weight_decay)
-        check_positive("lr", lr)
         if not 0 <= power <= 1:
             raise ValueError(f"power must be in [0, 1], not {power!r}")
-        if not math.isfinite(f_min):
-            raise ValueError(f"f_min must be a finite number, not {f_min!r}")
-        check_range("eps", eps, 0.0)
-        super().__init__(params, {"lr": lr, "power": power, "f_min": f_min, "eps": eps}, foreach)
+        super().__init__(params, checked(lr=lr, power=power, f_min=f_min, eps=eps), foreach)
 
     def _lower_bound(self) -> float:
         return float(self.param_groups[0]["f_min"])

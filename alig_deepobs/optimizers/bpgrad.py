@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alig_deepobs.optimizers._base import Params, Work
-from alig_deepobs.optimizers._checks import check_positive, check_range
+from alig_deepobs.optimizers._checks import checked
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least
 
@@ -68,18 +68,8 @@ class BPGrad(LossMethod):
         official: bool = False,
         foreach: bool | None = None,
     ) -> None:
-        check_positive("lr", lr)
-        check_range("momentum", momentum, 0.0, 1.0)
-        check_range("weight_decay", weight_decay, 0.0)
-        check_range("eps", eps, 0.0)
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "weight_decay": weight_decay,
-            "eps": eps,
-            "official": official,
-        }
-        super().__init__(params, defaults, foreach)
+        defaults = checked(lr=lr, momentum=momentum, weight_decay=weight_decay, eps=eps)
+        super().__init__(params, {**defaults, "official": official}, foreach)
 
     def _make_state(self, part: Work) -> None:
         if part.group["momentum"]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from alig_deepobs.optimizers._base import Params, Work
-from alig_deepobs.optimizers._checks import check_positive, check_range, ignore_rate
+from alig_deepobs.optimizers._checks import checked, ignore_rate
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, below
 
@@ -37,20 +37,14 @@ class _L4(LossMethod):
         foreach: bool | None = None,
     ) -> None:
         ignore_rate(type(self).__name__, lr)
-        check_positive("fraction", fraction)
-        check_positive("minloss_factor", minloss_factor)
-        check_positive("init_factor", init_factor)
-        check_positive("minloss_forget_time", minloss_forget_time)
-        check_range("eps", eps, 0.0)
-        check_range("weight_decay", weight_decay, 0.0)
-        defaults = {
-            "fraction": fraction,
-            "minloss_factor": minloss_factor,
-            "init_factor": init_factor,
-            "minloss_forget_time": minloss_forget_time,
-            "eps": eps,
-            "weight_decay": weight_decay,
-        }
+        defaults = checked(
+            fraction=fraction,
+            minloss_factor=minloss_factor,
+            init_factor=init_factor,
+            minloss_forget_time=minloss_forget_time,
+            eps=eps,
+            weight_decay=weight_decay,
+        )
         super().__init__(params, defaults, foreach)
 
     def _make_state(self, part: Work) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 from alig_deepobs.optimizers._base import Params, Work
-from alig_deepobs.optimizers._checks import check_positive, check_range
+from alig_deepobs.optimizers._checks import checked
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, choose
 
@@ -128,19 +127,14 @@ class Momo(_Momo):
         *,
         foreach: bool | None = None,
     ) -> None:
-        check_positive("lr", lr)
-        check_range("weight_decay", weight_decay, 0.0)
-        check_range("beta", beta, 0.0, 1.0)
-        if not math.isfinite(lb):
-            raise ValueError(f"lb must be a finite number, not {lb!r}")
-        defaults = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "beta": beta,
-            "lb": lb,
-            "bias_correction": bias_correction,
-            "use_fstar": use_fstar,
-        }
+        defaults = checked(
+            lr=lr,
+            weight_decay=weight_decay,
+            beta=beta,
+            lb=lb,
+            bias_correction=bias_correction,
+            use_fstar=use_fstar,
+        )
         super().__init__(params, defaults, foreach)
 
     def _first_product(self, product: Scalar) -> Scalar:
@@ -235,22 +229,15 @@ class MomoAdam(_Momo):
         *,
         foreach: bool | None = None,
     ) -> None:
-        check_positive("lr", lr)
-        for beta in betas:
-            check_range("betas", beta, 0.0, 1.0)
-        check_range("eps", eps, 0.0)
-        check_range("weight_decay", weight_decay, 0.0)
-        if not math.isfinite(lb):
-            raise ValueError(f"lb must be a finite number, not {lb!r}")
-        defaults = {
-            "lr": lr,
-            "betas": tuple(betas),
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "lb": lb,
-            "divide": divide,
-            "use_fstar": use_fstar,
-        }
+        defaults = checked(
+            lr=lr,
+            betas=tuple(betas),
+            eps=eps,
+            weight_decay=weight_decay,
+            lb=lb,
+            divide=divide,
+            use_fstar=use_fstar,
+        )
         super().__init__(params, defaults, foreach)
 
     def _make_state(self, part: Work) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from alig_deepobs.optimizers._base import Params, Work
-from alig_deepobs.optimizers._checks import ignore_rate
+from alig_deepobs.optimizers._checks import checked, ignore_rate
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least
 
@@ -64,9 +62,7 @@ class Polyak(LossMethod):
     ) -> None:
         ignore_rate("Polyak", lr)
         self._refuse_weight_decay(weight_decay)
-        if not math.isfinite(f_star):
-            raise ValueError(f"f_star must be a finite number, not {f_star!r}")
-        super().__init__(params, {"f_star": f_star}, foreach)
+        super().__init__(params, checked(f_star=f_star), foreach)
 
     def _lower_bound(self) -> float:
         return float(self.param_groups[0]["f_star"])

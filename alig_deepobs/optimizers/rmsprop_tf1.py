@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alig_deepobs.optimizers._base import Method, Params, Work
-from alig_deepobs.optimizers._checks import check_positive, check_range
+from alig_deepobs.optimizers._checks import checked
 
 
 class RMSpropTF1(Method):
@@ -53,11 +53,7 @@ class RMSpropTF1(Method):
         *,
         foreach: bool | None = None,
     ) -> None:
-        check_positive("lr", lr)
-        check_range("decay", decay, 0.0, 1.0)
-        check_range("momentum", momentum, 0.0, 1.0)
-        check_range("eps", eps, 0.0)
-        defaults = {"lr": lr, "decay": decay, "momentum": momentum, "eps": eps}
+        defaults = checked(lr=lr, decay=decay, momentum=momentum, eps=eps)
         super().__init__(params, defaults, foreach)
 
     def _make_state(self, part: Work) -> None:

@@ -10,11 +10,7 @@ from typing import Any
 import torch
 
 from alig_deepobs.optimizers._base import Params, Work, gradients
-from alig_deepobs.optimizers._checks import (
-    check_positive,
-    check_range,
-    ignore_rate,
-)
+from alig_deepobs.optimizers._checks import check_positive, check_range, checked, ignore_rate
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._norm import host_squared_norm
 from alig_deepobs.optimizers.loss import loss_value
@@ -93,20 +89,18 @@ class SLS(LossMethod):
     ) -> None:
         ignore_rate("SLS", lr)
         self._refuse_weight_decay(weight_decay)
-        check_positive("n_batches_per_epoch", n_batches_per_epoch)
         check_positive("init_step_size", init_step_size)
         for name, value in (("c", c), ("beta_b", beta_b)):
             if not 0 < value < 1:
                 raise ValueError(f"{name} must be in (0, 1), not {value!r}")
         check_range("gamma", gamma, 1.0)
-        check_positive("eta_max", eta_max)
-        defaults = {
-            "n_batches_per_epoch": n_batches_per_epoch,
-            "c": c,
-            "beta_b": beta_b,
-            "gamma": gamma,
-            "eta_max": eta_max,
-        }
+        defaults = checked(
+            n_batches_per_epoch=n_batches_per_epoch,
+            c=c,
+            beta_b=beta_b,
+            gamma=gamma,
+            eta_max=eta_max,
+        )
         super().__init__(params, defaults, foreach)
         self.param_groups[0].setdefault("previous_step_size", init_step_size)
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import math
 
 from alig_deepobs.optimizers._base import Params, Work
-from alig_deepobs.optimizers._checks import (
-    check_positive,
-    check_range,
-    ignore_rate,
-)
+from alig_deepobs.optimizers._checks import check_positive, checked, ignore_rate
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most, choose
 
@@ -98,23 +94,19 @@ class SPS(LossMethod):
             raise ValueError(f"adapt_flag must be 'smooth_iter' or 'constant', not {adapt_flag!r}")
         if adapt_flag == "smooth_iter" and (eta_max is not None or f_star):
             raise ValueError("eta_max and f_star belong to adapt_flag='constant'")
-        check_positive("n_batches_per_epoch", n_batches_per_epoch)
         check_positive("init_step_size", init_step_size)
         check_positive("c", c)
         check_positive("gamma", gamma)
-        check_range("eps", eps, 0.0)
-        if not math.isfinite(f_star):
-            raise ValueError(f"f_star must be a finite number, not {f_star!r}")
         if eta_max is not None:
             check_positive("eta_max", eta_max)
-        defaults = {
-            "n_batches_per_epoch": n_batches_per_epoch,
-            "c": c,
-            "gamma": gamma,
-            "adapt_flag": adapt_flag,
-            "f_star": f_star,
-            "eps": eps,
-        }
+        defaults = checked(
+            n_batches_per_epoch=n_batches_per_epoch,
+            c=c,
+            gamma=gamma,
+            adapt_flag=adapt_flag,
+            f_star=f_star,
+            eps=eps,
+        )
         if adapt_flag == "constant":  # otherwise there is no rate that a scheduler could change
             defaults["lr"] = math.inf if eta_max is None else eta_max
         super().__init__(params, defaults, foreach)

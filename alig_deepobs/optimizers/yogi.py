@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alig_deepobs.optimizers._base import Method, Params, Work
-from alig_deepobs.optimizers._checks import check_positive, check_range
+from alig_deepobs.optimizers._checks import checked
 
 
 class Yogi(Method):
@@ -55,19 +55,13 @@ class Yogi(Method):
         *,
         foreach: bool | None = None,
     ) -> None:
-        check_positive("lr", lr)
-        for beta in betas:
-            check_range("betas", beta, 0.0, 1.0)
-        check_range("eps", eps, 0.0)
-        check_range("weight_decay", weight_decay, 0.0)
-        check_range("initial_accumulator", initial_accumulator, 0.0)
-        defaults = {
-            "lr": lr,
-            "betas": tuple(betas),
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "initial_accumulator": initial_accumulator,
-        }
+        defaults = checked(
+            lr=lr,
+            betas=tuple(betas),
+            eps=eps,
+            weight_decay=weight_decay,
+            initial_accumulator=initial_accumulator,
+        )
         super().__init__(params, defaults, foreach)
 
     def _update(self, work: list[Work]) -> None:

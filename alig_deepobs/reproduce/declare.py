@@ -143,6 +143,14 @@ class Experiment:
     differences: tuple[str, ...] = ()
 
 
+def published(
+    methods: Sequence[PaperMethod], figures: Sequence[float | None]
+) -> dict[str, float]:  # fmt: skip
+    """The published figures of methods by their labels; None: the paper has none."""
+    pairs = zip(methods, figures, strict=True)
+    return {method.label: figure for method, figure in pairs if figure is not None}
+
+
 def settings_of(method: PaperMethod, grid: Grid | None = None) -> Iterator[dict[str, Any]]:
     """Every combination of a grid, on top of the method's setting.
 

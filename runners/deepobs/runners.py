@@ -41,11 +41,10 @@ from alig_deepobs.results import (
     to_json,
 )
 from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, Run, RunResult, RunSpec, facets
-from alig_deepobs.runners.callbacks import Callback, Several
+from alig_deepobs.runners.callbacks import Callback, PrintEvaluations, PrintSteps, Several
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.deepobs import config, configured, testproblems
 from alig_deepobs.runners.deepobs import pytorch_config as torch_config
-from alig_deepobs.runners.deepobs.callbacks import PrintEvaluations, PrintSteps
 from alig_deepobs.runners.deepobs.commandline import complete, complete_from_command_line
 from alig_deepobs.runners.deepobs.datasets import GivenLoaders
 from alig_deepobs.runners.deepobs.hooks import Hooks
@@ -361,15 +360,14 @@ class PTRunner(Hooks, abc.ABC):
             # What its data and its L2 factor are is known to the user's class alone.
             plain = replace(spec, weight_decay=None, problem_options={}, training_params={})
             run = resolve(plain, self._optimizer_class, check_data=False)
-            find_device(run.device)
-            params = {k: json_value(k, v, spec.optimizer) for k, v in spec.training_params.items()}
-            return replace(run, weight_decay=spec.weight_decay, training_params=params)
-        if not self.trains_itself:
+            run = replace(run, weight_decay=spec.weight_decay)
+        elif self.trains_itself:
+            # What its parameters mean is known to its own training alone.
+            run = resolve(replace(spec, training_params={}), self._optimizer_class)
+        else:
             run = resolve(spec, self._optimizer_class)
             check(run, self._optimizer_class)
             return run
-        # What its parameters mean is known to its own training alone.
-        run = resolve(replace(spec, training_params={}), self._optimizer_class)
         find_device(run.device)
         params = {k: json_value(k, v, spec.optimizer) for k, v in spec.training_params.items()}
         return replace(run, training_params=params)
@@ -457,12 +455,11 @@ class PTRunner(Hooks, abc.ABC):
         if is_own(testproblem):
             given = [] if factor is None else [factor]
             problem = problem_class(batch_size, *given, **options)
-            problem.set_up()
-            if not hasattr(problem.data, "parts"):
-                problem.data = GivenLoaders(problem.data)
-            return problem
-        problem = problem_class(batch_size, factor, **{"seed": random_seed, **options})
+        else:
+            problem = problem_class(batch_size, factor, **{"seed": random_seed, **options})
         problem.set_up()
+        if not hasattr(problem.data, "parts"):
+            problem.data = GivenLoaders(problem.data)
         return problem
 
     @staticmethod

@@ -13,6 +13,7 @@ from alig_deepobs.reproduce.declare import (
     PaperMethod,
     Part,
     decades,
+    published,
 )
 
 FRACTIONS = (0.015, 0.15)
@@ -131,19 +132,12 @@ def _part(
     problem: str,
     network: _Network,
     methods: Sequence[PaperMethod],
-    published: Sequence[float],
-    also_published: Mapping[str, float] | None = None,
+    figures: Sequence[float],
+    **also_published: Mapping[str, float],
 ) -> Part:
-    return Part(
-        label=label,
-        problem=problem,
-        epochs=network.epochs,
-        batch_size=network.batch_sizes[0],
-        methods=methods,
-        published={method.label: figure for method, figure in zip(methods, published, strict=True)},
-        also_published=also_published or {},
-        seeds=3,
-    )
+    of = published(methods, figures)
+    epochs, batch_size = network.epochs, network.batch_sizes[0]
+    return Part(label, problem, epochs, batch_size, methods, of, seeds=3, **also_published)
 
 
 _RADIUS_NOTE = "radius 80 as in the paper; the released code has 75"
@@ -168,7 +162,7 @@ TABLE_3 = Experiment(
                 _sgd(WRN),
             ),
             (90.8, 92.1, 91.2, 94.2, 90.5, 91.6, 95.2, 95.3),
-            {"SGD (Zagoruyko & Komodakis)": 95.4},
+            also_published={"SGD (Zagoruyko & Komodakis)": 95.4},
         ),
         _part(
             "CIFAR-10, DN-40-40",
@@ -201,7 +195,7 @@ TABLE_3 = Experiment(
                 _sgd(WRN),
             ),
             (68.7, 69.6, 68.7, 76.0, 61.7, 61.4, 75.8, 77.8),
-            {"SGD (Zagoruyko & Komodakis)": 78.8},
+            also_published={"SGD (Zagoruyko & Komodakis)": 78.8},
         ),
         _part(
             "CIFAR-100, DN-40-40",

@@ -10,6 +10,7 @@ from alig_deepobs.reproduce.declare import (
     PaperMethod,
     Part,
     decades,
+    published,
 )
 
 L2 = (1e-4, 5e-4)
@@ -79,17 +80,9 @@ TABLE_1 = Experiment(
             epochs=160,
             batch_size=128,
             methods=METHODS,
-            published={
-                "Adagrad": 98.0,
-                "Adam": 97.9,
-                "AMSGrad": 97.9,
-                "BPGrad": 98.1,
-                "DFW": 98.1,
-                "L4Adam": 98.2,
-                "L4Mom": 19.6,
-                "ALI-G": 98.1,
-                "SGD": 98.3,
-            },
+            published=published(
+                METHODS, (98.0, 97.9, 97.9, 98.1, 98.1, 98.2, 19.6, 98.1, None, 98.3)
+            ),
             also_published={"SGD (Zagoruyko & Komodakis)": 98.4},
         ),
     ),
