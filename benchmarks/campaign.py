@@ -5,8 +5,9 @@
     python benchmarks/campaign.py --hours 2 --only fmnist_2c2d,mnist_mlp --jobs 2
 
 The pieces stand in campaign.toml. Each is a command of `alig-deepobs` that resumes, so a campaign
-can be interrupted at any time and goes on later, on any machine that has the folder. A piece whose
-data are missing is open, and the table says what is missing.
+can be interrupted at any time and goes on later. What is committed in `baselines` is taken from
+there, so it goes on where it stopped on any machine. A piece whose data are missing is open, and
+the table says what is missing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ from typing import Any
 
 import click
 
+from alig_deepobs.bundles import SUFFIX, read_bundle
+from alig_deepobs.reproduce.experiments import EXPERIMENTS
+from alig_deepobs.runners import Store
+from alig_deepobs.settings import parse_setting
+
 PLAN = Path(__file__).with_name("campaign.toml")
+BASELINES = Path(__file__).parents[1] / "baselines"
 _COUNTS = re.compile(r"(\d+) runs: (\d+) there already, (\d+) to be run")
 _SECONDS = {"d": 86_400.0, "h": 3600.0, "min": 60.0, "s": 1.0}
 
@@ -45,6 +52,23 @@ class Piece:
     words: tuple[str, ...]
     value: float
     device: str = "cpu"
+
+    @property
+    def problem(self) -> str:
+        """The test problem; of an experiment of the paper the first one."""
+        if self.words[0] == "reproduce":
+            return EXPERIMENTS[self.words[1]].parts[0].problem
+        return parse_setting(self.words[1]).name
+
+    @property
+    def folder(self) -> str:
+        """Where its results are."""
+        folder = self.words[self.words.index("--output_dir") + 1]
+        if self.words[0] == "compare":
+            return folder
+        has_budget = "--budget" in self.words
+        budget = self.words[self.words.index("--budget") + 1] if has_budget else "full"
+        return str(Path(folder) / self.words[1] / budget)
 
 
 @dataclass(frozen=True)
@@ -93,6 +117,15 @@ def pieces(folder: str, data_dir: str | None) -> list[Piece]:
         words += [] if data_dir is None else ["--data_dir", data_dir, "--offline"]
         found.append(Piece(entry["name"], tuple(words), entry["value"], entry.get("device", "cpu")))
     return found
+
+
+def take_committed(piece: Piece) -> None:
+    """Puts the committed runs of a piece's problem into its folder."""
+    store = Store(Path(piece.folder))
+    for file in sorted(BASELINES.glob(f"*/{piece.problem}{SUFFIX}")):
+        for run in read_bundle(file) if file.parent.name != "published" else []:
+            if store.find(run) is None:
+                store.write(run)
 
 
 def state_of(piece: Piece) -> State:
@@ -151,6 +184,7 @@ def main(
     states = {}
     width = max(len(piece.name) for piece in chosen)
     for piece in chosen:
+        take_committed(piece)
         states[piece] = state_of(piece)
         click.echo(f"{piece.name:{width}}  {piece.device}  {states[piece]}")
     waiting = [piece for piece in chosen if states[piece].is_open]

@@ -8,13 +8,19 @@ from pathlib import Path
 import pytest
 import results_page
 
+from alig_deepobs.baselines import measured_grid, measured_results
+
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import campaign
 
 
 @pytest.mark.parametrize(
     ("path", "make"),
-    [(results_page.PAGE, results_page.page), (results_page.README, results_page.readme)],
+    [
+        (results_page.PAGE, results_page.page),
+        (results_page.WINNING, lambda: results_page.winning_page.page(results_page._boards())),
+        (results_page.README, results_page.readme),
+    ],
 )
 def test_every_number_is_computed_from_the_results(path, make):
     assert path.read_text(encoding="utf-8") == make(), "python tools/results_page.py"
@@ -31,6 +37,23 @@ def test_a_piece_of_the_campaign_is_a_command_that_resumes(tmp_path):
         verb, *words = piece.words
         {"compare": compare, "reproduce": reproduce}[verb].make_context(verb, list(words))
         assert "--offline" in words  # what is missing is open, and not downloaded on the way
+
+
+def test_a_campaign_goes_on_from_what_is_committed(tmp_path):
+    (piece,) = (each for each in campaign.pieces(str(tmp_path), None) if each.name == "mnist_mlp")
+    campaign.take_committed(piece)
+    files = len(list(tmp_path.rglob("*.json")))
+    assert files == len(measured_results("mnist_mlp")) + len(measured_grid("mnist_mlp"))
+    campaign.take_committed(piece)  # what is there stays as it is
+    assert len(list(tmp_path.rglob("*.json"))) == files
+
+
+def test_the_folder_of_an_experiment_is_that_of_its_budget(tmp_path):
+    names = {piece.name: piece for piece in campaign.pieces(str(tmp_path), None)}
+    assert names["figure 3"].folder == str(tmp_path / "fig3" / "fig3" / "full")
+    assert names["figure 3"].problem == "dnc_copy"
+    short = names["table 3, wide residual network and DenseNet on CIFAR-10"]
+    assert short.folder == str(tmp_path / "table3" / "table3" / "short")
 
 
 def test_the_state_of_a_piece(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
+import paper_page
 import winning_page
 
 from alig_deepobs.analysis import leaderboard, to_markdown
@@ -76,6 +77,7 @@ def page() -> str:
         _headline(boards),
         *(_section(board) for board in boards),
         _published(),
+        paper_page.figure_3(),
         _open(),
     ]
     return "\n".join(part.rstrip() + "\n" for part in parts if part)
@@ -295,9 +297,11 @@ def _has(run: RunResult, setting: Setting) -> bool:
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Only say whether both are up to date.")
+@click.option("--check", is_flag=True, help="Only say whether all are up to date.")
 def main(check: bool) -> None:
     """Write docs/results.md, docs/when-alig-wins.md and README's table."""
+    if not check:
+        click.echo(f"drawn: {paper_page.draw().relative_to(ROOT)}")
     for path, made in ((PAGE, page()), (WINNING, winning_page.page(_boards())), (README, readme())):
         if not check:
             path.write_text(made, encoding="utf-8")

@@ -1,0 +1,61 @@
+"""Makes the section on the paper's Figure 3 from the committed runs (`tools/results_page.py`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alig_deepobs.analysis import to_markdown
+from alig_deepobs.analysis.plots import save_figure
+from alig_deepobs.bundles import SUFFIX, read_bundle
+from alig_deepobs.reproduce.experiments.dnc import FIGURE_3
+from alig_deepobs.reproduce.findings import Finding
+from alig_deepobs.reproduce.pictures import pictures
+from alig_deepobs.reproduce.plan import Plan, make_plan
+from alig_deepobs.reproduce.report import as_table
+from alig_deepobs.run import RunSpec
+from alig_deepobs.runners.cells import CellOutcome
+from alig_deepobs.runners.resolve import resolve
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = ROOT / "baselines" / "paper" / f"dnc_copy{SUFFIX}"
+PICTURE = ROOT / "docs" / "images" / "fig3.png"
+
+INTRODUCTION = """## Figure 3 of the paper, in full
+
+The paper's 10,000 iterations. The thresholds of "learned the task" and "near the best" were fixed
+before these runs ([reproducing the paper](reproduce.md)). Again:
+
+    alig-deepobs reproduce fig3 --compile
+
+![Figure 3: the darker, the better](images/fig3.png)
+"""
+
+
+def figure_3() -> str:
+    """The section; empty as long as nothing is measured."""
+    if not RUNS.exists():
+        return ""
+    plan, findings = _measured()
+    table = to_markdown(as_table(plan, findings)).split("\n\n", 1)[1]
+    return f"{INTRODUCTION}\n{table}"
+
+
+def draw() -> Path:
+    """Draws the heat map."""
+    ((_, figure),) = pictures(*_measured())
+    return save_figure(figure, PICTURE)
+
+
+def _measured() -> tuple[Plan, list[Finding]]:
+    """The plan of the paper's budget, and what came of the methods that are measured."""
+    plan = make_plan(FIGURE_3, FIGURE_3.budgets["full"], RunSpec("", "", device="cpu"))
+    runs = {run.identity(): run for run in read_bundle(RUNS)}
+    findings = []
+    for planned in plan.methods:
+        outcomes = []
+        for cell in planned.cells:
+            (spec,) = cell.reported(cell.candidates, 0)
+            run = runs.get(resolve(spec).identity())
+            outcomes += [] if run is None else [CellOutcome(cell, runs=[run])]
+        findings.append(Finding(FIGURE_3.kind, planned, outcomes))
+    return plan, findings
