@@ -82,7 +82,7 @@ def get_performance_dictionary(
         the file is reached, or ``N.A.``), ``Hyperparameters`` and ``Training Parameters``.
     """
     best = rank_settings(optimizer_path, metric, mode)[0]
-    name = _test_metric(best)
+    name = "test_accuracies" if all(run.test_accuracies for run in best) else "test_losses"
     speed: Any = "N.A."
     if conv_perf_file is not None:
         wanted = parse_json(read_regular(Path(conv_perf_file)))
@@ -151,8 +151,7 @@ def plot_optimizer_performance(
         which: ``mean_and_std`` or ``median_and_quartiles`` over the seeds.
     """
     fig, ax = _axes(fig, ax, len(PANELS), 1)
-    paths = _optimizer_paths(path)
-    paths += [] if reference_path is None else _optimizer_paths(reference_path)
+    paths = _optimizer_paths(path, reference_path)
     for one in paths:
         _draw_curves(ax, rank_settings(one, metric, mode)[0], one, which)
     _finish(ax, paths[0].parent.name, "epoch", show)
@@ -217,8 +216,7 @@ def plot_hyperparameter_sensitivity(
         UsageError: an optimizer has no such hyper-parameter.
     """
     fig, ax = _axes(None, None, 1, 1)
-    paths = _optimizer_paths(path)
-    paths += [] if reference_path is None else _optimizer_paths(reference_path)
+    paths = _optimizer_paths(path, reference_path)
     for one in paths:
         points = sorted(
             (_value(runs[0], hyperparam), *_score(runs, name, mode))
@@ -352,31 +350,27 @@ def estimate_runtime(
     return {**seconds, "ratio": ratio}
 
 
-def _optimizer_paths(path: str | Path) -> list[Path]:
-    """The folders of optimizers that a path means.
+def _optimizer_paths(*paths: str | Path | None) -> list[Path]:
+    """The folders of optimizers that paths mean.
 
     Raises:
         UsageError: there are none.
     """
-    root = Path(path)
-    for pattern in ("*/*.json", "*/*/*.json", "*/*/*/*.json"):
-        found = sorted({file.parents[1] for file in root.glob(pattern) if _is_result(file)})
-        if found:
-            return found
-    raise UsageError(f"there are no results below {path}")
-
-
-def _is_result(file: Path) -> bool:
-    return "num_epochs" in file.parent.name
+    folders: list[Path] = []
+    for path in (path for path in paths if path is not None):
+        for pattern in ("*/*.json", "*/*/*.json", "*/*/*/*.json"):
+            files = (f for f in Path(path).glob(pattern) if "num_epochs" in f.parent.name)
+            if found := sorted({file.parents[1] for file in files}):
+                folders += found
+                break
+        else:
+            raise UsageError(f"there are no results below {path}")
+    return folders
 
 
 def _ranked(path: Path, metric: str, mode: str) -> tuple[str, list[list[RunResult]]]:
     settings = rank_settings(path, metric, mode)
     return available_metric(settings, metric), settings
-
-
-def _test_metric(runs: Sequence[RunResult]) -> str:
-    return "test_accuracies" if all(run.test_accuracies for run in runs) else "test_losses"
 
 
 def _value(run: RunResult, hyperparam: str) -> Any:

@@ -9,19 +9,9 @@ from typing import Any
 import torch
 
 from alig_deepobs.errors import UsageError
+from alig_deepobs.results import float_text as float2str
 
 __all__ = ["float2str", "make_lr_schedule"]
-
-
-def float2str(x: float) -> str:
-    """A number as DeepOBS writes it in names of folders.
-
-    Example:
-        >>> float2str(0.01)
-        '1.e-02'
-    """
-    mantissa, _, exponent = f"{x:.10e}".partition("e")
-    return f"{mantissa.rstrip('0')}e{exponent}"
 
 
 def make_lr_schedule(

@@ -361,15 +361,14 @@ class PTRunner(Hooks, abc.ABC):
             # What its data and its L2 factor are is known to the user's class alone.
             plain = replace(spec, weight_decay=None, problem_options={}, training_params={})
             run = resolve(plain, self._optimizer_class, check_data=False)
-            find_device(run.device)
-            params = {k: json_value(k, v, spec.optimizer) for k, v in spec.training_params.items()}
-            return replace(run, weight_decay=spec.weight_decay, training_params=params)
-        if not self.trains_itself:
+            run = replace(run, weight_decay=spec.weight_decay)
+        elif self.trains_itself:
+            # What its parameters mean is known to its own training alone.
+            run = resolve(replace(spec, training_params={}), self._optimizer_class)
+        else:
             run = resolve(spec, self._optimizer_class)
             check(run, self._optimizer_class)
             return run
-        # What its parameters mean is known to its own training alone.
-        run = resolve(replace(spec, training_params={}), self._optimizer_class)
         find_device(run.device)
         params = {k: json_value(k, v, spec.optimizer) for k, v in spec.training_params.items()}
         return replace(run, training_params=params)
@@ -457,12 +456,11 @@ class PTRunner(Hooks, abc.ABC):
         if is_own(testproblem):
             given = [] if factor is None else [factor]
             problem = problem_class(batch_size, *given, **options)
-            problem.set_up()
-            if not hasattr(problem.data, "parts"):
-                problem.data = GivenLoaders(problem.data)
-            return problem
-        problem = problem_class(batch_size, factor, **{"seed": random_seed, **options})
+        else:
+            problem = problem_class(batch_size, factor, **{"seed": random_seed, **options})
         problem.set_up()
+        if not hasattr(problem.data, "parts"):
+            problem.data = GivenLoaders(problem.data)
         return problem
 
     @staticmethod
