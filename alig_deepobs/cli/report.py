@@ -39,10 +39,7 @@ def report(
     baselines: tuple[str, ...],
     reference: str | None,
     html: str | None,
-    markdown: str | None,
-    latex: str | None,
-    csv: str | None,
-    figures: str | None,
+    **files: str | None,
 ) -> int:
     """Say what results folders show: leaderboards, statistics, sensitivity, environments.
 
@@ -67,7 +64,7 @@ def report(
 
         check_extra()  # before the work, not after it
     found = build_report(folders, () if "none" in baselines else wanted, reference)
-    written = _write(found, html, markdown, latex, csv, figures)
+    written = _write(found, html, **files)
     if not written:
         _print(found)
     for path in written:

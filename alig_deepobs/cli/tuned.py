@@ -47,10 +47,6 @@ def _setting(outcome: CellOutcome) -> str:
     return str(Setting(spec.optimizer, spec.hyperparams))
 
 
-def _score(outcome: CellOutcome) -> str:
-    return outcome.cell.rule.score_text(outcome.tuning[outcome.chosen])
-
-
 def _trials(outcome: CellOutcome) -> str:
     seeds = len(outcome.cell.rule.seeds)
     return f"{len(outcome.candidates)} x {seeds} seed{'' if seeds == 1 else 's'}"
@@ -69,7 +65,7 @@ def _place(outcome: CellOutcome) -> str:
 _COLUMNS: tuple[Column[CellOutcome], ...] = (
     Column("problem", value=lambda outcome: outcome.candidates[0].testproblem, keep=2),
     Column("setting", value=_setting),
-    Column("score", "Decided by", value=_score),
+    Column("score", "Decided by", value=lambda of: of.cell.rule.score_text(of.tuning[of.chosen])),
     Column("trials", value=_trials, keep=3),
     Column("range", "Tried", value=_place, keep=1),
 )

@@ -146,24 +146,7 @@ class L4Adam(_L4):
         step = fraction (loss - minloss_factor L) / (<v, d> + eps)
         w    = w - step v
 
-    Args:
-        params: parameters, or groups of them; the step size is one for all.
-        fraction: the part of the gap that a step is meant to close, alpha; the main
-            hyper-parameter.
-        minloss_factor: gamma.
-        init_factor: gamma_0.
-        minloss_forget_time: tau, in steps.
-        eps: added to the inner product, at least 0.
-        weight_decay: factor of an L2 term that is added to loss and gradient.
-        lr: has no effect; tools such as skorch give one to every optimizer.
-        foreach: False: one parameter after the other; else multi-tensor operations.
-
-    Raises:
-        ValueError: an argument is out of its range; the message names it.
-
-    Source:
-        Rolinek, Martius: L4: Practical loss-based stepsize adaptation for deep learning, NeurIPS
-        2018.
+    Arguments, errors and source are those of `L4Mom`.
 
     Example:
         >>> import torch

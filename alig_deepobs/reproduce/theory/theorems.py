@@ -19,7 +19,7 @@ from alig_deepobs.reproduce.theory.instances import (
     NonConvex,
     Quadratics,
 )
-from alig_deepobs.reproduce.theory.walks import OptimizerFactory, Step, steps
+from alig_deepobs.reproduce.theory.walks import OptimizerFactory, steps
 
 STEPS = 1000
 
@@ -137,7 +137,8 @@ def _theorem1(alig: OptimizerFactory, seeds: int = 10) -> list[Claim]:
         for seed in range(seeds):
             problem = AbsoluteErrors(seed, tolerance)
             walk = list(steps(alig, problem.start, problem.draw, STEPS, eps=delta))
-            values.append(problem.full_loss(_average(walk)))
+            average = torch.stack([step.w for step in walk]).mean(0)
+            values.append(problem.full_loss(average))
             distance = math.sqrt(problem.squared_distance(problem.start))
             bound = distance * math.sqrt((1 + delta) / len(walk))
             bounds.append(bound + tolerance * math.sqrt(1 / delta + 1))
@@ -152,10 +153,6 @@ def _theorem1(alig: OptimizerFactory, seeds: int = 10) -> list[Claim]:
             )
         )
     return claims
-
-
-def _average(walk: list[Step]) -> Tensor:
-    return torch.stack([step.w for step in walk]).mean(0)
 
 
 def _proposition1(alig: OptimizerFactory) -> list[Claim]:
