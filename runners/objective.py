@@ -21,6 +21,7 @@ from alig_deepobs.entries import NeedsLoss, OptimizerEntry
 from alig_deepobs.errors import UsageError
 from alig_deepobs.optimizers.projection import L2Ball
 from alig_deepobs.plugins import calling
+from alig_deepobs.runners.noise import generator_states, restore_generators
 from alig_deepobs.runners.ranks import Ranks
 from alig_deepobs.testproblems.base import LossAndAccuracy, TestProblem
 
@@ -194,12 +195,12 @@ def _step_with_closure(
     def step(batch: Batch) -> Tensor:
         # Within one step the objective is one function: every evaluation has the same mini-batch
         # and draws the same dropout masks.
-        noise = _noise_state(device)
+        noise = generator_states(device)
         first: list[Tensor] = []
 
         def closure(backward: bool = True) -> Tensor:
             if first:
-                _restore_noise(device, noise)
+                restore_generators(noise, device)
             if not backward:
                 with torch.no_grad():
                     return value_of(batch()[0].detach())
@@ -217,15 +218,3 @@ def _step_with_closure(
         return first[0]
 
     return step
-
-
-def _noise_state(device: torch.device) -> Tensor:
-    """The state of the generator that dropout on this device draws from."""
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def _restore_noise(device: torch.device, state: Tensor) -> None:
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)

@@ -9,7 +9,7 @@ import torch
 
 from alig_deepobs.errors import RunError
 from alig_deepobs.runners import execute
-from alig_deepobs.runners.objective import _noise_state, _restore_noise
+from alig_deepobs.runners.noise import generator_states, restore_generators
 
 
 @pytest.fixture
@@ -107,6 +107,7 @@ def test_noise_of_an_accelerator_is_that_of_the_device_in_use(monkeypatch):
     states = {device: torch.tensor([1])}
     monkeypatch.setattr(torch.cuda, "get_rng_state", states.__getitem__)
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, of: states.update({of: state}))
-    assert _noise_state(device).tolist() == [1]
-    _restore_noise(device, torch.tensor([2]))
+    found = generator_states(device)
+    assert found["cuda"].tolist() == [1]
+    restore_generators({**found, "cuda": torch.tensor([2])}, device)
     assert {of: state.tolist() for of, state in states.items()} == {device: [2]}
