@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, get_args
@@ -113,40 +113,29 @@ def data_identity(
             return DataIdentity(source.name, source.label, "unverified", "")
     options = problem.changed_options(problem_options)
     asked = (problem.name, problem.factory, sorted(options.items()), split, synthetic)
+    instance = partial(
+        problem.make, problem.batch_size, synthetic=synthetic, data_dir=data_dir, offline=offline,
+        device="cpu", seed=0, split=split, **options,
+    )  # fmt: skip
     try:
         stamps = () if synthetic else _stamps(problem, options, data_dir, offline)
     except DataError:
         # The problem, which takes longer to ask, may know better what could be done about it.
-        _instance(problem, options, split, synthetic, data_dir, offline).check_files()
+        instance().check_files()
         raise
     # Of a problem of somebody else's, nobody knows which files and which code it reads.
     if stamps is None or not problem.factory.startswith("alig_deepobs."):
-        return _loaded(problem, options, split, synthetic, data_dir, offline)
+        return _loaded(problem, instance())
     place = cache_dir() / "identities" / f"{_digest(asked, [path for path, *_ in stamps])}.json"
     state = _digest(stamps, _versions(), _code())
     known = _recall(place, state)
     if known is None:
-        known = _loaded(problem, options, split, synthetic, data_dir, offline)
+        known = _loaded(problem, instance())
         _remember(place, state, known)
     return known
 
 
-def _instance(
-    problem: ProblemEntry,
-    options: Mapping[str, Any],
-    split: str,
-    synthetic: bool,
-    data_dir: str | None,
-    offline: bool,
-) -> Any:
-    return problem.make(
-        problem.batch_size, synthetic=synthetic, data_dir=data_dir, offline=offline, device="cpu",
-        seed=0, split=split, **options,
-    )  # fmt: skip
-
-
-def _loaded(problem: ProblemEntry, *settings: Any) -> DataIdentity:
-    instance = _instance(problem, *settings)
+def _loaded(problem: ProblemEntry, instance: Any) -> DataIdentity:
     with calling(f"loading the data of {problem.name}"):
         data = instance.load_data()
     found = DataIdentity(data.name, data.label, data.source, data.version_for(instance.split))
