@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from alig_deepobs.testproblems.datasets.archive import read_members
+from alig_deepobs.archives import read_members
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet, held_out
 from alig_deepobs.testproblems.datasets.fetch import Stamps, how_to_get, require, stamps_of
 from alig_deepobs.testproblems.datasets.records import Records, join, parse, read_file

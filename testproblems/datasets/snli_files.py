@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from alig_deepobs.archives import read_members
 from alig_deepobs.errors import DataError
 from alig_deepobs.foreign import brief, parse_json
-from alig_deepobs.testproblems.datasets.archive import read_members
 from alig_deepobs.testproblems.datasets.records import LARGEST, read_file
 from alig_deepobs.testproblems.datasets.sources import Source
 from alig_deepobs.testproblems.datasets.treebank import tokenize

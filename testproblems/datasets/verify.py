@@ -8,9 +8,9 @@ from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
+from alig_deepobs.archives import read_members
 from alig_deepobs.errors import DataError
 from alig_deepobs.foreign import open_regular
-from alig_deepobs.testproblems.datasets.archive import read_members
 from alig_deepobs.testproblems.datasets.idx import decompress
 from alig_deepobs.testproblems.datasets.records import read_file, read_mat
 from alig_deepobs.testproblems.datasets.sources import RemoteFile

@@ -19,6 +19,7 @@ from alig_deepobs.analysis.loading import load_results
 from alig_deepobs.analysis.render import to_csv, to_latex, to_markdown, to_text
 from alig_deepobs.analysis.report import build_report
 from alig_deepobs.analysis.report.tables import all_tables, markdown_report
+from alig_deepobs.archives import read_members
 from alig_deepobs.baselines.archive import result_members
 from alig_deepobs.baselines.imports import ImportReport, parsed
 from alig_deepobs.bundles import read_bundle
@@ -31,7 +32,6 @@ from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.weights import load_weights
 from alig_deepobs.settings import parse_setting, split_settings
 from alig_deepobs.testproblems.datasets import mat_process, records
-from alig_deepobs.testproblems.datasets.archive import read_members
 from alig_deepobs.testproblems.datasets.embeddings import VectorTable
 from alig_deepobs.testproblems.datasets.idx import read_images, read_labels
 from alig_deepobs.testproblems.datasets.imagenet import read_image
