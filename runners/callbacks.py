@@ -56,3 +56,24 @@ class Several(Callback):
         """See `Callback.finished`."""
         for callback in self.callbacks:
             callback.finished(result)
+
+
+class PrintSteps(Callback):
+    """DeepOBS's ``print_train_iter``: prints the logged mini-batch losses."""
+
+    def stepped(self, epoch: int, step: int, loss: float) -> None:
+        """Prints a mini-batch loss."""
+        print(f"Epoch {epoch - 1}, step {step}: loss {loss:g}")  # noqa: T201 - asked for
+
+
+class PrintEvaluations(Callback):
+    """Prints a line per evaluation."""
+
+    def evaluated(self, epoch: int, evaluations: dict[str, Evaluation]) -> None:
+        """Prints an evaluation."""
+        texts = [
+            f"{name} loss {metrics.loss:g}"
+            + (f", accuracy {metrics.accuracy:.4f}" if metrics.accuracy is not None else "")
+            for name, metrics in evaluations.items()
+        ]
+        print(f"After {epoch} epochs: {'; '.join(texts)}")  # noqa: T201 - DeepOBS prints it too

@@ -41,11 +41,10 @@ from alig_deepobs.results import (
     to_json,
 )
 from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, Run, RunResult, RunSpec, facets
-from alig_deepobs.runners.callbacks import Callback, Several
+from alig_deepobs.runners.callbacks import Callback, PrintEvaluations, PrintSteps, Several
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.deepobs import config, configured, testproblems
 from alig_deepobs.runners.deepobs import pytorch_config as torch_config
-from alig_deepobs.runners.deepobs.callbacks import PrintEvaluations, PrintSteps
 from alig_deepobs.runners.deepobs.commandline import complete, complete_from_command_line
 from alig_deepobs.runners.deepobs.datasets import GivenLoaders
 from alig_deepobs.runners.deepobs.hooks import Hooks
