@@ -14,8 +14,7 @@ from enum import StrEnum
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from alig_deepobs.errors import UsageError
-from alig_deepobs.optimizers._sentences import no_weight_decay
+from alig_deepobs.errors import UsageError, no_weight_decay
 from alig_deepobs.plugins import calling, load_object
 
 

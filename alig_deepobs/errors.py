@@ -74,3 +74,17 @@ def unknown_choice(kind: str, name: str, known: Iterable[str]) -> UsageError:
 def _near(name: str, names: list[str]) -> str:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def no_weight_decay(name: str) -> str:
+    """What an optimizer says to ``weight_decay`` if its step cannot have one.
+
+    Args:
+        name: of the optimizer.
+    """
+    return (
+        f"{name} takes no weight_decay: an L2 term lifts the smallest loss, which the step size "
+        "relies on. Keep the weights in a ball instead: AliG(..., projection_fn=L2Ball(parameters, "
+        "max_norm)) in PyTorch, max_norm=... in TensorFlow, Keras and on the command line; with "
+        "other optimizers call the ball after each step"
+    )

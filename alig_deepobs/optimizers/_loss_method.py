@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from alig_deepobs.errors import no_weight_decay
 from alig_deepobs.optimizers._base import Method, Params, Work, gradients
 from alig_deepobs.optimizers._checks import refuse_shards
 from alig_deepobs.optimizers._norm import (
@@ -20,7 +21,6 @@ from alig_deepobs.optimizers._norm import (
     products,
 )
 from alig_deepobs.optimizers._scalars import LARGEST, Scalar, choose, quotient
-from alig_deepobs.optimizers._sentences import no_weight_decay
 from alig_deepobs.optimizers.health import Health, Monitor
 from alig_deepobs.optimizers.loss import loss_value
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from alig_deepobs.optimizers._sentences import no_weight_decay
+from alig_deepobs.errors import no_weight_decay
 
 NO_LOSS = (
     "AliG computes its step size from the loss, and was given none: pass the argument `loss`, the "

@@ -22,8 +22,7 @@ from optimizer_cases import (
 from torch.optim import lr_scheduler
 
 from alig_deepobs import AliG, registry
-from alig_deepobs.errors import UsageError
-from alig_deepobs.optimizers._sentences import no_weight_decay
+from alig_deepobs.errors import UsageError, no_weight_decay
 from alig_deepobs.registry import NeedsLoss
 
 pytestmark = pytest.mark.filterwarnings("ignore::alig_deepobs.HealthWarning")

@@ -6,8 +6,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from alig_deepobs.errors import UsageError
-from alig_deepobs.optimizers._sentences import no_weight_decay
+from alig_deepobs.errors import UsageError, no_weight_decay
 
 
 @pytest.fixture(scope="module", params=["keras", "tf_keras"])
