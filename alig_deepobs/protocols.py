@@ -36,6 +36,8 @@ DEFAULT = "equal"
 TRIALS = 9
 """Trials of ``equal`` where no number is given: half a decade apart, over four decades."""
 TUNING_SEEDS = 3
+Axes = tuple[Axis, ...]
+Seeds = tuple[int, ...]
 _BUDGETS = ("budget", "halving", "tpe")
 DEEPOBS_RATES = (1e-5, 1e2, 36)
 DEEPOBS_SEED = 42
@@ -60,7 +62,7 @@ class Protocol:
     kind: str = DEFAULT
     trials: int = TRIALS
     seeds: int = TUNING_SEEDS
-    grids: Mapping[str, tuple[Axis, ...]] = field(default_factory=dict)
+    grids: Mapping[str, Axes] = field(default_factory=dict)
     force_known: bool = False
 
     @staticmethod
@@ -100,7 +102,7 @@ class Protocol:
             raise UsageError(f"tuning_seeds must be at least 1, not {seeds}")
         if force_known and kind != "known":
             raise UsageError("force_known belongs to the protocol known")
-        parsed: dict[str, tuple[Axis, ...]] = {}
+        parsed: dict[str, Axes] = {}
         for name, axes in map(parse_axes, grids):
             if name in parsed:
                 raise UsageError(f"there are two grids for {name}: write one, with commas")
@@ -139,7 +141,7 @@ class Protocol:
             "defaults": "defaults, nothing tuned",
         }[self.kind]
 
-    def cell(self, spec: RunSpec, reported: tuple[int, ...]) -> Cell:
+    def cell(self, spec: RunSpec, reported: Seeds) -> Cell:
         """The cell of an optimizer on a problem.
 
         Args:
@@ -169,10 +171,7 @@ class Protocol:
         cell: Cell = make(spec, reported, entry, listed)
         return cell
 
-    def _equal(
-        self, spec: RunSpec, reported: tuple[int, ...], entry: OptimizerEntry,
-        listed: tuple[Axis, ...],
-    ) -> Cell:  # fmt: skip
+    def _equal(self, spec: RunSpec, reported: Seeds, entry: OptimizerEntry, listed: Axes) -> Cell:
         axes = listed or tuple(filter(None, [main_axis(entry)]))
         if not axes:
             return _fixed(spec, reported, str(self), "nothing to tune")
@@ -189,10 +188,7 @@ class Protocol:
             )
         return self._cell(spec, reported, settings or _spread(axes, self.trials), axes)
 
-    def _budget(
-        self, spec: RunSpec, reported: tuple[int, ...], entry: OptimizerEntry,
-        listed: tuple[Axis, ...],
-    ) -> Cell:  # fmt: skip
+    def _budget(self, spec: RunSpec, reported: Seeds, entry: OptimizerEntry, listed: Axes) -> Cell:
         declared = (
             declared_axis(name, parameter)
             for name, parameter in list(entry.hyperparameters.items())[1:]
@@ -216,10 +212,7 @@ class Protocol:
 
     _halving = _tpe = _budget
 
-    def _grid(
-        self, spec: RunSpec, reported: tuple[int, ...], entry: OptimizerEntry,
-        listed: tuple[Axis, ...],
-    ) -> Cell:  # fmt: skip
+    def _grid(self, spec: RunSpec, reported: Seeds, entry: OptimizerEntry, listed: Axes) -> Cell:
         if not listed:
             raise UsageError(
                 f"the protocol grid needs a grid for {entry.name}: "
@@ -231,10 +224,7 @@ class Protocol:
                                  f"{axis.low:g}..{axis.high:g}/7, say")  # fmt: skip
         return self._cell(spec, reported, _product(listed), listed)
 
-    def _deepobs(
-        self, spec: RunSpec, reported: tuple[int, ...], entry: OptimizerEntry,
-        listed: tuple[Axis, ...],
-    ) -> Cell:  # fmt: skip
+    def _deepobs(self, spec: RunSpec, reported: Seeds, entry: OptimizerEntry, listed: Axes) -> Cell:
         main = entry.main_hyperparameter
         if main is None or main_axis(entry) is None:
             return _fixed(spec, reported, str(self), "nothing to tune")
@@ -248,10 +238,7 @@ class Protocol:
         rule = Rule((DEEPOBS_SEED,), metric=lists[metric])
         return self._cell(spec, reported, settings, (axis,), rule=rule)
 
-    def _known(
-        self, spec: RunSpec, reported: tuple[int, ...], entry: OptimizerEntry,
-        listed: tuple[Axis, ...],
-    ) -> Cell:  # fmt: skip
+    def _known(self, spec: RunSpec, reported: Seeds, entry: OptimizerEntry, listed: Axes) -> Cell:
         problem = find_testproblem(spec.testproblem)
         known = known_setting(problem.name, entry.name)
         tune = "--protocol equal tunes it"
@@ -274,16 +261,15 @@ class Protocol:
         return _fixed(spec, reported, str(self), f"known: {source}")
 
     def _defaults(
-        self, spec: RunSpec, reported: tuple[int, ...], entry: OptimizerEntry,
-        listed: tuple[Axis, ...],
-    ) -> Cell:  # fmt: skip
+        self, spec: RunSpec, reported: Seeds, entry: OptimizerEntry, listed: Axes
+    ) -> Cell:
         own = entry.name in find_testproblem(spec.testproblem).optimizer_defaults
         source = "the problem's defaults" if own else "defaults, not tuned"
         return _fixed(spec, reported, str(self), source)
 
     def _cell(
-        self, spec: RunSpec, reported: tuple[int, ...], settings: Sequence[Mapping[str, Any]],
-        axes: tuple[Axis, ...], search: Search | None = None, rule: Rule | None = None,
+        self, spec: RunSpec, reported: Seeds, settings: Sequence[Mapping[str, Any]],
+        axes: Axes, search: Search | None = None, rule: Rule | None = None,
     ) -> Cell:  # fmt: skip
         candidates = tuple(
             replace(spec, hyperparams={**spec.hyperparams, **setting}) for setting in settings
@@ -292,7 +278,7 @@ class Protocol:
         return Cell(candidates, reported, rule, search, str(self), axes)
 
 
-def _fixed(spec: RunSpec, reported: tuple[int, ...], protocol: str, source: str) -> Cell:
+def _fixed(spec: RunSpec, reported: Seeds, protocol: str, source: str) -> Cell:
     """A cell with nothing to choose."""
     return Cell((replace(spec, setting_source=source),), reported, protocol=protocol)
 
