@@ -129,13 +129,11 @@ def compare_pairs(
     Raises:
         UsageError: a value is not finite.
     """
-    intervals = [_difference(scores[a], scores[b]) for a, b in pairs]
-    p_values = [_p_value(scores[a], scores[b], method) for a, b in pairs]
-    tests = sum(not math.isnan(p) for p in p_values)
+    tested = [_tested(scores[a], scores[b], method) for a, b in pairs]
+    corrected = holm([p for _, p in tested])
+    tests = sum(not math.isnan(p) for p in corrected)
     found = []
-    for (a, b), interval, p, adjusted in zip(
-        pairs, intervals, p_values, holm(p_values), strict=True
-    ):
+    for (a, b), (interval, p), adjusted in zip(pairs, tested, corrected, strict=True):
         better = a if (interval.mean > 0) == higher_is_better else b
         common = scores[a].keys() & scores[b].keys()
         seeds = seeds_to_tell([scores[a][seed] - scores[b][seed] for seed in common], tests, level)
@@ -257,28 +255,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _difference(a: Mapping[int, float], b: Mapping[int, float]) -> Interval:
-    """The interval that belongs to `_p_value`."""
+def _tested(
+    a: Mapping[int, float], b: Mapping[int, float], method: TestMethod
+) -> tuple[Interval, float]:  # fmt: skip
+    """The interval of the difference of two optimizers, and the p-value that belongs to it."""
     paired = paired_difference(a, b)
     seeds = sorted(a.keys() & b.keys())
     first, second = (finite_array([of[seed] for seed in seeds]) for of in (a, b))
     if not _needs_welch(first, second):
-        return paired
+        return paired, paired_p_value((first - second).tolist(), method)
     from scipy import stats
 
-    ends = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
-    return replace(paired, low=float(ends.low), high=float(ends.high))
-
-
-def _p_value(a: Mapping[int, float], b: Mapping[int, float], method: TestMethod) -> float:
-    seeds = sorted(a.keys() & b.keys())
-    first = finite_array([a[seed] for seed in seeds])
-    second = finite_array([b[seed] for seed in seeds])
-    if method == "t" and _needs_welch(first, second):
-        from scipy import stats
-
-        return float(stats.ttest_ind(first, second, equal_var=False).pvalue)
-    return paired_p_value((first - second).tolist(), method)
+    found = stats.ttest_ind(first, second, equal_var=False)
+    ends = found.confidence_interval(0.95)
+    p = found.pvalue if method == "t" else paired_p_value((first - second).tolist(), method)
+    return replace(paired, low=float(ends.low), high=float(ends.high)), float(p)
 
 
 def _needs_welch(first: np.ndarray, second: np.ndarray) -> bool:
