@@ -12,7 +12,8 @@ import dataclasses
 import hashlib
 import math
 import shlex
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from json import dumps  # ours, whatever a plug-in puts in its place
@@ -417,6 +418,22 @@ class RunSpec:
     purpose: str = ""
     setting_source: str = ""
     tuning: dict[str, Any] = field(default_factory=dict)
+
+
+def step_size_facts(sizes: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """Mean, median, extremes and the clipped share of an epoch's logged steps.
+
+    Args:
+        sizes: each step size after and before the cap.
+    """
+    clipped = [size for size, _ in sizes]
+    return {
+        "mean": statistics.fmean(clipped),
+        "median": statistics.median(clipped),
+        "min": min(clipped),
+        "max": max(clipped),
+        "clipped_fraction": statistics.fmean(size < unclipped for size, unclipped in sizes),
+    }
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from alig_deepobs.errors import UsageError
 from alig_deepobs.plugins import calling
 from alig_deepobs.record_checks import is_finite
 from alig_deepobs.results import plain_scalar
-from alig_deepobs.run import Evaluation, Outcome, RunResult
+from alig_deepobs.run import Evaluation, Outcome, RunResult, step_size_facts
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.selection import record_selection
 
@@ -111,11 +110,4 @@ def step_size_summary(
     rows = [row for row in rows if is_finite(row[0])]
     if not rows:
         return {}
-    clipped = [row[0] for row in rows]
-    return {
-        "mean": statistics.fmean(clipped),
-        "median": statistics.median(clipped),
-        "min": min(clipped),
-        "max": max(clipped),
-        "clipped_fraction": statistics.fmean(row[0] < row[1] for row in rows),
-    }
+    return step_size_facts(rows)

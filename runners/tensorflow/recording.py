@@ -8,12 +8,12 @@ record has, with times, for as long as the run got.
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
 from alig_deepobs.errors import UsageError
+from alig_deepobs.run import step_size_facts
 from alig_deepobs.tensorflow._install import require
 
 tf: Any = require("tensorflow")
@@ -159,7 +159,7 @@ class Recorder:
                 "seconds": seconds,
                 "mean_loss": mean,
                 "minibatch_losses": self._logged,
-                "step_sizes": _summary(self._sizes) if self._sizes else None,
+                "step_sizes": step_size_facts(self._sizes) if self._sizes else None,
                 "guarded_steps": guarded,
             }
         )
@@ -177,15 +177,3 @@ class Recorder:
             if not (math.isfinite(values["loss"]) and math.isfinite(values["data_loss"])):
                 raise Diverged(f"{part} loss is not finite after {self._epoch} epochs")
         self._evaluations, self._evaluation_seconds = {}, 0.0
-
-
-def _summary(sizes: list[tuple[float, float]]) -> dict[str, float]:
-    """Mean, median, extremes and the clipped share of an epoch's logged steps."""
-    clipped = [size for size, _ in sizes]
-    return {
-        "mean": statistics.fmean(clipped),
-        "median": statistics.median(clipped),
-        "min": min(clipped),
-        "max": max(clipped),
-        "clipped_fraction": statistics.fmean(size < unclipped for size, unclipped in sizes),
-    }
