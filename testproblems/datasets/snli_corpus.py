@@ -8,20 +8,20 @@ remembers the digest for paths, sizes and times of change.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
-import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alig_deepobs.errors import DataError, UsageError
-from alig_deepobs.files import clear_leftovers, own_mark
+from alig_deepobs.errors import DataError, ResultError, UsageError
+from alig_deepobs.files import clear_leftovers, write_bytes_atomically
 from alig_deepobs.testproblems.datasets.base import content_digest
 from alig_deepobs.testproblems.datasets.embeddings import HINT, VectorTable, find_table
 from alig_deepobs.testproblems.datasets.fetch import (
@@ -154,14 +154,14 @@ def _prepared(
         digest = hashlib.sha256(f"{FORMAT} {table.digest()} ".encode())
         for _, content in contents.values():
             digest.update(hashlib.sha256(content).digest())
-        key = json.dumps({"key": digest.hexdigest()[:32]})
-        _write(index, lambda stream: stream.write(key.encode()))
+        key = digest.hexdigest()[:32]
+        _write(index, json.dumps({"key": key}).encode())
         prepared = _load(folder, index)  # the same content may have come from other paths
     if prepared is None:
         prepared = arrays, facts = _prepare(source, contents, table, hint)
-        _write(folder / f"{json.loads(key)['key']}.npz", lambda stream: np.savez(
-            stream, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays
-        ))  # fmt: skip
+        stream = io.BytesIO()
+        np.savez(stream, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays)
+        _write(folder / f"{key}.npz", stream.getvalue())
     _report(source, table, prepared[1])
     return prepared
 
@@ -180,22 +180,14 @@ def _load(folder: Path, index: Path) -> Prepared | None:
     return None
 
 
-def _write(path: Path, fill: Callable[[IO[bytes]], Any]) -> None:
-    """Writes a file as a whole or not at all; without a cache, the next run takes longer."""
-    temporary = None
+def _write(path: Path, content: bytes) -> None:
+    """Writes a file, if that is possible; without a cache, the next run takes longer."""
+    clear_leftovers(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        clear_leftovers(path.parent)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{own_mark()}.", suffix=".part", delete=False
-        ) as stream:
-            temporary = Path(stream.name)
-            fill(stream)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        logger.warning("%s cannot be written (%s): preparing will take as long again", path, error)
+        write_bytes_atomically(path, content)
+    except ResultError as error:
+        reason = error.__cause__
+        logger.warning("%s cannot be written (%s): preparing will take as long again", path, reason)
 
 
 def _prepare(
