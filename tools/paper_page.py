@@ -12,7 +12,7 @@ from alig_deepobs.reproduce.findings import Finding
 from alig_deepobs.reproduce.pictures import pictures
 from alig_deepobs.reproduce.plan import Plan, make_plan
 from alig_deepobs.reproduce.report import as_table
-from alig_deepobs.run import RunSpec
+from alig_deepobs.run import Outcome, RunSpec
 from alig_deepobs.runners.cells import CellOutcome
 from alig_deepobs.runners.resolve import resolve
 
@@ -49,7 +49,8 @@ def draw() -> Path:
 def _measured() -> tuple[Plan, list[Finding]]:
     """The plan of the paper's budget, and what came of the methods that are measured."""
     plan = make_plan(FIGURE_3, FIGURE_3.budgets["full"], RunSpec("", "", device="cpu"))
-    runs = {run.identity(): run for run in read_bundle(RUNS)}
+    ended = (run for run in read_bundle(RUNS) if run.outcome is not Outcome.INTERRUPTED)
+    runs = {run.identity(): run for run in ended}
     findings = []
     for planned in plan.methods:
         outcomes = []
@@ -57,5 +58,7 @@ def _measured() -> tuple[Plan, list[Finding]]:
             (spec,) = cell.reported(cell.candidates, 0)
             run = runs.get(resolve(spec).identity())
             outcomes += [] if run is None else [CellOutcome(cell, runs=[run])]
-        findings.append(Finding(FIGURE_3.kind, planned, outcomes))
+        # A method of which values are missing has no range yet.
+        complete = len(outcomes) == len(planned.cells)
+        findings.append(Finding(FIGURE_3.kind, planned, outcomes if complete else []))
     return plan, findings
