@@ -146,9 +146,14 @@ def parse_json(raw: bytes) -> Any:
 
 def _bounded_int(digits: str) -> int:
     value = int(digits) if len(digits) <= 20 else 1 << 64
-    if not -(1 << 63) <= value < 1 << 63:
+    if not is_short(value):
         raise ValueError(f"the integer {digits[:20]}{'…' * (len(digits) > 20)} has over 64 bits")
     return value
+
+
+def is_short(value: int) -> bool:
+    """Whether an integer has at most 64 bits, as all have in the files that are read."""
+    return -(1 << 63) <= value < 1 << 63
 
 
 def _check_depth(value: Any) -> None:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alig_deepobs.cli.options import option, protocol_options, run_options, study_options
+from alig_deepobs.cli.options import (
+    MOST_SEEDS,
+    option,
+    protocol_options,
+    run_options,
+    study_options,
+)
 from alig_deepobs.cli.output import say, show
 from alig_deepobs.cli.study_file import study_file_options
 
@@ -27,7 +33,7 @@ _OPTIMIZERS = option(
 @click.argument("testproblems", nargs=-1, required=True, metavar="PROBLEM...")
 @study_file_options
 @_OPTIMIZERS
-@option("--seeds", type=click.IntRange(min=1), default=3, show_default=True,
+@option("--seeds", type=click.IntRange(1, MOST_SEEDS), default=3, show_default=True,
         help="Runs of each optimizer, with seeds counting up from --random_seed.")  # fmt: skip
 @protocol_options()
 @option("--reference", metavar="NAME",
