@@ -14,7 +14,7 @@ from pathlib import Path
 
 from alig_deepobs.errors import ResultError
 from alig_deepobs.files import write_bytes_atomically
-from alig_deepobs.foreign import count_items, gzip_lines
+from alig_deepobs.foreign import count_items, gzip_lines, most_kept
 from alig_deepobs.results import parse_result, to_json
 from alig_deepobs.run import RunResult
 
@@ -32,15 +32,18 @@ def read_bundle(path: Path) -> list[RunResult]:
 
     Raises:
         ResultError: the file cannot be read, is cut off, is larger than `LARGEST` or has more than
-            `MOST_ITEMS`, or a line is no result.
+            `MOST_ITEMS`, or more beside mini-batch losses than `most_kept`, or a line is no result.
     """
-    results, items = [], 0
+    results, items, logged = [], 0, 0
     try:
         for line in gzip_lines(path, LARGEST):
             items += count_items(line)
             if items > MOST_ITEMS:
                 raise OSError(f"more than {MOST_ITEMS:,} items in its lists")
             results.append(parse_result(line, path))
+            logged += len(results[-1].minibatch_train_losses)
+            if items - logged > most_kept(path.stat().st_size):
+                raise OSError("more items in its lists than a file of its size has")
         return results
     except (OSError, EOFError, zlib.error) as error:
         raise ResultError(f"cannot read {path}: {error}; get it anew") from error

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from alig_deepobs.errors import AligDeepobsError, UsageError
@@ -140,24 +141,34 @@ def is_interrupt(error: BaseException) -> bool:
     """
     if not isinstance(error, KeyboardInterrupt):
         return False
-    if isinstance(error, Interrupted) or error.__traceback__ is None:
+    if isinstance(error, Interrupted):
         return True
-    last = error.__traceback__
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return False  # what is no error of the handler, ours, comes from elsewhere
+    last = traceback_of(error)
+    if last is None:
+        return True
     while last.tb_next is not None:
         last = last.tb_next
     return last.tb_frame.f_code.co_code[last.tb_lasti] != _RAISE
 
 
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """The traceback of an error, whatever its class says that it is."""
+    found: TracebackType | None = vars(BaseException)["__traceback__"].__get__(error)
+    return found
+
+
 def last_module(error: BaseException) -> str:
     """Name of the module that has raised an error."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    frames = [frame for frame, _ in traceback.walk_tb(traceback_of(error))]
     return str(frames[-1].f_globals.get("__name__", "")) if frames else ""
 
 
 def passed(error: BaseException, owner: object) -> bool:
     """Whether an error came out of a method of an object."""
     return any(
-        frame.f_locals.get("self") is owner for frame, _ in traceback.walk_tb(error.__traceback__)
+        frame.f_locals.get("self") is owner for frame, _ in traceback.walk_tb(traceback_of(error))
     )
 
 
@@ -187,10 +198,10 @@ def _place(error: BaseException) -> str:
     others = _LIBRARIES | {__package__}
     places = [
         (Path(frame.f_code.co_filename), line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
+        for frame, line in traceback.walk_tb(traceback_of(error))
         if frame.f_globals.get("__name__", "").partition(".")[0] not in others
     ]
-    if isinstance(error, SyntaxError) and error.filename:
+    if isinstance(error, SyntaxError) and isinstance(error.filename, str):
         places.append((Path(error.filename), error.lineno or 0))
     if not places:
         return ""

@@ -16,6 +16,7 @@ try them with, the rule that chooses, and what may be tried after that.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -36,6 +37,7 @@ DEFAULT = "equal"
 TRIALS = 9
 """Trials of ``equal`` where no number is given: half a decade apart, over four decades."""
 TUNING_SEEDS = 3
+MOST_TRIALS = 10_000
 Axes = tuple[Axis, ...]
 Seeds = tuple[int, ...]
 _BUDGETS = ("budget", "halving", "tpe")
@@ -93,9 +95,9 @@ class Protocol:
             raise UsageError(f"the protocol {kind} needs a number of trials: {kind}:12, say")
         if kind == "tpe" and find_spec("optuna") is None:
             raise UsageError("the protocol tpe needs optuna: pip install 'alig-deepobs[optuna]'")
-        if colon and (not number.isdigit() or int(number) < 2):
+        if colon and not (re.fullmatch("[0-9]{1,5}", number) and 2 <= int(number) <= MOST_TRIALS):
             raise UsageError(f"protocol {text!r}: {number or 'nothing'} is no number of trials; "
-                             "write at least 2")  # fmt: skip
+                             f"write one from 2 to {MOST_TRIALS}")  # fmt: skip
         if grids and kind in ("deepobs", "known", "defaults"):
             raise UsageError(f"the protocol {kind} takes no grid: use equal, budget or grid")
         if seeds is not None and seeds < 1:

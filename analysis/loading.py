@@ -5,6 +5,7 @@ A file that cannot be used never stops the rest: it is reported with its name an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -101,15 +102,16 @@ def iter_results(
     for root in roots:
         if not root.is_dir():
             raise UsageError(f"there is no results folder {root}")
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for root in roots:
         here = sorted(filter(_is_result, files_below(root.resolve())))
         if not here:
             yield LoadProblem(root, "there is no result in this folder")
         for path in here:
-            if path.resolve() in seen:
+            place = os.path.realpath(path)  # of a link to itself, too, there is one
+            if place in seen:
                 continue
-            seen.add(path.resolve())
+            seen.add(place)
             for found in _read(path, light):
                 tuning = isinstance(found, Found) and found.result.purpose == "tuning"
                 if with_tuning or not tuning:

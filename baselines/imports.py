@@ -7,6 +7,7 @@ reads results reads it. Mini-batch losses, most of the official 1.4 GB, are not 
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -15,9 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from alig_deepobs.baselines.archive import Member, result_members
-from alig_deepobs.errors import ResultError, UsageError
+from alig_deepobs.errors import DataError, ResultError, UsageError
 from alig_deepobs.files import write_text_atomically
-from alig_deepobs.foreign import shown
+from alig_deepobs.foreign import count_items, most_kept, shown
 from alig_deepobs.registry import optimizers
 from alig_deepobs.results import (
     check_folder_name,
@@ -55,6 +56,7 @@ class ImportReport:
         known: runs that were already there, in this import or another.
         problems: file name -> why it was left out.
         results: all runs of the source.
+        items: what their lists have together.
     """
 
     name: str
@@ -62,6 +64,7 @@ class ImportReport:
     known: int = 0
     problems: dict[str, str] = field(default_factory=dict)
     results: list[RunResult] = field(default_factory=list)
+    items: int = 0
 
     @property
     def testproblems(self) -> list[str]:
@@ -105,7 +108,7 @@ def import_results(
 
     Raises:
         UsageError: there is nothing at that path, or another source has that name.
-        DataError: the archive is corrupt.
+        DataError: the archive is corrupt, or its results are far larger than it is.
         ResultError: the results cannot be written.
     """
     source = Path(source).resolve()
@@ -116,7 +119,11 @@ def import_results(
         raise UsageError(
             f"the import {report.name} is from {other.source}; give this one another --name"
         )
-    report.results = list(parsed(result_members(source), report))
+    most = most_kept(source.stat().st_size) if source.is_file() else math.inf
+    for result in parsed(result_members(source), report):
+        report.results.append(result)
+        if report.items > most:
+            raise DataError(f"{source}: more in its results than a file of its size has")
     if check is not None:
         check(report.results)
     folders = [of.folder for of in there]
@@ -185,6 +192,7 @@ def parsed(members: Iterator[Member], report: ImportReport) -> Iterator[RunResul
             result = under_our_names(parse_result(member.raw, Path(path)), path.parent.name)
             check_folder_name(result.testproblem, "the test problem")
             check_folder_name(result.optimizer_name, "the optimizer's label")
+            report.items += count_items(member.raw) - len(result.minibatch_train_losses)
             result = replace(result, minibatch_train_losses=[])
             result_text(result)  # what cannot be written must not stop the others halfway
             yield result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import traceback
 
 import torch
@@ -12,7 +14,9 @@ from alig_deepobs.run import Outcome
 
 def outcome_of(error: BaseException) -> tuple[Outcome, str]:
     """How a run ended that an error broke, and the reason in one line."""
-    TRACEBACKS.debug("%s", "".join(traceback.format_exception(error)).rstrip())
+    if TRACEBACKS.isEnabledFor(logging.DEBUG):
+        with contextlib.suppress(Exception):  # an error's class, too, is code of other people
+            TRACEBACKS.debug("%s", "".join(traceback.format_exception(error)).rstrip())
     # torch has no class of its own for the CPU's memory.
     full = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
         isinstance(error, RuntimeError) and "DefaultCPUAllocator" in message(error)

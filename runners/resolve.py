@@ -13,6 +13,8 @@ from typing import Any
 
 from alig_deepobs.entries import OptimizerEntry, ProblemEntry
 from alig_deepobs.errors import ResultError, UsageError, unknown_choice
+from alig_deepobs.foreign import is_short
+from alig_deepobs.record_checks import is_finite
 from alig_deepobs.registry import entry_of_class, find_testproblem, resolve_optimizer
 from alig_deepobs.results import check_folder_name, plain_scalar
 from alig_deepobs.run import FRAMEWORKS, PRECISIONS, SPLITS, TRAINING_PARAMS, ResolvedRun, RunSpec
@@ -105,9 +107,11 @@ def json_value(name: str, value: Any, of: str) -> Any:
     value = plain_scalar(value)
     if isinstance(value, (list, tuple)):
         return tuple(json_value(name, item, of) for item in value)
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float) and not is_finite(value):
         hint = "leave it out, or give None, for no limit" if value == math.inf else "give a number"
         raise UsageError(f"{of}: {name}={value} is no number to train with: {hint}")
+    if isinstance(value, int):
+        _check_integer(f"{of}: {name}", value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise UsageError(
@@ -127,6 +131,11 @@ def _training_params(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _check_integer(name: str, value: int) -> None:
+    if not is_short(value):
+        raise UsageError(f"{name} has more than 64 bits, which a result file cannot hold")
+
+
 def _first(value: Any, default: Any) -> Any:
     return default if value is None else value
 
@@ -135,6 +144,8 @@ def _check_values(values: Mapping[str, Any]) -> None:
     for name, lowest in (("batch_size", 1), ("num_epochs", 0), ("train_log_interval", 1)):
         if values[name] < lowest:
             raise UsageError(f"{name} must be at least {lowest}, not {values[name]}")
+    for name in ("num_epochs", "train_log_interval", "random_seed"):
+        _check_integer(name, values[name])
     if values["split"] not in SPLITS:
         raise UsageError(f"split must be 'full' or 'validation', not {values['split']!r}")
     if values["precision"] not in PRECISIONS:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alig_deepobs.cli.options import (
+    MOST_SEEDS,
     optimizers_option,
     option,
     protocol_options,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @click.argument("testproblems", nargs=-1, required=True, metavar="PROBLEM...")
 @study_file_options
 @optimizers_option
-@option("--seeds", type=click.IntRange(min=1), default=3, show_default=True,
+@option("--seeds", type=click.IntRange(1, MOST_SEEDS), default=3, show_default=True,
         help="Runs of each optimizer, with seeds counting up from --random_seed.")  # fmt: skip
 @protocol_options()
 @reference_option

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from alig_deepobs import __version__
-from alig_deepobs.cli.output import ShownFormatter, say
+from alig_deepobs.cli.output import CLOSED, ShownFormatter, is_open, say
 from alig_deepobs.errors import AligDeepobsError
 from alig_deepobs.plugins import (
     FOLDER_VARIABLE,
@@ -122,6 +122,8 @@ def _exit_code(words: list[str], debug: bool) -> int:
     except (Exception, SystemExit, GeneratorExit) as error:
         if isinstance(error, SystemExit) and last_module(error).partition(".")[0] in _PRINTERS:
             return _without_output(BrokenPipeError())
+        if not is_open(sys.stdout):
+            return _without_output(OSError(CLOSED))
         if debug:
             raise
         if is_of_others(error):
@@ -140,7 +142,10 @@ def _without_output(error: OSError) -> int:
         say(f"Error: {error.filename}: {reason}", err=True)
         return 1
     # Python would complain at exit. The reader of a pipe, for example `head`, is gone on purpose.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (AttributeError, OSError, ValueError):
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if not isinstance(error, BrokenPipeError):
         say(f"Error: the output could not be written: {reason}", err=True)
     return 1

@@ -23,6 +23,9 @@ from alig_deepobs.runners.vectorized import MODES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+MOST_SEEDS = 10_000
+"""Repetitions that are planned; each is held in memory, and a file may ask for any number."""
+
 
 def option(*names: str, **settings: Any) -> Callable[[Function], Function]:
     """A click option; ``--batch_size`` is also understood as ``--batch-size``."""
@@ -151,7 +154,7 @@ def protocol_options() -> Callable[[Function], Function]:
             option("--force_known", is_flag=True,
                    help="With known: take settings also where they were tuned for another problem "
                    "or another number of epochs."),
-            option("--tuning_seeds", type=click.IntRange(min=1),
+            option("--tuning_seeds", type=click.IntRange(1, MOST_SEEDS),
                    help="Runs of each setting that serve to choose; by default 3."),
             option("--grid", multiple=True, metavar="NAME:PARAM=VALUES",
                    help="Values to choose from, for example "

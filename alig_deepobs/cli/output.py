@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from alig_deepobs.analysis import Table
 
 
+CLOSED = "code that is no part of alig-deepobs has closed it"
+
+
 def say(text: object = "", err: bool = False) -> None:
     """Prints text, which may have come from a file: nothing of it acts on the terminal.
 
@@ -21,7 +25,16 @@ def say(text: object = "", err: bool = False) -> None:
         text: one or several lines.
         err: whether it goes to the stream for errors.
     """
-    click.echo(shown(text, lines=True), err=err)
+    try:
+        click.echo(shown(text, lines=True), err=err)
+    except (AttributeError, ValueError):
+        if not err or is_open(sys.stderr):
+            raise
+
+
+def is_open(stream: Any) -> bool:
+    """Whether a stream can be written to: code of other people may close or replace it."""
+    return callable(getattr(stream, "write", None)) and not getattr(stream, "closed", False)
 
 
 def show(table: Table[Any]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, TextIO, cast
 import rich.progress
 from rich.console import Console
 
-from alig_deepobs.cli.output import say
+from alig_deepobs.cli.output import CLOSED, say
 from alig_deepobs.cli.plan import plan_text, write_commands
 from alig_deepobs.errors import DataError, RunError
 from alig_deepobs.foreign import shown
@@ -58,6 +58,8 @@ class Lasting:
                 self.stream.flush()
             except OSError as error:
                 self.error = error
+            except ValueError:  # a stream that code of other people has closed
+                self.error = OSError(CLOSED)
         return len(text)
 
     def flush(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alig_deepobs.cli.options import option, run_options, study_options
+from alig_deepobs.cli.options import MOST_SEEDS, option, run_options, study_options
 from alig_deepobs.cli.output import say
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _json(_: click.Context, __: click.Parameter, text: str) -> dict[str, Any]:
         help="name, name[param=value,...] or package.module:Class[...]; repeatable.")  # fmt: skip
 @option("--learning_rate", "--lr", type=float,
         help="The learning rate (for ALI-G: the cap max_lr).")  # fmt: skip
-@option("--seeds", type=click.IntRange(min=1), default=1, show_default=True,
+@option("--seeds", type=click.IntRange(1, MOST_SEEDS), default=1, show_default=True,
         help="Repetitions, with seeds counting up from --random_seed.")  # fmt: skip
 @option("--print_train_iter", is_flag=True, help="Print every logged mini-batch loss.")
 @option("--no_logs", is_flag=True, help="Write no result files.")

@@ -28,6 +28,8 @@ _COMMANDS = ("slurm", "address", "emit")
 """Flags that run commands, send code to another machine, or write a file of commands."""
 _HERE = ("auto", "vectorized", "processes")
 """Executors on this machine."""
+_SENDING = ("wandb", "mlflow")
+"""Loggers that may send what they hear to a server."""
 
 
 def study_file_options(function: Function) -> Function:
@@ -64,7 +66,10 @@ def _load(context: click.Context, _: click.Parameter, path: str | None) -> None:
         if parameter.name is not None and parameter.name not in _NOT_SAVED
     }
     try:
-        values = tomllib.loads(read_regular(Path(path), _LARGEST).decode())
+        text = read_regular(Path(path), _LARGEST).decode()
+        if "\\u0000" in text.lower():  # the only way to a character that no path may have
+            raise ValueError("it has the character NUL")
+        values = tomllib.loads(text)
     except OSError as error:
         raise UsageError(f"cannot read the study {path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
@@ -108,6 +113,7 @@ def _check_runs_nothing(context: click.Context) -> None:
     paths += [setting.name for setting in optimizers if ":" in setting.name]
     found = [f"would import {path!r}" for path in paths]
     found += [f"sets {name}" for name in _COMMANDS if from_file(name)]
+    found += [f"sets log to {name!r}" for name in from_file("log") or () if name in _SENDING]
     if from_file("executor") not in (None, *_HERE):
         found.append(f"sets executor {from_file('executor')!r}")
     folder = Path(from_file("output_dir") or ".")
@@ -115,8 +121,9 @@ def _check_runs_nothing(context: click.Context) -> None:
         found.append(f"sets output_dir to {str(folder)!r}, which is not below the current folder")
     if found:
         raise UsageError(
-            f"the study {shown(found[0][:200])}, and files run no code and write nowhere else "
-            "unasked: look at it, then add --trust_study, or give that on the command line"
+            f"the study {shown(found[0][:200])}, and files run no code, send nothing and write "
+            "nowhere else unasked: look at it, then add --trust_study, or give that on the command "
+            "line"
         )
 
 

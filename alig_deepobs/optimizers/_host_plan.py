@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from alig_deepobs.optimizers._norm import fit_together, flat_squared_norm
-from alig_deepobs.optimizers._updates import follow_gradients
+from alig_deepobs.optimizers._updates import TINY, update_saturated
 
 SCALE = "velocity_scale"
 
@@ -73,8 +73,8 @@ class HostGroup:
         mu, adjusted = self.options[0], self.options[1]
         if not mu:
             _kernel(self.params, grads, [], gamma, 0.0, 0.0, False)
-        elif adjusted and not gamma:
-            follow_gradients(self.buffers, grads, mu)
+        elif adjusted and gamma < TINY:
+            update_saturated(self.params, grads, self.buffers, gamma, mu)
         elif adjusted:
             _kernel(self.params, grads, self.buffers, gamma, mu, 0.0, True)
         else:

@@ -20,7 +20,7 @@ from alig_deepobs.optimizers._norm import (
     inner_product,
     products,
 )
-from alig_deepobs.optimizers._scalars import LARGEST, Scalar, choose, quotient
+from alig_deepobs.optimizers._scalars import LARGEST, Scalar, at_least, choose, quotient
 from alig_deepobs.optimizers.health import Health, Monitor
 from alig_deepobs.optimizers.loss import loss_value
 
@@ -243,20 +243,23 @@ class LossMethod(Method):
     def _quotient(self, numerator: Scalar, denominator: Scalar) -> Scalar:
         """A step size before the cap: `quotient`, and 0 where the weights' type cannot hold it."""
         size = quotient(numerator, denominator)
-        if isinstance(size, float) and not size > HALF_LARGEST:
+        if isinstance(size, float) and not (size > HALF_LARGEST or numerator > HALF_LARGEST):
             return size
-        return choose(size > self._largest_step(), 0.0, size)
+        return choose(size > self._largest_step(denominator), 0.0, size)
 
-    def _largest_step(self) -> float:
-        """The largest step size that the type of all weights can hold; any, if the caps are."""
+    def _largest_step(self, squared_norm: Scalar) -> Scalar:
+        """The largest step size that the type of all weights can hold; any, if the caps are.
+
+        No number of a step is larger than its size times the norm of the gradient.
+        """
         types = {p.dtype for group in self.param_groups for p in group["params"]}
         if torch.float16 not in types:
             return LARGEST
         caps = [group.get("lr", math.inf) for group in self.param_groups]
-        capped = self.rate_is_cap and all(
-            not isinstance(cap, Tensor) and cap <= HALF_LARGEST for cap in caps
-        )
-        return LARGEST if capped else HALF_LARGEST
+        known = self.rate_is_cap and not any(isinstance(cap, Tensor) for cap in caps)
+        length = at_least(squared_norm**0.5, 1.0)
+        capped = length * (max(caps) if known else math.inf) <= HALF_LARGEST
+        return choose(capped, LARGEST, HALF_LARGEST / length)
 
     def _add_l2(self, loss: Scalar, work: list[Work]) -> Scalar:
         """Adds each group's ``weight_decay`` to loss and gradients; returns the loss.

@@ -100,7 +100,12 @@ def inner_product(xs: list[Tensor], ys: list[Tensor]) -> Tensor:
 
 def host_products(xs: list[Tensor], ys: list[Tensor]) -> list[float]:
     """The inner product of each pair, as numbers; the host waits for them."""
-    return cast("list[float]", products(xs, ys).tolist())
+    found = cast("list[float]", products(xs, ys).tolist())
+    if all(map(math.isfinite, found)):
+        return found
+    # Products of numbers beyond 1e19 are more than float32 can hold.
+    wide = products([x.double() for x in xs], [y.double() for y in ys])
+    return cast("list[float]", wide.tolist())
 
 
 def host_inner_product(xs: list[Tensor], ys: list[Tensor]) -> float:

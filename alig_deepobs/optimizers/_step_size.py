@@ -72,7 +72,7 @@ def host_step(loss: float, squared_norm: float, eps: float, f_min: float) -> Hos
 
 
 def device_step(
-    loss: Tensor, squared_norm: Tensor, eps: float, f_min: float, largest: float = LARGEST
+    loss: Tensor, squared_norm: Tensor, eps: float, f_min: float, largest: float | Tensor = LARGEST
 ) -> DeviceStep:
     """The step size before the cap, from 0-d tensors; the host reads nothing."""
     gap = loss - f_min if f_min else loss

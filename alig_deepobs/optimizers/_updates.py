@@ -41,6 +41,11 @@ class Bucket:
     momentum: float
     adjusted: bool
 
+    @property
+    def may_overflow(self) -> bool:
+        """Whether sums of ordinary gradients may be more than the type of the buffers can hold."""
+        return self.adjusted and bool(self.buffers) and self.buffers[0].dtype is torch.float16
+
 
 Update = Callable[[Bucket, float | Tensor, Tensor | bool], None]
 
@@ -62,6 +67,8 @@ def update_loop(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -> N
         else:
             decay, look_ahead = _masked_factors(bucket, gamma, skip)
             b.mul_(decay).add_(clean if bucket.adjusted else scaled)
+            if bucket.may_overflow:
+                _saturate([b])
             p.sub_(b * look_ahead)
 
 
@@ -83,6 +90,8 @@ def update_foreach(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -
         decay, look_ahead = _masked_factors(bucket, gamma, skip)
         torch._foreach_mul_(buffers, decay)
         torch._foreach_add_(buffers, clean if bucket.adjusted else scaled)
+        if bucket.may_overflow:
+            _saturate(buffers)
         torch._foreach_sub_(params, torch._foreach_mul(buffers, look_ahead))
 
 
@@ -101,13 +110,31 @@ def _masked_factors(
     return decay, torch.where(skip, torch.zeros_like(gamma), bucket.momentum)
 
 
-def follow_gradients(buffers: list[Tensor], grads: list[Tensor], mu: float) -> None:
-    """What a step of size 0 does in the adjusted form, where a buffer may be infinite.
+TINY = 1e-36
+"""A step size below this is that of a gradient beyond 1e36, if it is not 0."""
 
-    It adds gradients up as they are, which half precision cannot always hold, and 0 * inf is nan.
+
+def update_saturated(
+    params: list[Tensor], grads: list[Tensor], buffers: list[Tensor], gamma: float, mu: float
+) -> None:
+    """The adjusted form where a type may not hold the sum of gradients: it stays at the largest.
+
+    That is half precision, and float32 where the step size is below `TINY`. An infinite buffer
+    would make every later step infinite, however small, or nan, if its size is 0.
     """
     torch._foreach_mul_(buffers, mu)
     Foreach.add_(buffers, grads, 1.0)
+    _saturate(buffers)
+    if gamma:
+        Foreach.add_(params, grads, -gamma)
+        Foreach.add_(params, buffers, -gamma * mu)
+
+
+def _saturate(buffers: list[Tensor]) -> None:
+    """Brings infinite numbers back to the largest that the type of all can hold."""
+    largest = torch.finfo(buffers[0].dtype).max
+    torch._foreach_clamp_max_(buffers, largest)
+    torch._foreach_clamp_min_(buffers, -largest)
 
 
 def update_fused(bucket: Bucket, gamma: float | Tensor, skip: Tensor | bool) -> None:
@@ -151,6 +178,8 @@ def _fused_on_device(bucket: Bucket, gamma: Tensor, skip: Tensor) -> None:
             bucket, bucket.buffers, lr=gamma, momentum=bucket.momentum,
             nesterov=bool(bucket.buffers), found_inf=found_inf,
         )  # fmt: skip
+        if bucket.may_overflow:
+            _saturate(bucket.buffers)
 
 
 def _sgd_kernel(

@@ -29,13 +29,14 @@ from alig_deepobs.optimizers._step_size import (
     host_step,
 )
 from alig_deepobs.optimizers._updates import (
+    TINY,
     Bucket,
     Update,
-    follow_gradients,
     fused_supports,
     update_foreach,
     update_fused,
     update_loop,
+    update_saturated,
 )
 
 RECOMMENDED: dict[str, float] = {"max_lr": 0.1, "momentum": 0.9}
@@ -264,8 +265,8 @@ class AliG(LossMethod):
         """How many steps had step size 0, and why.
 
         ``zero_norm``: the denominator was 0, or so small that float32 (or, without a cap, the
-        weights' type) cannot hold the quotient; ``below_f_min``: the loss was not above ``f_min``;
-        ``non_finite``: loss or gradient was not finite.
+        weights' type) cannot hold the quotient, or a step of that size; ``below_f_min``: the loss
+        was not above ``f_min``; ``non_finite``: loss or gradient was not finite.
         """
         self._look()
         self._fold_counts()
@@ -298,7 +299,8 @@ class AliG(LossMethod):
                 return False
         self._squared = squared = self._plan.squared_norm(grads)
         value = float(loss)
-        step = self._host_step(value, squared)
+        first = self.param_groups[0]
+        step = self._counted(host_step(value, squared, first["eps"], first["f_min"]))
         self._clipped = tuple([min(step.unclipped, rate) for rate in rates])
         self._sizes = self._clipped[0], step.unclipped
         if not step.skip:
@@ -310,13 +312,10 @@ class AliG(LossMethod):
         self._note(value, [])
         return True
 
-    def _host_step(self, loss: float, squared_norm: float) -> HostStep:
-        """The step size before the cap, on the host; counts the guard that fired."""
-        group = self.param_groups[0]
-        step = host_step(loss, squared_norm, group["eps"], group["f_min"])
-        if step.unclipped > HALF_LARGEST and step.unclipped > self._largest_step():
-            step = HostStep(0.0, False, 0)
+    def _counted(self, step: HostStep) -> HostStep:
+        """Counts the guard that fired, if one did."""
         if step.guard is not None:
+            group = self.param_groups[0]
             counts = list(group["guard_counts"])
             counts[step.guard] += 1
             group["guard_counts"] = tuple(counts)
@@ -340,8 +339,10 @@ class AliG(LossMethod):
             if isinstance(gamma, Tensor) and isinstance(skip, Tensor):
                 device = bucket.params[0].device
                 update(bucket, gamma.to(device), skip.to(device))
-            elif bucket.adjusted and bucket.buffers and gamma == 0:
-                follow_gradients(bucket.buffers, bucket.grads, bucket.momentum)
+            elif bucket.may_overflow or (bucket.adjusted and bucket.buffers and gamma < TINY):
+                update_saturated(
+                    bucket.params, bucket.grads, bucket.buffers, float(gamma), bucket.momentum
+                )
             else:
                 update(bucket, gamma, False)
         if self.projection_fn is not None:
@@ -412,7 +413,11 @@ class AliG(LossMethod):
         on_host = device.type == "cpu" and not group["capturable"]
         if on_host and not torch.compiler.is_compiling():
             self._squared = squared_norm = host_squared_norm(grads) if grads else 0.0
-            return self._host_step(float(loss), squared_norm)
+            step = host_step(float(loss), squared_norm, group["eps"], group["f_min"])
+            is_long = max(step.unclipped, float(loss)) > HALF_LARGEST
+            if is_long and step.unclipped > self._largest_step(squared_norm):
+                step = HostStep(0.0, False, 0)
+            return self._counted(step)
         self._squared = squared = (
             global_squared_norm(grads) if grads else torch.zeros((), device=device)
         )
@@ -420,7 +425,7 @@ class AliG(LossMethod):
             loss = loss.to(device, non_blocking=True)
         else:  # filled on the device, not copied from the host
             loss = torch.full((), loss, device=device, dtype=squared.dtype)
-        largest = self._largest_step()
+        largest = self._largest_step(squared)
         on_device = device_step(loss, squared, group["eps"], group["f_min"], largest)
         if self._device_counts is None:
             self._device_counts = torch.zeros(len(GUARDS), dtype=torch.int64, device=device)

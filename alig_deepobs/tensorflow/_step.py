@@ -66,6 +66,10 @@ def step_size(loss: Any, gradients: Sequence[Any], cap: Any, eps: float, f_min: 
     unclipped = tf.where(usable, unclipped, tf.zeros_like(unclipped))
     # A schedule that goes below 0 must not turn descent into ascent.
     size = tf.minimum(unclipped, tf.maximum(_as(cap, dtype), 0.0))
+    if any(gradient.dtype == tf.float16 for gradient in gradients):
+        held = size * tf.sqrt(squared) <= tf.float16.max  # nothing in the step is longer
+        usable = tf.logical_and(usable, held)
+        size, unclipped = (tf.where(usable, x, tf.zeros_like(x)) for x in (size, unclipped))
     guards = tf.stack(
         [
             tf.logical_and(positive, tf.logical_not(usable)),
@@ -114,9 +118,16 @@ def update(
         b = decay * tf.cast(buffer, work) + (g if adjusted else change)
         look_ahead = gamma * mu if adjusted else tf.where(step.skip, tf.zeros_like(mu), mu)
         change = change + look_ahead * b
-        operations.append(buffer.assign(tf.cast(b, dtype), read_value=False))
-    operations.append(variable.assign_sub(tf.cast(change, dtype), read_value=False))
+        operations.append(buffer.assign(_rounded(b, dtype), read_value=False))
+    operations.append(variable.assign_sub(_rounded(change, dtype), read_value=False))
     return operations
+
+
+def _rounded(value: Any, dtype: Any) -> Any:
+    """Numbers in another type; those that half precision cannot hold become its largest."""
+    if dtype in (tf.float32, tf.float64):
+        return tf.cast(value, dtype)
+    return tf.cast(tf.clip_by_value(value, float(dtype.min), float(dtype.max)), dtype)
 
 
 def fused_update(
@@ -157,8 +168,23 @@ def projection(values: Sequence[Any], max_norm: float) -> list[Any]:
     is_double = any(value.dtype.base_dtype == tf.float64 for value in values)
     dtype = tf.float64 if is_double else tf.float32
     norm = tf.sqrt(squared_norm(values, dtype))
-    scale = max_norm / tf.maximum(norm, max_norm)  # exactly 1 inside the ball
+    scale = tf.cond(
+        tf.math.is_finite(norm),
+        lambda: max_norm / tf.maximum(norm, max_norm),  # exactly 1 inside the ball
+        lambda: _wide_scale(values, max_norm, dtype),
+    )
     return [value * tf.cast(scale, value.dtype.base_dtype) for value in values]
+
+
+def _wide_scale(values: Sequence[Any], max_norm: float, dtype: Any) -> Any:
+    """The factor where squares of weights, those beyond 1e19, are more than float32 can hold.
+
+    Weights of which one is not finite stay where they are: there is nothing to divide by.
+    """
+    norm = tf.sqrt(squared_norm(values, tf.float64))
+    scale = tf.cast(max_norm / tf.maximum(norm, max_norm), dtype)
+    scale = tf.maximum(scale, dtype.as_numpy_dtype(1.2e-38))  # TensorFlow takes less for 0
+    return tf.where(tf.math.is_finite(norm), scale, tf.ones_like(scale))
 
 
 def project(variables: Sequence[Any], max_norm: float) -> Any:

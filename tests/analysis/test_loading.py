@@ -81,9 +81,10 @@ def test_files_that_break_parsers(tmp_path, make_run):
     (folder / "deep.json").write_text("[" * 100_000)
     (folder / "digits.json").write_text('{"test_losses": [' + "9" * 5000 + "]}")
     (folder / "unreadable.json").symlink_to(folder / "nowhere")
+    (folder / "itself.json").symlink_to(folder / "itself.json")
     loaded = load_results(tmp_path)
     assert len(loaded.results) == 1
-    assert set(reasons(loaded)) == {"deep.json", "digits.json", "unreadable.json"}
+    assert set(reasons(loaded)) == {"deep.json", "digits.json", "itself.json", "unreadable.json"}
 
 
 def test_a_folder_with_nothing_in_it(tmp_path, make_run):

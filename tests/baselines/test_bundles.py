@@ -1,7 +1,8 @@
 """Bundles, and the tool that makes those of the package."""
 
 import gzip
-from dataclasses import fields
+import tarfile
+from dataclasses import fields, replace
 
 import bundle_baselines
 import pytest
@@ -9,9 +10,9 @@ from click.testing import CliRunner
 
 from alig_deepobs import bundles
 from alig_deepobs.analysis import load_results
-from alig_deepobs.baselines import published_grid, published_runs
+from alig_deepobs.baselines import import_results, published_grid, published_runs
 from alig_deepobs.bundles import read_bundle, write_bundle
-from alig_deepobs.errors import ResultError
+from alig_deepobs.errors import DataError, ResultError
 from alig_deepobs.results import write_result
 from alig_deepobs.run import Outcome, RunResult
 
@@ -109,3 +110,23 @@ def test_the_items_of_all_lines_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(bundles, "MOST_ITEMS", 1000)
     with pytest.raises(ResultError, match=r"x\.jsonl\.gz: more than 1,000 items"):
         read_bundle(path)
+
+
+def test_a_small_file_does_not_take_the_memory_of_a_large_one(tmp_path):
+    """Of numbers that are all alike a file of nothing holds any number; of losses it may."""
+    path = tmp_path / "x.jsonl.gz"
+    long = {"num_epochs": 99_999, "train_losses": [], "train_data_losses": [], "test_losses": []}
+    run = replace(own_run(), **long, test_data_losses=[1.0] * 100_000)
+    run.test_accuracies = [0.5] * 100_000
+    write_bundle([run], path)
+    with pytest.raises(ResultError, match=r"x\.jsonl\.gz: more items in its lists than a file of"):
+        read_bundle(path)
+    write_result(run, tmp_path / "r")
+    with tarfile.open(tmp_path / "r.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "r", "r")
+    with pytest.raises(DataError, match=r"r\.tar\.gz: more in its results than a file of its size"):
+        import_results(tmp_path / "r.tar.gz")
+    assert import_results(tmp_path / "r").added == 1
+    losses = [replace(own_run(s), minibatch_train_losses=[1.0] * 100_000) for s in (1, 2)]
+    write_bundle(losses, path)
+    assert len(read_bundle(path)) == 2

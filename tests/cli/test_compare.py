@@ -160,6 +160,12 @@ def test_a_study_in_a_file(call, tmp_path):
         ("seeds = ", "is no TOML file"),
         ("seeds = 0", "seeds"),
         ("protocol = 'equl'", "did you mean equal"),
+        (f"protocol = 'equal:{'9' * 5000}'", "write one from 2 to"),
+        ("seeds = 1000000000", "not in the range"),
+        ('output_dir = "a\\u0000b"', "it has the character NUL"),
+        ('data_dir = "a\\U00000000b"', "it has the character NUL"),
+        (f"random_seed = {1 << 64}", "random_seed has more than 64 bits"),
+        (f"train_log_interval = {1 << 64}", "train_log_interval has more than 64 bits"),
     ],
 )
 def test_a_study_file_with_a_mistake(call, tmp_path, text, message):
@@ -204,6 +210,8 @@ def test_a_study_file_runs_no_code_unasked(call, tmp_path, text, message):
         ("output_dir = '../else'", "sets output_dir to '../else'"),
         ("output_dir = '~/else'", "sets output_dir"),
         ("executor = 'slurm'", "sets executor 'slurm'"),
+        ("log = ['csv', 'wandb']", "sets log to 'wandb'"),
+        ("log = 'mlflow'", "sets log to 'mlflow'"),
     ],
 )
 def test_a_study_file_writes_and_sends_nothing_elsewhere_unasked(call, tmp_path, line, message):

@@ -235,6 +235,58 @@ def test_a_class_that_cannot_be_looked_at(call, write):
     assert f"{name}.py, line 7)" in called.err
 
 
+@pytest.mark.parametrize(
+    "code", ["sys.stdout.close()", "sys.stdout.close(); sys.stderr.close()", "sys.stdout = 3"]
+)
+def test_a_closed_output_costs_the_output_alone(write, tmp_path, code):
+    name = write(SGD.format(method="step", code=f"import sys; {code}"))
+    words = ["--optimizer", f"{name}:Mine[lr=0.1]", "--seeds", "2"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "alig_deepobs", *RUN, *words],
+        cwd=tmp_path, capture_output=True, timeout=120, check=False, text=True,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    if "stderr" not in code:
+        words = "the output could not be written: code that is no part of alig-deepobs has closed"
+        assert words in ended.stderr
+    assert "bug" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert len(list((tmp_path / "results").rglob("*.json"))) == 2
+
+
+LYING = """
+    import torch
+
+    class Lying({base}):
+        __traceback__ = property(lambda self: {found}, lambda self, value: None)
+
+    class Mine(torch.optim.SGD):
+        def step(self, closure=None):
+            {how}
+"""
+
+
+@pytest.mark.parametrize(
+    ("base", "found", "how"),
+    [
+        ("Exception", "'x'", "raise Lying"),
+        ("Exception", "1 / 0", "raise Lying"),
+        ("KeyboardInterrupt", "None", "raise Lying"),
+        ("KeyboardInterrupt", "None", "(_ for _ in ()).throw(Lying())"),
+        ("Exception", "None", "(_ for _ in ()).throw(KeyboardInterrupt())"),
+        ("SyntaxError", "None", "error = Lying(); error.filename = 3; raise error"),
+    ],
+)
+def test_an_error_that_hides_where_it_comes_from(call, write, tmp_path, base, found, how):
+    name = write(LYING.format(base=base, found=found, how=how))
+    called = call("run", "digits_logreg", "--optimizer", f"{name}:Mine[lr=0.1]", *QUICK)
+    assert called.code == 1
+    assert f"{name}.py, line 9)" in called.err
+    assert "bug" not in called.err
+    (path,) = (tmp_path / "results").rglob("*.json")
+    assert read_result(path).outcome is Outcome.FAILED
+
+
 @pytest.mark.parametrize("code", ["raise SystemExit", "return 3", "raise ValueError"])
 def test_what_takes_the_place_of_json_costs_no_result(call, write, tmp_path, monkeypatch, code):
     monkeypatch.setattr(json, "dumps", json.dumps)  # comes back

@@ -479,5 +479,21 @@ def test_a_step_of_size_0_moves_nothing_even_if_the_velocity_overflows(dtype, fo
     for _ in range(4):
         p.grad = torch.full_like(p, 0.6 * torch.finfo(dtype).max)
         optimizer.step(loss=0.0)
-    assert optimizer.state[p]["momentum_buffer"].isinf().all()
+    assert optimizer.state[p]["momentum_buffer"].isfinite().all()
     assert torch.equal(p.detach(), torch.ones(2, dtype=dtype))
+
+
+@pytest.mark.parametrize("capturable", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("foreach", [None, False, True])
+def test_a_tiny_step_stays_one_even_if_the_velocity_overflows(dtype, foreach, capturable):
+    p = torch.ones(2, dtype=dtype, requires_grad=True)
+    optimizer = AliG(
+        [p], momentum=0.9, adjusted_momentum=True, foreach=foreach, capturable=capturable
+    )
+    for loss in (0.0, 1e-30, 1e-3, 1.0):
+        p.grad = torch.full_like(p, 0.9 * torch.finfo(dtype).max)
+        optimizer.step(loss=torch.tensor(loss))
+    assert p.isfinite().all()
+    assert (p <= 1.0).all()
+    assert (p > -1.0).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from optimizer_cases import (
@@ -160,6 +162,37 @@ def test_long_steps_in_float16(options):
         assert optimizer.step_size == (pytest.approx(2.3 / (4e-8 + 1e-5)) if fits else 0.0)
         assert optimizer.guarded_steps["zero_norm"] == (0 if fits else 1)
         assert (w == 1.0).all() != fits
+
+
+@pytest.mark.parametrize("name", ["alig", "polyak", "sps", "aprox", "momo", "l4mom", "alig_plus"])
+@pytest.mark.parametrize("capturable", [False, True])
+def test_steps_that_float16_cannot_hold_although_their_size_fits(name, capturable):
+    w = nn.Parameter(torch.ones(2, dtype=torch.float16))
+    options = {
+        "alig": {"capturable": capturable}, "aprox": {"lr": math.inf}, "momo": {"lr": math.inf},
+        "alig_plus": {"lr": 1e5, "data_size": 2, "epochs": 1},
+        "sps": {"adapt_flag": "constant"},
+    }.get(name, {})  # fmt: skip
+    optimizer = registry.find_optimizer(name).load()([w], **options)
+    w.grad = torch.tensor([1e2, -1e2], dtype=torch.float16)
+    loss = torch.tensor(1e9)
+    if name == "alig_plus":
+        optimizer.step(losses=loss.repeat(2), indices=torch.arange(2))
+    else:
+        optimizer.step(loss=loss)
+    assert (w == 1.0).all()
+    assert optimizer.step_size == 0.0
+    assert optimizer.health().zero_norm == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"use_fstar": True, "bias_correction": True}])
+def test_inner_products_beyond_float32(options):
+    w = nn.Parameter(torch.tensor([1.0, -2.0]))
+    optimizer = registry.find_optimizer("momo").load()([w], lr=1.0, **options)
+    for _ in range(3):
+        w.grad = torch.tensor([-3e38, 3e38])
+        optimizer.step(loss=1.0)
+    assert w.isfinite().all()
 
 
 def test_small_gradients_in_float16():

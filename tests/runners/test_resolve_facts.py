@@ -65,6 +65,8 @@ def test_numbers_of_numpy_are_recorded_as_pythons():
         (-math.inf, "sgd: lr=-inf is no number to train with: give a number"),
         (math.nan, "sgd: lr=nan is no number to train with: give a number"),
         ((1.0, math.nan), "sgd: lr=nan"),
+        (1e101, r"sgd: lr=1e\+101 is no number to train with: give a number"),
+        (1 << 63, "sgd: lr has more than 64 bits"),
         ([{}], "sgd: lr is a dict, which a result file cannot hold"),
     ],
 )

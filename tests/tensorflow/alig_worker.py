@@ -233,6 +233,26 @@ def half_precision():
         return {"size": float(size), "w": session.run(w).tolist(), "slot": slot.dtype.name}
 
 
+def edges():
+    """Numbers that the weights' type can hold, and whose squares or steps it cannot."""
+    found = {}
+    for name, weight, radius in (("3e19", 3e19, 1.0), ("far", 1e30, 1e25), ("inf", np.inf, 1.0)):
+        w = tf.Variable([weight, -1.0], dtype=tf.float32)
+        AliG(max_norm=radius).project([w])
+        found[name] = w.numpy().tolist()
+    for name, gradient, loss, adjusted in (
+        ("long step", 1.0, 1e10, False),
+        ("velocity", 6e4, 1e-3, True),
+    ):
+        w = tf.Variable([1.0, -2.0], dtype=tf.float16)
+        optimizer = AliG(momentum=0.9, adjusted_momentum=adjusted)
+        for _ in range(4):
+            pair = tf.constant([gradient, -gradient], tf.float16), w
+            optimizer.apply_gradients([pair], loss=tf.constant(loss))
+        found[name] = w.numpy().tolist(), optimizer.guard_counts.numpy().tolist()
+    return found
+
+
 def missing_gradient():
     with tf.Graph().as_default(), v1.Session() as session:
         a, b = variables()
@@ -327,7 +347,7 @@ def main(folder):
     answers = {}
     for scenario in (
         vectors, fed, skipped, parity, initial_projection, sparse, half_precision,
-        missing_gradient, caps, knows_the_loss, bad_arguments, eager,
+        edges, missing_gradient, caps, knows_the_loss, bad_arguments, eager,
     ):  # fmt: skip
         try:
             answers[scenario.__name__] = scenario()

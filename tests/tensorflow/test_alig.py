@@ -1,5 +1,6 @@
 """ALI-G for tf.compat.v1: the published vectors, parity with PyTorch, guards and errors."""
 
+import math
 import sys
 from types import ModuleType
 
@@ -173,6 +174,15 @@ def test_half_precision(of):
     assert found["size"] == pytest.approx(0.5)
     assert found["w"] == [15.0, 20.0]  # 300 (1 - 0.5 - 0.9 * 0.5)
     assert found["slot"] == "float16"
+
+
+def test_edges(of):
+    found = of("edges")
+    assert found["3e19"] == pytest.approx([1.0, 0.0], abs=1e-6)
+    assert found["far"] == pytest.approx([1e25, -1e-5], rel=1e-5)
+    assert found["inf"] == [math.inf, -1.0]
+    assert found["long step"] == [[1.0, -2.0], [4, 0, 0]]
+    assert found["velocity"] == [[1.0, -2.0], [0, 0, 0]]
 
 
 def test_variable_without_gradient_is_left_out(of):
