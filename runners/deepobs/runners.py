@@ -545,6 +545,8 @@ class StandardRunner(PTRunner):
             num_epochs=num_epochs,
             train_log_interval=train_log_interval,
             training_params={k: v for k, v in training_params.items() if v is not None},
+            # A data set of the user's may have no validation set.
+            split=self._run.split if "valid" in tproblem.data.parts else "full",
         )
         callbacks = [] if self._callback is None else [self._callback]
         callbacks += self.callbacks(print_train_iter, tb_log_dir if tb_log else None)

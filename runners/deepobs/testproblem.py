@@ -82,6 +82,8 @@ class TestProblem(NativeProblem):
             self.weight_decay = factor  # what it means is known to the user's class
             self.split = "validation"
         self._batch_count = 0
+        for name in ("data", "net", "regularization_groups"):
+            setattr(self, name, None)  # until `set_up` fills them
 
     @property
     def is_own(self) -> bool:
@@ -107,7 +109,9 @@ class TestProblem(NativeProblem):
     def batches(self, phase: Phase, number: int = 0) -> Iterator[Any]:
         """The mini-batches of a phase: those of its loader."""
         loader = getattr(self.data, f"_{phase}_dataloader", None)
-        if loader is None or isinstance(loader, Loader):
+        # The loaders of a built-in data set in a problem of the user's are another problem's.
+        raw = getattr(self.data, "_data", None)
+        if loader is None or (isinstance(loader, Loader) and loader.examples.data is raw):
             return self.native_batches(phase, number)
         return iter(loader)
 

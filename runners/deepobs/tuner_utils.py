@@ -133,7 +133,7 @@ def again(runner: Any, result: RunResult, seed: int, arguments: Mapping[str, Any
             "testproblem", "hyperparams", "batch_size", "num_epochs", "weight_decay",
             "training_params", "problem_options", "synthetic",
         )},
-        "split": "validation" if result.valid_losses else "full",
+        "split": "validation" if result.valid_losses else result.split,
         **arguments,
         "random_seed": int(seed),
     })  # fmt: skip
