@@ -182,6 +182,26 @@ def test_nearest_name_in_every_module(path, near):
     assert f"AttributeError: unknown name in {module} '{name}'; did you mean {near}" in last
 
 
+def test_modules_by_their_whole_path():
+    """As attributes, and imported from their packages; what `dir` shows of each is public."""
+    paths = [path for path in PROVIDED if path.count(".") > 1]
+    lines = [f"from {path.rpartition('.')[0]} import {path.rpartition('.')[2]}" for path in paths]
+    code = f"""
+import alig_deepobs
+alig_deepobs.register("pytorch")
+import sys, deepobs, deepobs.pytorch
+for path in {list(PROVIDED)}:
+    module = eval(path)
+    assert module is sys.modules[path], path
+    hidden = [name for name in dir(module) if name in ("annotations", "Any", "logging")]
+    assert not hidden, path
+{chr(10).join(lines)}
+assert issubclass(deepobs.pytorch.runners.PTRunner, abstract_runner.Runner)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     "hook",
     [
