@@ -114,6 +114,60 @@ def test_training_parameters_of_ones_own(tmp_path):
     assert output["identity"] != plain["identity"]
 
 
+def test_parameters_that_no_file_can_hold(tmp_path):
+    """A runner of one's own gets the objects themselves; the record has a text, or a name."""
+    seen = []
+
+    class Mine(StandardRunner):
+        def training(self, tproblem, hyperparams, *arguments, schedule, bins, every, **more):
+            assert hyperparams == {"lr": 0.2, "delay": {"steps": 1}}
+            assert (bins, schedule(3)) == ({"x": [1, 2]}, 0.125)
+            assert every != every
+            # Tools write files of their own beside the run's.
+            log = Path(self._run_directory) / f"{self._file_name}__log.json"
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text("{}")
+            seen.append(log)
+            output = super().training(tproblem, {"lr": 0.2}, *arguments)
+            return {**output, "norms": torch.ones(2)}
+
+        def _add_training_params_to_output_dir_name(self, training_params, run_folder_name):
+            assert callable(training_params["schedule"])
+            return run_folder_name + "__mine"
+
+    runner = Mine(torch.optim.SGD, {**LR, "delay": {"type": dict}})
+    given = {
+        "hyperparams": {"lr": 0.2, "delay": {"steps": 1}},
+        "schedule": lambda epoch: 0.5**epoch, "bins": {"x": [1, 2]}, "every": float("nan"),
+    }  # fmt: skip
+    for _ in range(2):
+        output = runner.run(skip_if_exists=True, **given, **QUICK)
+    path = Path(runner._run_directory) / f"{runner._file_name}.json"
+    written = json.loads(path.read_text())
+    assert written["norms"] == [1.0, 1.0]
+    assert written["optimizer_hyperparams"] == {"lr": 0.2, "delay": "{'steps': 1}"}
+    assert written["training_params"]["bins"] == "{'x': [1, 2]}"
+    assert written["training_params"]["every"] == "nan"
+    assert "test_runners.test_parameters" in written["training_params"]["schedule"]
+    assert torch.equal(output["norms"], torch.ones(2))
+    # Two functions may have one name, so the second run was made; it took the first one's place.
+    assert len(seen) == 2
+    assert all(log.exists() for log in seen)
+    assert set(path.parent.glob("*.json")) == {path, *seen}
+
+
+def test_what_makes_optimizers_need_not_be_a_class():
+    def halved(params, lr):
+        return torch.optim.SGD(params, lr=lr / 2)
+
+    output = StandardRunner(halved, LR).run(hyperparams={"lr": 0.2}, **QUICK)
+    plain = StandardRunner(torch.optim.SGD, LR).run(hyperparams={"lr": 0.1}, **QUICK)
+    assert output["optimizer_name"] == "halved"
+    assert output["test_losses"] == plain["test_losses"]
+    with pytest.raises(UsageError, match="is not a class"):
+        StandardRunner(object(), LR).run(hyperparams={"lr": 0.2}, **QUICK)
+
+
 def test_a_run_that_breaks_is_on_record(tmp_path):
     class Breaks(torch.optim.SGD):
         def step(self, closure=None):
