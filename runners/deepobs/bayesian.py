@@ -33,7 +33,7 @@ class GP(Tuner):
             for example ``{"lr": lambda exponent: 10.0**exponent}``.
     """
 
-    search_name = "gp"
+    _search_name = "gp"
 
     def __init__(
         self,

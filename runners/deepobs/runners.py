@@ -213,15 +213,28 @@ class PTRunner(Hooks, abc.ABC):
         return self._written or to_json(result)
 
     def run_exists(
-        self, testproblem: str | None = None, **arguments: Any
+        self,
+        testproblem: str | None = None,
+        hyperparams: Mapping[str, Any] | None = None,
+        batch_size: int | None = None,
+        num_epochs: int | None = None,
+        random_seed: int | None = None,
+        **more: Any,
     ) -> tuple[bool, list[str]]:
         """Whether the result of such a run is there, and the files that have it.
 
         Args:
             testproblem: as for `run`.
-            **arguments: as for `run`.
+            hyperparams: as for `run`.
+            batch_size: as for `run`.
+            num_epochs: as for `run`.
+            random_seed: as for `run`.
+            **more: as for `run`.
         """
-        asked = self.ask(testproblem=testproblem, **arguments)
+        asked = self.ask(
+            testproblem=testproblem, hyperparams=hyperparams, batch_size=batch_size,
+            num_epochs=num_epochs, random_seed=random_seed, **more,
+        )  # fmt: skip
         found = None if asked.store is None else self._found(self._resolve(asked.spec), asked)
         return found is not None, [] if found is None else [found[0]]
 

@@ -40,8 +40,10 @@ class log_uniform:  # noqa: N801 - DeepOBS's name
         self.a, self.b, self.base = a, b, base
 
     def rvs(self, size: int | None = None, random_state: Any = None) -> Any:
-        """Draws from the distribution."""
-        if not isinstance(random_state, np.random.RandomState):
+        """Draws from the distribution; NumPy's global generator is the default."""
+        if random_state is None:
+            random_state = np.random
+        elif not isinstance(random_state, np.random.RandomState):
             random_state = np.random.RandomState(random_state)
         return np.power(float(self.base), random_state.uniform(self.a, self.b, size))
 

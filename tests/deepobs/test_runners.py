@@ -156,6 +156,16 @@ def test_parameters_that_no_file_can_hold(tmp_path):
     assert set(path.parent.glob("*.json")) == {path, *seen}
 
 
+def test_run_exists_is_called_as_run():
+    runner = StandardRunner(torch.optim.SGD, LR)
+    assert runner.run_exists("digits_logreg", {"lr": 0.2}, 64, 1, 3) == (False, [])
+    runner.run("digits_logreg", {"lr": 0.2}, 64, 1, 3)
+    path = Path(runner._run_directory) / f"{runner._file_name}.json"
+    exists, files = runner.run_exists("digits_logreg", {"lr": 0.2}, 64, 1, 3)
+    assert exists
+    assert files == [str(path)]
+
+
 def test_what_makes_optimizers_need_not_be_a_class():
     def halved(params, lr):
         return torch.optim.SGD(params, lr=lr / 2)
