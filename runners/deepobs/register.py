@@ -36,6 +36,7 @@ PROVIDED = {
     "deepobs.config": f"{_HOME}.config",
     "deepobs.analyzer": f"{_HOME}.analyzer",
     "deepobs.analyzer.analyze": f"{_HOME}.analyzer",
+    "deepobs.analyzer.shared_utils": f"{_HOME}.shared_utils",
     "deepobs.tuner": f"{_HOME}.tuner",
     "deepobs.tuner.tuner": f"{_HOME}.tuner",
     "deepobs.tuner.grid_search": f"{_HOME}.tuner",

@@ -56,7 +56,7 @@ class Tuner(abc.ABC):
         runner: Any,
     ) -> None:
         self._optimizer_class = optimizer_class
-        self._optimizer_name = optimizer_class.__name__
+        self._optimizer_name = getattr(optimizer_class, "__name__", str(optimizer_class))
         self._hyperparam_names = hyperparam_names
         self._ressources = ressources
         self._runner = runner
