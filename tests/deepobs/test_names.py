@@ -94,6 +94,25 @@ def test_parameters_and_a_forward_pass(name, monkeypatch):
     assert any(groups) == (problem._weight_decay is not None)
 
 
+def test_networks_and_losses_are_called_as_in_the_beta(monkeypatch):
+    monkeypatch.setattr(pytorch_config, "get_default_device", lambda: "cpu")
+    problem = testproblems.mnist_vae(8, synthetic=True)
+    problem.set_up()
+    problem.test_init_op()
+    images, _ = problem._get_next_batch()
+    reconstruction, mean, std_dev = problem.net(images)
+    losses = problem.loss_function(reduction="none")(reconstruction, images, mean, std_dev)
+    together = problem.loss_function(reduction="none")((reconstruction, mean, std_dev), images)
+    assert torch.equal(losses, together)
+    problem.test_init_op()
+    assert problem.get_batch_loss_and_accuracy(reduction="none")[0].shape == losses.shape
+    problem = testproblems.tolstoi_char_rnn(8, synthetic=True)
+    problem.set_up()
+    problem.test_init_op()
+    characters, _, state = problem._get_next_batch()
+    assert torch.equal(problem.net(characters)[0], problem.net(characters, state)[0])
+
+
 @pytest.mark.parametrize("name", ["dnc_copy", "snli_bilstm", "tolstoi_char_rnn", "digits_mlp"])
 def test_length_of_loaders(name):
     options = {} if name in ("dnc_copy", "digits_mlp") else {"synthetic": True}
