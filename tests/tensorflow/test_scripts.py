@@ -135,3 +135,21 @@ def test_a_project_of_tensorflow_1(python, tmp_path):
     )  # fmt: skip
     assert "Ran 1 test" in done.stderr, done.stderr[-2000:]
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_a_script_for_the_tensorflow_half_of_1_2(python, tmp_path):
+    (tmp_path / "script.py").write_text(
+        "import tensorflow as tf\n"
+        "from deepobs import tensorflow as tfobs\n"
+        "names = {'learning_rate': {'type': float}, 'momentum': {'type': float, 'default': 0.5}}\n"
+        "runner = tfobs.runners.StandardRunner(tf.train.MomentumOptimizer, names)\n"
+        "runner.run(hyperparams={'learning_rate': 0.02}, batch_size=100)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "alig_deepobs.tensorflow", "script.py", "quadratic_deep", "-N", "0"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    (path,) = tmp_path.glob("results/quadratic_deep/MomentumOptimizer/*")
+    assert path.name == "num_epochs__0__batch_size__100__momentum__5.e-01__lr__2.e-02"
