@@ -58,7 +58,7 @@ def load_object(path: str) -> Any:
     module_name, colon, attribute = path.partition(":")
     if not (colon and module_name and attribute) or "/" in path or "\0" in path:
         raise UsageError(f"{path!r} is not an import path of the form package.module:Class")
-    with calling(f"importing {path!r}"), _searched(module_name):
+    with calling(f"importing {path!r}"), searched(module_name):
         try:
             found: Any = importlib.import_module(module_name)
             for part in attribute.split("."):
@@ -69,7 +69,7 @@ def load_object(path: str) -> Any:
 
 
 @contextlib.contextmanager
-def _searched(module_name: str) -> Iterator[None]:
+def searched(module_name: str) -> Iterator[None]:
     """Adds the folder of the command line to the search path, if it alone may have the module."""
     folder = os.environ.get(FOLDER_VARIABLE)
     top = module_name.partition(".")[0]

@@ -16,7 +16,6 @@ ends of the curves alone were kept.
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 from pathlib import Path
 
 from alig_deepobs.bundles import SUFFIX, read_bundle
@@ -89,7 +88,7 @@ def write_published(folder: Path) -> int:
         runs = _read("published", problem)
         missing = [run for run in runs if run_folder(run, folder) not in there]
         for run in missing:
-            write_result(replace(run, purpose=""), folder)
+            write_result(run, folder)
         count += len(missing)
     return count
 

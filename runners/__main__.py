@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from alig_deepobs.errors import AligDeepobsError
+from alig_deepobs.plugins import FOLDER_VARIABLE
 from alig_deepobs.registry import optimizers
 
 
 def main(name: str = "") -> None:
     """Reads DeepOBS's command line and runs an optimizer once.
 
+    ``--debug`` shows the traceback of an error.
+
     Args:
         name: the optimizer; where it is empty, it is the first word of the command line.
     """
+    # So that a class and a problem of the current folder are found, by name alone.
+    os.environ[FOLDER_VARIABLE] = os.getcwd()  # noqa: PTH109 - a text is wanted
+    debug = "--debug" in sys.argv
+    sys.argv = [word for word in sys.argv if word != "--debug"]
     if not name:
         if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
             known = ", ".join(optimizers())
@@ -28,6 +36,8 @@ def main(name: str = "") -> None:
     try:
         RegisteredRunner(name).run()
     except AligDeepobsError as error:
+        if debug:
+            raise
         raise SystemExit(f"Error: {error}") from error
 
 

@@ -191,17 +191,27 @@ def tensors_of(source: Any, where: str) -> Batch:
         examples = list(source) if count is None else [source[i] for i in range(count)]
         if not examples:
             raise UsageError(f"{where}: there are no examples")
-        try:
-            tensors = collate(examples)
-        except (RuntimeError, TypeError) as error:
-            raise UsageError(f"{where}: the examples make no tensors: {error}") from error
-    if not isinstance(tensors, (tuple, list)) or len(tensors) != 2:
+        tensors = _collated(examples, collate, where)
+    if len(tensors) != 2:
         raise UsageError(f"{where}: an example must be a pair of inputs and target")
-    if not all(isinstance(x, Tensor) for x in tensors) or len(tensors[0]) != len(tensors[1]):
+    if len(tensors[0]) != len(tensors[1]):
         raise UsageError(f"{where}: inputs and targets must be tensors with as many examples")
     if not len(tensors[0]):
         raise UsageError(f"{where}: there are no examples")
     return tuple(_usual(x) for x in tensors)
+
+
+def _collated(examples: list[Any], collate: Callable[[list[Any]], Any], where: str) -> list[Tensor]:
+    """Inputs and targets of examples, as a loader would put them together."""
+    try:
+        pair = collate(examples)
+    except (RuntimeError, TypeError) as error:
+        raise UsageError(f"{where}: the examples make no tensors: {error}") from error
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise UsageError(f"{where}: an example must be a pair of inputs and target")
+    if not all(isinstance(x, Tensor) for x in pair):
+        raise UsageError(f"{where}: inputs and targets must be tensors with as many examples")
+    return list(pair)
 
 
 def _usual(x: Tensor) -> Tensor:
@@ -215,12 +225,16 @@ def _usual(x: Tensor) -> Tensor:
 def _has_classes(source: Any, name: str) -> bool:
     if callable(source) and not isinstance(source, torch_data.Dataset):
         raise UsageError(f"{name}: say accuracy=True or False, where the examples come later")
-    if isinstance(source, torch_data.DataLoader):
-        source = source.dataset
     if isinstance(source, (tuple, list)) and len(source) == 2 and isinstance(source[1], Tensor):
         return not source[1].is_floating_point()
-    target = source[0][1] if hasattr(source, "__getitem__") else next(iter(source))[1]
-    return not torch.as_tensor(target).is_floating_point()
+    collate: Callable[[list[Any]], Any] = torch_data.default_collate
+    if isinstance(source, torch_data.DataLoader):
+        collate, source = source.collate_fn, source.dataset
+    try:
+        first = source[0] if hasattr(source, "__getitem__") else next(iter(source))
+    except (IndexError, StopIteration):
+        raise UsageError(f"{name}: there are no examples") from None
+    return not _collated([first], collate, name)[1].is_floating_point()
 
 
 def _caller() -> str:

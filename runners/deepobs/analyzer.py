@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from alig_deepobs.errors import ResultError, UsageError, unknown_choice
 from alig_deepobs.foreign import parse_json, read_regular
 from alig_deepobs.results import read_result
 from alig_deepobs.run import Outcome, RunResult
+from alig_deepobs.runners.deepobs.shared_utils import epochs_until
 from alig_deepobs.runners.deepobs.tuner_utils import available_metric, rank_settings
 
 __all__ = [
@@ -47,9 +49,9 @@ def check_output(results_path: str | Path) -> list[str]:
     """
     problems = []
     for path in _optimizer_paths(results_path):
-        count = 0
+        runs: dict[Path, int] = {}
         for file in sorted(path.glob("*/*.json")):
-            count += 1
+            runs[file.parent] = runs.get(file.parent, 0) + 1
             try:
                 run = read_result(file)
             except ResultError as error:
@@ -57,7 +59,10 @@ def check_output(results_path: str | Path) -> list[str]:
                 continue
             if run.outcome is not Outcome.DONE:
                 problems.append(f"{file}: the run is not complete ({run.outcome.value})")
-        print(f"{path.parent.name} / {path.name}: {count} runs")  # noqa: T201 - asked for
+        for seeds, settings in Counter(runs.values()).items():  # the lines that tools parse
+            print(  # noqa: T201 - asked for
+                f"{path.parent.name} | {path.name}: {settings} setting(s) with {seeds} seed(s)."
+            )
     for line in problems:
         print(line)  # noqa: T201 - asked for
     return problems
@@ -78,7 +83,8 @@ def get_performance_dictionary(
         conv_perf_file: a JSON file of DeepOBS's, test problem -> value that counts as converged.
 
     Returns:
-        ``Performance`` (final test accuracy, or test loss), ``Speed`` (epochs until the value of
+        ``Performance`` (test accuracy, or test loss, at the end or at its best, as ``mode`` says),
+        ``Speed`` (epochs until the value of
         the file is reached, or ``N.A.``), ``Hyperparameters`` and ``Training Parameters``.
     """
     best = rank_settings(optimizer_path, metric, mode)[0]
@@ -88,9 +94,9 @@ def get_performance_dictionary(
         wanted = parse_json(read_regular(Path(conv_perf_file)))
         value = wanted.get(best[0].testproblem)
         if value is not None:
-            speed = statistics.fmean(_epochs_until(getattr(r, name), value, name) for r in best)
+            speed = statistics.fmean(epochs_until(getattr(r, name), value, name) for r in best)
     return {
-        "Performance": statistics.fmean(getattr(run, name)[-1] for run in best),
+        "Performance": _performance(best, name, mode),
         "Speed": speed,
         "Hyperparameters": best[0].hyperparams,
         "Training Parameters": best[0].training_params,
@@ -379,19 +385,21 @@ def _value(run: RunResult, hyperparam: str) -> Any:
     return run.hyperparams[hyperparam]
 
 
+def _performance(runs: Sequence[RunResult], name: str, mode: str) -> float:
+    """The mean over the runs at the end, or after the epoch where it is best."""
+    curves = [getattr(run, name) for run in runs]
+    if mode != "best":
+        return statistics.fmean(curve[-1] for curve in curves)
+    choose = max if name.endswith("accuracies") else min
+    return choose(map(statistics.fmean, zip(*curves, strict=False)))
+
+
 def _score(runs: Sequence[RunResult], name: str, mode: str) -> tuple[float, float]:
     """Mean and standard deviation over the runs of a setting."""
     choose = max if name.endswith("accuracies") else min
     curves = [getattr(run, name) for run in runs]
     values = [choose(curve) if mode == "best" else curve[-1] for curve in curves]
     return statistics.fmean(values), statistics.pstdev(values)
-
-
-def _epochs_until(curve: Sequence[float], value: float, name: str) -> int:
-    """The first epoch at which a value is reached; the length of the curve if it never is."""
-    sign = 1.0 if name.endswith("accuracies") else -1.0
-    reached = (epoch for epoch, x in enumerate(curve) if sign * x >= sign * value)
-    return next(reached, len(curve))
 
 
 def _draw_curves(ax: Any, runs: Sequence[RunResult], path: Path, which: str) -> None:

@@ -33,7 +33,7 @@ class GP(Tuner):
             for example ``{"lr": lambda exponent: 10.0**exponent}``.
     """
 
-    search_name = "gp"
+    _search_name = "gp"
 
     def __init__(
         self,
@@ -157,6 +157,8 @@ class GP(Tuner):
             n_initial_points=initial,
             acq_func=_ACQUISITIONS[acquisition],
             acq_func_kwargs={"kappa": kappa, "xi": xi},
+            # Kernels of scikit-learn, unlike scikit-optimize's, know no gradient.
+            acq_optimizer="auto" if kernel is None else "sampling",
             random_state=seed,
         )
 

@@ -13,6 +13,8 @@ from typing import Any
 from alig_deepobs.runners.deepobs.commandline import add_hyperparameter
 from alig_deepobs.runners.deepobs.runner_utils import float2str
 
+__all__ = ["Runner"]
+
 logger = logging.getLogger(__name__)
 
 _FOLDER_HOOKS = (
@@ -140,6 +142,9 @@ class Hooks:
         for values in lists:
             if values:
                 values += [math.nan] * (num_epochs - epoch_count)
+
+
+Runner = Hooks  # under DeepOBS's name, for those who import or ask for it
 
 
 def _parts(params: Mapping[str, Any]) -> str:

@@ -14,11 +14,20 @@ PHASES = ("train", "train_eval", "valid", "test")
 
 
 class Examples(torch_data.Dataset[Any]):
-    """The examples of a part, one by one."""
+    """The examples of a part, one by one, as they are evaluated."""
 
-    def __init__(self, data: Any, part: str) -> None:
+    def __init__(self, problem: Any, data: Any, part: str) -> None:
+        self.problem = problem
         self.data = data
         self.part = part
+
+    @property
+    def targets(self) -> Any:
+        """The labels of all examples, under torchvision's name."""
+        parts = self.data.parts[self.part]
+        if len(parts) < 2:
+            raise AttributeError("these examples have no labels")
+        return parts[1]
 
     def __len__(self) -> int:
         return int(self.data.size(self.part))
@@ -27,25 +36,25 @@ class Examples(torch_data.Dataset[Any]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         index %= len(self)
-        return tuple(x[0] for x in self.data._between(self.part, index, index + 1))
+        example = self.data._between(self.part, index, index + 1)
+        prepare = getattr(self.problem, "prepare", tuple)  # the standardization of colour images
+        return tuple(x[0] for x in prepare(example))
 
 
-class Order(torch_data.Sampler[int]):
-    """The numbers of a pass's examples."""
+class Order(torch_data.RandomSampler):
+    """The numbers of a training pass's examples, or of an evaluation on training data."""
 
     def __init__(self, problem: Any, phase: str) -> None:
+        # Nothing of the base is used: tools ask what kind of sampler it is.
         self.problem = problem
         self.phase = phase
 
     def __len__(self) -> int:
         data = self.problem.data
-        if self.phase == "train_eval":
-            return int(data.train_eval_size or data.size("train"))
-        return int(data.size(self.phase))
+        size = data.train_eval_size if self.phase == "train_eval" else None
+        return int(size or data.size("train"))
 
     def __iter__(self) -> Iterator[int]:
-        if self.phase in ("valid", "test"):
-            return iter(range(len(self)))
         return (int(i) for row in self.problem.rows(self.phase, 0) for i in row)
 
 
@@ -60,9 +69,11 @@ class Loader(torch_data.DataLoader[Any]):
         part = "train" if phase == "train_eval" else phase
         self._passes = 0
         size = problem.batch_size if phase == "train" else problem.evaluation_batch_size(part)
+        self.examples = examples = Examples(problem, data, part)
+        in_order = phase in ("valid", "test")
         super().__init__(
-            Examples(data, part), batch_size=size, sampler=Order(problem, phase),
-            drop_last=problem.drops_incomplete,
+            examples, batch_size=size, drop_last=problem.drops_incomplete,
+            sampler=torch_data.SequentialSampler(examples) if in_order else Order(problem, phase),
         )  # fmt: skip
         self._problem = problem
         self._phase: Any = phase

@@ -35,6 +35,8 @@ def keep_classes(module: str) -> None:
 def tell_neighbours(name: str) -> None:
     """Lets a module of DeepOBS's name say, of a name that it lacks, which ones are near.
 
+    What `dir` shows of it is public, too.
+
     Args:
         name: of the module in DeepOBS. A module that answers by itself is left alone.
     """
@@ -48,3 +50,5 @@ def tell_neighbours(name: str) -> None:
         raise AttributeError(str(unknown_choice(f"name in {name}", attribute, known)))
 
     vars(module).setdefault("__getattr__", missing)
+    if hasattr(module, "__all__"):
+        vars(module).setdefault("__dir__", lambda: sorted(module.__all__))

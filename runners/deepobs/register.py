@@ -36,6 +36,7 @@ PROVIDED = {
     "deepobs.config": f"{_HOME}.config",
     "deepobs.analyzer": f"{_HOME}.analyzer",
     "deepobs.analyzer.analyze": f"{_HOME}.analyzer",
+    "deepobs.analyzer.shared_utils": f"{_HOME}.shared_utils",
     "deepobs.tuner": f"{_HOME}.tuner",
     "deepobs.tuner.tuner": f"{_HOME}.tuner",
     "deepobs.tuner.grid_search": f"{_HOME}.tuner",
@@ -205,8 +206,7 @@ def _provide() -> None:
             sys.modules[name] = importlib.import_module(home)
             parent, _, child = name.rpartition(".")
             # Where a module of DeepOBS is in ours with its neighbours, it is its own parent.
-            if sys.modules[parent] is not sys.modules[name]:
-                setattr(sys.modules[parent], child, sys.modules[name])
+            setattr(sys.modules[parent], child, sys.modules[name])
     if not hasattr(sys.modules["deepobs"], "__version__"):
         sys.modules["deepobs"].__version__ = "1.2.0-beta0"  # type: ignore[attr-defined]
     _tell_neighbours("deepobs", "deepobs.pytorch", *PROVIDED)

@@ -88,9 +88,9 @@ class PTRunner(Hooks, abc.ABC):
     """Base class of DeepOBS's PyTorch runners.
 
     Args:
-        optimizer_class: a class called as ``optimizer_class(params, **hyperparams)``. What its
-            ``step`` wants (nothing, the loss, a closure) is taken from its attribute
-            ``needs_loss`` or from the registry.
+        optimizer_class: a class, or something else with a name, called as
+            ``optimizer_class(params, **hyperparams)``. What its ``step`` wants (nothing, the
+            loss, a closure) is taken from its attribute ``needs_loss`` or from the registry.
         hyperparameter_names: its hyper-parameters, as DeepOBS 1.2 writes them,
             ``{"lr": {"type": float, "default": 0.1}, ...}``, or as 1.1 does,
             ``[{"name": "momentum", "type": float, "default": 0.0}, ...]`` (there the learning
@@ -103,7 +103,7 @@ class PTRunner(Hooks, abc.ABC):
     hyper-parameters that are not declared are dropped."""
 
     def __init__(self, optimizer_class: Any, hyperparameter_names: HyperParameterNames) -> None:
-        self._optimizer_class = optimizer_class
+        self._optimizer_class = _as_class(optimizer_class)
         self._optimizer_name = getattr(optimizer_class, "__name__", str(optimizer_class))
         if not isinstance(hyperparameter_names, Mapping):
             listed = [dict(item) for item in hyperparameter_names]
@@ -212,15 +212,28 @@ class PTRunner(Hooks, abc.ABC):
         return self._written or to_json(result)
 
     def run_exists(
-        self, testproblem: str | None = None, **arguments: Any
+        self,
+        testproblem: str | None = None,
+        hyperparams: Mapping[str, Any] | None = None,
+        batch_size: int | None = None,
+        num_epochs: int | None = None,
+        random_seed: int | None = None,
+        **more: Any,
     ) -> tuple[bool, list[str]]:
         """Whether the result of such a run is there, and the files that have it.
 
         Args:
             testproblem: as for `run`.
-            **arguments: as for `run`.
+            hyperparams: as for `run`.
+            batch_size: as for `run`.
+            num_epochs: as for `run`.
+            random_seed: as for `run`.
+            **more: as for `run`.
         """
-        asked = self.ask(testproblem=testproblem, **arguments)
+        asked = self.ask(
+            testproblem=testproblem, hyperparams=hyperparams, batch_size=batch_size,
+            num_epochs=num_epochs, random_seed=random_seed, **more,
+        )  # fmt: skip
         found = None if asked.store is None else self._found(self._resolve(asked.spec), asked)
         return found is not None, [] if found is None else [found[0]]
 
@@ -321,13 +334,16 @@ class PTRunner(Hooks, abc.ABC):
             with calling("the runner's hook that names the folder"):
                 self._run_directory, self._file_name = self.generate_output_directory_name(
                     run.testproblem, run.batch_size, run.num_epochs, asked.spec.weight_decay,
-                    run.random_seed, str(folder), dict(run.hyperparams), **run.training_params,
+                    run.random_seed, str(folder),
+                    _as_given(run.hyperparams, asked.spec.hyperparams),
+                    **_as_given(run.training_params, asked.spec.training_params),
                 )  # fmt: skip
 
     def _found(self, run: ResolvedRun, asked: Asked) -> tuple[str, RunResult] | None:
         """The file of an earlier run of the same that came to its end, and its content."""
-        if asked.store is None:
-            return None
+        settings = [*run.hyperparams.values(), *run.training_params.values()]
+        if asked.store is None or any(str(value).startswith(_NAMED) for value in settings):
+            return None  # of an object the record has a name, which another one may have
         self._name_files(run, asked)
         pattern = f"random_seed__{run.random_seed}__*.json"
         for path in sorted(Path(self._run_directory).glob(pattern)):
@@ -342,35 +358,41 @@ class PTRunner(Hooks, abc.ABC):
     def _write(self, result: RunResult, store: Store) -> None:
         """Writes the record, with what is the runner's own, where its hooks want it."""
         path = store.write(result)
+        self._file_name = path.stem
         if not self._names_its_folder and self._written.keys() <= to_json(result).keys():
             return
         folder = Path(self._run_directory) if self._names_its_folder else path.parent
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob(f"random_seed__{result.random_seed}__*.json"):
-            if old != path and read_result(old).identity() == result.identity():
-                old.unlink()
-        write_text_atomically(folder / path.name, json.dumps(self._written, indent=4))
+            with contextlib.suppress(ResultError):  # a file of the user's is left alone
+                if old != path and read_result(old).identity() == result.identity():
+                    old.unlink()
+        text = json.dumps(self._written, indent=4, default=_for_json)
+        write_text_atomically(folder / path.name, text)
         if folder != path.parent:
             path.unlink()
             with contextlib.suppress(OSError):
                 path.parent.rmdir()
 
     def _resolve(self, spec: RunSpec) -> ResolvedRun:
-        if is_own(spec.testproblem):
-            # What its data and its L2 factor are is known to the user's class alone.
-            plain = replace(spec, weight_decay=None, problem_options={}, training_params={})
-            run = resolve(plain, self._optimizer_class, check_data=False)
-            run = replace(run, weight_decay=spec.weight_decay)
-        elif self.trains_itself:
-            # What its parameters mean is known to its own training alone.
-            run = resolve(replace(spec, training_params={}), self._optimizer_class)
-        else:
+        given = spec.hyperparams
+        spec = replace(spec, hyperparams=_recorded(given, spec.optimizer))
+        own_problem = is_own(spec.testproblem)
+        if not own_problem and not self.trains_itself:
             run = resolve(spec, self._optimizer_class)
-            check(run, self._optimizer_class)
+            hyperparams = _as_given(run.hyperparams, given)
+            check(replace(run, hyperparams=hyperparams), self._optimizer_class)
             return run
+        # What the parameters mean is known to the user's training alone, and what data and L2
+        # factor of a user's problem are, to its class.
+        known = replace(spec, training_params={})
+        if own_problem:
+            known = replace(known, weight_decay=None, problem_options={})
+        run = resolve(known, self._optimizer_class, check_data=not own_problem)
         find_device(run.device)
-        params = {k: json_value(k, v, spec.optimizer) for k, v in spec.training_params.items()}
-        return replace(run, training_params=params)
+        params = _recorded(spec.training_params, spec.optimizer)
+        factor = spec.weight_decay if own_problem else run.weight_decay
+        return replace(run, weight_decay=factor, training_params=params)
 
     def _train(self, run: ResolvedRun, asked: Asked, callback: Callback | None) -> RunResult:
         started = now()
@@ -385,10 +407,11 @@ class PTRunner(Hooks, abc.ABC):
             "effective_weight_decay": factor,
             "environment": environment(torch.device(problem.device)),
         }
-        params = dict(run.training_params)
+        hyperparams = _as_given(run.hyperparams, asked.spec.hyperparams)
+        params = _as_given(run.training_params, asked.spec.training_params)
         with calling("the runner's training"):
             output = self.training(
-                problem, dict(run.hyperparams), run.num_epochs, asked.print_train_iter,
+                problem, dict(hyperparams), run.num_epochs, asked.print_train_iter,
                 run.train_log_interval, asked.tb_log, asked.tensorboard_dir(run),
                 **{**dict.fromkeys(self.training_flags()), **params},
             )  # fmt: skip
@@ -401,7 +424,7 @@ class PTRunner(Hooks, abc.ABC):
         with calling("the runner's _post_process_output"):
             final = self._post_process_output(
                 output, run.testproblem, run.batch_size, run.num_epochs, run.random_seed,
-                run.weight_decay, dict(run.hyperparams), **params,
+                run.weight_decay, hyperparams, **params,
             )  # fmt: skip
         measured = {name: value for name, value in final.items() if name in _MEASURED}
         result = run.result(**{**facts, **measured})
@@ -542,6 +565,8 @@ class StandardRunner(PTRunner):
             num_epochs=num_epochs,
             train_log_interval=train_log_interval,
             training_params={k: v for k, v in training_params.items() if v is not None},
+            # A data set of the user's may have no validation set.
+            split=self._run.split if "valid" in tproblem.data.parts else "full",
         )
         callbacks = [] if self._callback is None else [self._callback]
         callbacks += self.callbacks(print_train_iter, tb_log_dir if tb_log else None)
@@ -595,6 +620,50 @@ class LearningRateScheduleRunner(StandardRunner):
             "lr_sched_epochs": {"nargs": "+", "type": int},
             "lr_sched_factors": {"nargs": "+", "type": float},
         }
+
+
+_NAMED = "<object "
+
+
+def _recorded(given: Mapping[str, Any], of: str) -> dict[str, Any]:
+    """Parameters as the record has them: what JSON cannot hold as a text, objects by a name."""
+    return {name: _as_text(name, value, of) for name, value in given.items()}
+
+
+def _as_text(name: str, value: Any, of: str) -> Any:
+    try:
+        return json_value(name, value, of)
+    except UsageError:
+        text = repr(value)
+        if " at 0x" in text:
+            kind = value if hasattr(value, "__qualname__") else type(value)
+            text = f"{_NAMED}{kind.__module__}.{kind.__qualname__}>"
+        return text[:500]
+
+
+def _as_given(recorded: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of the record, with the values themselves where it has a text for them."""
+    return {
+        name: given.get(name, value) if isinstance(value, str) else value
+        for name, value in recorded.items()
+    }
+
+
+def _for_json(value: Any) -> Any:
+    """What JSON does not know, of a key of the user's: tensors as lists, the rest as text."""
+    return value.tolist() if hasattr(value, "tolist") else repr(value)
+
+
+def _as_class(make: Any) -> Any:
+    """A class for whatever makes optimizers and has a name, such as a function."""
+    if isinstance(make, type) or not hasattr(make, "__name__"):
+        return make
+    own = {
+        "__new__": lambda cls, *arguments, **hyperparams: make(*arguments, **hyperparams),
+        "__module__": getattr(make, "__module__", "__main__"),
+    }
+    wanted = getattr(make, "needs_loss", None)
+    return type(make.__name__, (), own if wanted is None else {**own, "needs_loss": wanted})
 
 
 def find_entry(testproblem: str) -> ProblemEntry:

@@ -19,6 +19,7 @@ from alig_deepobs.runners.deepobs.loaders import Loader, WithLoaders
 from alig_deepobs.testproblems.base import LossAndAccuracy, Phase
 from alig_deepobs.testproblems.base import TestProblem as NativeProblem
 from alig_deepobs.testproblems.datasets.base import Batch
+from alig_deepobs.testproblems.losses import VAELoss
 
 __all__ = ["TestProblem", "UnregularizedTestproblem", "WeightRegularizedTestproblem"]
 
@@ -82,6 +83,8 @@ class TestProblem(NativeProblem):
             self.weight_decay = factor  # what it means is known to the user's class
             self.split = "validation"
         self._batch_count = 0
+        for name in ("data", "net", "regularization_groups"):
+            setattr(self, name, None)  # until `set_up` fills them
 
     @property
     def is_own(self) -> bool:
@@ -107,7 +110,9 @@ class TestProblem(NativeProblem):
     def batches(self, phase: Phase, number: int = 0) -> Iterator[Any]:
         """The mini-batches of a phase: those of its loader."""
         loader = getattr(self.data, f"_{phase}_dataloader", None)
-        if loader is None or isinstance(loader, Loader):
+        # The loaders of a built-in data set in a problem of the user's are another problem's.
+        raw = getattr(self.data, "_data", None)
+        if loader is None or (isinstance(loader, Loader) and loader.examples.data is raw):
             return self.native_batches(phase, number)
         return iter(loader)
 
@@ -204,16 +209,34 @@ class WeightRegularizedTestproblem(TestProblem):
         return groups
 
 
+class _VAELoss(VAELoss):
+    """The loss of auto-encoders, which DeepOBS's users call with four arguments."""
+
+    def forward(
+        self,
+        outputs: Any,
+        images: Tensor,
+        mean: Tensor | None = None,
+        std_dev: Tensor | None = None,
+    ) -> Tensor:
+        """The loss of what the net returned, in one piece or in three."""
+        if mean is not None and std_dev is not None:
+            outputs = (outputs.flatten(1), mean, std_dev)
+        return super().forward(outputs, images)
+
+
 def adapt(entry: ProblemEntry) -> type[TestProblem]:
     """The class of one of this package's problems with DeepOBS's private names."""
     native = entry.load()
     regularized = entry.weight_decay is not None
     base = WeightRegularizedTestproblem if regularized else UnregularizedTestproblem
+    loss = _VAELoss if native.loss_function is VAELoss else native.loss_function
     own = {
         "__doc__": native.__doc__,
         "__module__": "deepobs.pytorch.testproblems",
         "entry": entry,
-        "native_loss": native.loss_function,
+        "loss_function": loss,
+        "native_loss": loss,
         # Which weights are regularized is known to the problem, whatever their names are.
         "get_regularization_groups": TestProblem.get_regularization_groups,
     }

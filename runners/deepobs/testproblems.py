@@ -7,11 +7,13 @@ by that name.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from typing import Any
 
 from alig_deepobs import registry
 from alig_deepobs.errors import UsageError, unknown_name
+from alig_deepobs.plugins import searched
 from alig_deepobs.runners.deepobs.packages import keep_classes
 from alig_deepobs.runners.deepobs.testproblem import (
     TestProblem,
@@ -51,7 +53,11 @@ def own_class(name: str) -> Any:
     if not name.isidentifier() or (registered is not None and registered.data_set != OWN):
         return None
     try:
-        module = importlib.import_module(name)
+        with searched(name):
+            if name not in sys.modules and importlib.util.find_spec(name) is not None:
+                # What it imports is there in DeepOBS's run scripts, too.
+                importlib.import_module("alig_deepobs.runners.deepobs.register").register("pytorch")
+            module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name == name:
             return None

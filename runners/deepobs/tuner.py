@@ -46,7 +46,7 @@ class Tuner(abc.ABC):
         runner: a runner class.
     """
 
-    search_name = "search"
+    _search_name = "search"
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Tuner(abc.ABC):
         runner: Any,
     ) -> None:
         self._optimizer_class = optimizer_class
+        self._optimizer_name = getattr(optimizer_class, "__name__", str(optimizer_class))
         self._hyperparam_names = hyperparam_names
         self._ressources = ressources
         self._runner = runner
@@ -156,7 +157,7 @@ class ParallelizedTuner(Tuner):
             for name, value in fixed.items():
                 words += _flag(name, value)
             lines.append(shlex.join(words))
-        name = f"jobs_{self._optimizer_class.__name__}_{self.search_name}_{testproblem}.txt"
+        name = f"jobs_{self._optimizer_name}_{self._search_name}_{testproblem}.txt"
         path = Path(generation_dir) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -176,7 +177,7 @@ class GridSearch(ParallelizedTuner):
         UsageError: the grid is larger than ``ressources``.
     """
 
-    search_name = "grid_search"
+    _search_name = "grid_search"
 
     def __init__(
         self,
@@ -192,7 +193,7 @@ class GridSearch(ParallelizedTuner):
             raise UsageError(f"the grid has {size} settings, but ressources allows {ressources}")
         self._grid = grid
 
-    def sample(self, random_seed: int) -> list[dict[str, Any]]:
+    def _sample(self) -> list[dict[str, Any]]:
         """All combinations, the last hyper-parameter changing fastest."""
         values = itertools.product(*self._grid.values())
         return [dict(zip(self._grid, combination, strict=True)) for combination in values]
@@ -201,11 +202,11 @@ class GridSearch(ParallelizedTuner):
 class RandomSearch(ParallelizedTuner):
     """Tries ``ressources`` random settings.
 
-    ``distributions`` has an object with ``rvs(random_state=...)`` for each hyper-parameter, such as
-    scipy's distributions or `log_uniform`.
+    ``distributions`` has an object with ``rvs()`` for each hyper-parameter, such as scipy's
+    distributions or `log_uniform`; it draws from NumPy's global generator.
     """
 
-    search_name = "random_search"
+    _search_name = "random_search"
 
     def __init__(
         self,
@@ -218,14 +219,10 @@ class RandomSearch(ParallelizedTuner):
         super().__init__(optimizer_class, hyperparam_names, ressources, runner)
         self._distributions = distributions
 
-    def sample(self, random_seed: int) -> list[dict[str, Any]]:
+    def _sample(self) -> list[dict[str, Any]]:
         """Draws the settings."""
-        state = np.random.RandomState(random_seed)
         return [
-            {
-                name: plain_scalar(d.rvs(random_state=state))
-                for name, d in self._distributions.items()
-            }
+            {name: plain_scalar(d.rvs()) for name, d in self._distributions.items()}
             for _ in range(self._ressources)
         ]
 

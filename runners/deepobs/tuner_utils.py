@@ -19,12 +19,13 @@ from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback, Several
 from alig_deepobs.runners.cells import Cell
 from alig_deepobs.runners.deepobs.runners import Asked, is_own
+from alig_deepobs.runners.deepobs.shared_utils import METRICS, create_setting_analyzer_ranking
 from alig_deepobs.runners.selection import Rule
 from alig_deepobs.runners.study import Silent, Study, local
 
 __all__ = [
-    "generate_tuning_summary", "log_uniform", "rank_settings", "rerun_setting",
-    "write_tuning_summary",
+    "create_setting_analyzer_ranking", "generate_tuning_summary", "log_uniform", "rank_settings",
+    "rerun_setting", "write_tuning_summary",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,10 @@ class log_uniform:  # noqa: N801 - DeepOBS's name
         self.a, self.b, self.base = a, b, base
 
     def rvs(self, size: int | None = None, random_state: Any = None) -> Any:
-        """Draws from the distribution."""
-        if not isinstance(random_state, np.random.RandomState):
+        """Draws from the distribution; NumPy's global generator is the default."""
+        if random_state is None:
+            random_state = np.random
+        elif not isinstance(random_state, np.random.RandomState):
             random_state = np.random.RandomState(random_state)
         return np.power(float(self.base), random_state.uniform(self.a, self.b, size))
 
@@ -60,8 +63,8 @@ def rank_settings(
     Raises:
         UsageError: there is no finished run, or no such metric or mode.
     """
-    if metric and metric not in _METRICS:
-        raise unknown_choice("metric", metric, _METRICS)
+    if metric and metric not in METRICS:
+        raise unknown_choice("metric", metric, METRICS)
     if mode not in ("final", "best", "most"):
         raise unknown_choice("mode", mode, ("final", "best", "most"))
     settings: dict[str, list[RunResult]] = {}
@@ -114,11 +117,6 @@ def rerun_setting(
     carry_out(trainer, [again(trainer, ranked[rank - 1][0], s, arguments) for s in seeds], jobs)
 
 
-_METRICS = [
-    f"{of}_{kind}" for kind in ("accuracies", "losses") for of in ("valid", "test", "train")
-]
-
-
 def again(runner: Any, result: RunResult, seed: int, arguments: Mapping[str, Any]) -> Asked:
     """The setting of a result, asked for with another seed.
 
@@ -133,7 +131,7 @@ def again(runner: Any, result: RunResult, seed: int, arguments: Mapping[str, Any
             "testproblem", "hyperparams", "batch_size", "num_epochs", "weight_decay",
             "training_params", "problem_options", "synthetic",
         )},
-        "split": "validation" if result.valid_losses else "full",
+        "split": "validation" if result.valid_losses else result.split,
         **arguments,
         "random_seed": int(seed),
     })  # fmt: skip

@@ -10,6 +10,7 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -79,7 +80,7 @@ class TensorFlow1(ModuleType):
         return self._v1.reduce_sum(losses * weights, axis=axes) / (total + 1e-12)
 
 
-def alias_tensorflow(variables: dict[str, Any]) -> None:
+def alias_tensorflow(variables: dict[str, Any], folder: Path | None = None) -> TensorFlow1:
     """Lets ``tensorflow`` mean TensorFlow 1 in a module: what it has imported, and what it will.
 
     Python asks one function for all imports of a process. It is replaced once, by one that looks
@@ -87,21 +88,41 @@ def alias_tensorflow(variables: dict[str, Any]) -> None:
 
     Args:
         variables: those of the module.
+        folder: modules that lie in it are meant, too.
+
+    Returns:
+        What they get.
     """
     alias = _alias()
     tf = sys.modules["tensorflow"]
     variables.update({name: alias for name, value in variables.items() if value is tf})
+    if folder is not None:
+        _folders.append(str(folder))
     _scripts.append(variables)
     if len(_scripts) == 1:
         _replace_import(alias)
+    return alias
 
 
 @functools.cache
 def _alias() -> TensorFlow1:
-    return TensorFlow1(require("tensorflow"))
+    tf: Any = require("tensorflow")
+    alias = TensorFlow1(tf)
+    # That it does nothing is for DeepOBS's runner, whose graphs are its own.
+    vars(alias)["reset_default_graph"] = tf.compat.v1.reset_default_graph
+    return alias
 
 
 _scripts: list[dict[str, Any]] = []
+_folders: list[str] = []
+
+
+def _asks_for_1(variables: Any) -> bool:
+    """Whether the module of these variables was written for TensorFlow 1."""
+    if any(known is variables for known in _scripts):
+        return True
+    file = (variables or {}).get("__file__")
+    return isinstance(file, str) and str(Path(file).parent) in _folders
 
 
 def _replace_import(alias: TensorFlow1) -> None:
@@ -109,7 +130,7 @@ def _replace_import(alias: TensorFlow1) -> None:
 
     @functools.wraps(original)
     def import_(name: str, variables: Any = None, *more: Any, **options: Any) -> Any:
-        if name == "tensorflow" and any(known is variables for known in _scripts):
+        if name == "tensorflow" and _asks_for_1(variables):
             return alias
         return original(name, variables, *more, **options)
 

@@ -9,7 +9,7 @@ import json
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -83,6 +83,7 @@ def enable(*, command_line: bool | None = None) -> ModuleType:
         # Under NumPy 2 the averages are NumPy's scalars, which json does not know.
         runner.json = SimpleNamespace(dump=functools.partial(json.dump, default=np.generic.item))
         runner.StandardRunner._run = _in_own_graph(runner.StandardRunner._run, tf)
+        _take_hyperparams_of_1_2(runner.StandardRunner)
         _read_command_line(runner, False)
         alias = TensorFlow1(tf)
         for name, module in list(sys.modules.items()):
@@ -200,6 +201,30 @@ class Arguments(argparse.ArgumentParser):
 def _read_command_line(runner: Any, always: bool) -> None:
     """Chooses whether the runner's options may come from ``sys.argv`` in every run."""
     runner.argparse = argparse if always else SimpleNamespace(ArgumentParser=Arguments)
+
+
+def _take_hyperparams_of_1_2(runner: Any) -> None:
+    """Lets a runner take hyper-parameters as scripts for DeepOBS 1.2 give them, too.
+
+    There they are declared in a dictionary, ``{"momentum": {"type": float}}``, the learning rate
+    among them, and ``run`` may get ``hyperparams={"momentum": 0.9}``.
+    """
+    construct, run = runner.__init__, runner.run
+
+    @functools.wraps(construct)
+    def constructed(self: Any, optimizer_class: Any, hyperparams: Any) -> None:
+        if isinstance(hyperparams, Mapping):
+            names = [name for name in hyperparams if name != "learning_rate"]
+            hyperparams = [{"name": name, **hyperparams[name]} for name in names]
+        construct(self, optimizer_class, hyperparams)
+
+    @functools.wraps(run)
+    def with_hyperparams(
+        self: Any, *args: Any, hyperparams: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        run(self, *args, **{**(hyperparams or {}), **kwargs})
+
+    runner.__init__, runner.run = constructed, with_hyperparams
 
 
 def _in_own_graph(run: Any, tf: Any) -> Callable[..., None]:

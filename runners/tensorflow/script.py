@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from alig_deepobs.errors import UsageError
@@ -16,8 +18,9 @@ from alig_deepobs.tensorflow._install import require
 def run_tensorflow_1(path: str, arguments: Sequence[str]) -> dict[str, Any]:
     """Runs a script in which ``import tensorflow as tf`` means TensorFlow 1.
 
-    Only the script's own imports are changed: what it imports keeps its TensorFlow 2. The script
-    builds its graph in a new one; DeepOBS 1.1.2 is registered.
+    Only the imports of the script and of modules in its folder (optimizers and problems that it was
+    written with) are changed: everything else keeps its TensorFlow 2. The script builds its graph
+    in a new one; DeepOBS 1.1.2 is registered.
 
     Args:
         path: of the script.
@@ -33,10 +36,22 @@ def run_tensorflow_1(path: str, arguments: Sequence[str]) -> dict[str, Any]:
     if not file.is_file():
         raise UsageError(f"there is no script {path}")
     register("tensorflow")
-    variables: dict[str, Any] = {"__name__": "__main__", "__file__": str(file)}
-    alias_tensorflow(variables)
+    main = ModuleType("__main__")  # in its place, too: unittest, for one, looks for it there
+    sys.modules["__main__"] = main
+    variables = vars(main)
+    variables["__file__"] = str(file)
+    folder = file.resolve().parent
+    alias = alias_tensorflow(variables, folder)
     sys.argv = [str(file), *arguments]
-    sys.path.insert(0, str(file.resolve().parent))
-    with require("tensorflow").Graph().as_default():
+    sys.path.insert(0, str(folder))
+    tf: Any = require("tensorflow")
+    with contextlib.ExitStack() as graph:
+
+        def reset_default_graph() -> None:
+            graph.close()
+            graph.enter_context(tf.Graph().as_default())
+
+        vars(alias)["reset_default_graph"] = reset_default_graph
+        reset_default_graph()
         exec(compile(file.read_bytes(), str(file), "exec"), variables)
     return variables

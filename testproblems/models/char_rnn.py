@@ -76,16 +76,18 @@ class CharRNN(nn.Module):
         shape = (len(self.layers), 2, batch_size, self.embedding.shape[1])
         return self.embedding.new_zeros(shape)
 
-    def forward(self, ids: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, ids: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Predicts the next character at each position.
 
         Args:
             ids: characters, int64 of shape ``(batch, time)``.
-            state: ``h`` and ``c`` of each layer, ``(layers, 2, batch, units)``.
+            state: ``h`` and ``c`` of each layer, ``(layers, 2, batch, units)``; None at the start
+                of a text.
 
         Returns:
             Logits of shape ``(batch, time, vocabulary)``, and the state after the last character.
         """
+        state = self.zero_state(len(ids)) if state is None else state
         hidden = nn.functional.embedding(ids, self.embedding)
         states = []
         for layer, (h, c) in zip(self.layers, state, strict=True):

@@ -11,8 +11,10 @@ from alig_deepobs.analysis import good_range
 from alig_deepobs.analysis.frames import final_headline, headline_curve
 from alig_deepobs.analysis.targets import epochs_until
 from alig_deepobs.baselines import published_grid, published_problems, published_runs
+from alig_deepobs.baselines.committed import write_published
 from alig_deepobs.baselines.trivial import is_trivial
 from alig_deepobs.registry import find_testproblem
+from alig_deepobs.results import read_result
 from alig_deepobs.run import Outcome
 
 OPTIMIZERS = ("sgd", "momentum", "adam")
@@ -147,3 +149,11 @@ def test_runs_as_results():
     assert runs[0].regularization == "l2"
     assert published_runs("mnist_mlp") == []
     assert published_grid("quadratic_deep", "alig") == []
+
+
+def test_what_is_written_as_files_is_read_again(tmp_path):
+    """The runs of the grids, too, of which the ends of the curves were kept."""
+    write_published(tmp_path)
+    runs = [read_result(path) for path in tmp_path.glob("quadratic_deep/SGD/*/*.json")]
+    assert len(runs) == 45
+    assert {len(run.test_losses) for run in runs if run.purpose} >= {2}

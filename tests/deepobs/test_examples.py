@@ -99,3 +99,21 @@ def test_run_script_with_wrong_words(words, line, tmp_path):
     assert done.returncode != 0
     assert line in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_run_script_finds_what_is_in_the_folder(tmp_path):
+    """A class and a problem of the user's, by their names; `--debug` shows their tracebacks."""
+    (tmp_path / "mine.py").write_text(
+        "import torch\n\n\nclass Broken(torch.optim.SGD):\n"
+        "    def step(self, closure=None):\n        raise RuntimeError('my step')\n"
+    )
+    own = FOLDER / "own" / "my_problem.py"
+    (tmp_path / own.name).write_text(own.read_text())
+    words = ("alig_deepobs.runners", "mine:Broken", "my_problem", "--lr", "0.1", "-N", "1",
+             "--bs", "20")  # fmt: skip
+    done = run_script(tmp_path, *words)
+    assert done.stderr.startswith("Error: mine:Broken on my_problem broke after 0 steps")
+    assert "mine.py, line 6" in done.stderr
+    done = run_script(tmp_path, *words, "--debug")
+    assert "Traceback" in done.stderr
+    assert 'mine.py", line 6, in step' in done.stderr

@@ -94,6 +94,25 @@ def test_parameters_and_a_forward_pass(name, monkeypatch):
     assert any(groups) == (problem._weight_decay is not None)
 
 
+def test_networks_and_losses_are_called_as_in_the_beta(monkeypatch):
+    monkeypatch.setattr(pytorch_config, "get_default_device", lambda: "cpu")
+    problem = testproblems.mnist_vae(8, synthetic=True)
+    problem.set_up()
+    problem.test_init_op()
+    images, _ = problem._get_next_batch()
+    reconstruction, mean, std_dev = problem.net(images)
+    losses = problem.loss_function(reduction="none")(reconstruction, images, mean, std_dev)
+    together = problem.loss_function(reduction="none")((reconstruction, mean, std_dev), images)
+    assert torch.equal(losses, together)
+    problem.test_init_op()
+    assert problem.get_batch_loss_and_accuracy(reduction="none")[0].shape == losses.shape
+    problem = testproblems.tolstoi_char_rnn(8, synthetic=True)
+    problem.set_up()
+    problem.test_init_op()
+    characters, _, state = problem._get_next_batch()
+    assert torch.equal(problem.net(characters)[0], problem.net(characters, state)[0])
+
+
 @pytest.mark.parametrize("name", ["dnc_copy", "snli_bilstm", "tolstoi_char_rnn", "digits_mlp"])
 def test_length_of_loaders(name):
     options = {} if name in ("dnc_copy", "digits_mlp") else {"synthetic": True}
@@ -180,6 +199,26 @@ def test_nearest_name_in_every_module(path, near):
     module, _, name = path.rpartition(".")
     last = done.stderr.splitlines()[-1]
     assert f"AttributeError: unknown name in {module} '{name}'; did you mean {near}" in last
+
+
+def test_modules_by_their_whole_path():
+    """As attributes, and imported from their packages; what `dir` shows of each is public."""
+    paths = [path for path in PROVIDED if path.count(".") > 1]
+    lines = [f"from {path.rpartition('.')[0]} import {path.rpartition('.')[2]}" for path in paths]
+    code = f"""
+import alig_deepobs
+alig_deepobs.register("pytorch")
+import sys, deepobs, deepobs.pytorch
+for path in {list(PROVIDED)}:
+    module = eval(path)
+    assert module is sys.modules[path], path
+    hidden = [name for name in dir(module) if name in ("annotations", "Any", "logging")]
+    assert not hidden, path
+{chr(10).join(lines)}
+assert issubclass(deepobs.pytorch.runners.PTRunner, abstract_runner.Runner)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,13 @@ from alig_deepobs.errors import RunError, UsageError
 from alig_deepobs.results import read_result, write_result
 from alig_deepobs.run import Outcome, RunResult
 from alig_deepobs.runners import Callback
-from alig_deepobs.runners.deepobs import config, pytorch_config
+from alig_deepobs.runners.deepobs import analyzer, config, pytorch_config
 from alig_deepobs.runners.deepobs.runners import (
     LearningRateScheduleRunner,
     PTRunner,
     StandardRunner,
 )
+from alig_deepobs.runners.deepobs.shared_utils import create_setting_analyzer_ranking
 from alig_deepobs.runners.deepobs.tuner import GridSearch, RandomSearch
 from alig_deepobs.runners.deepobs.tuner_utils import log_uniform, rank_settings, rerun_setting
 
@@ -112,6 +113,70 @@ def test_training_parameters_of_ones_own(tmp_path):
     plain = StandardRunner(torch.optim.SGD, LR).run(hyperparams={"lr": 0.1}, **QUICK)
     assert output["test_losses"] == plain["test_losses"]
     assert output["identity"] != plain["identity"]
+
+
+def test_parameters_that_no_file_can_hold(tmp_path):
+    """A runner of one's own gets the objects themselves; the record has a text, or a name."""
+    seen = []
+
+    class Mine(StandardRunner):
+        def training(self, tproblem, hyperparams, *arguments, schedule, bins, every, **more):
+            assert hyperparams == {"lr": 0.2, "delay": {"steps": 1}}
+            assert (bins, schedule(3)) == ({"x": [1, 2]}, 0.125)
+            assert every != every
+            # Tools write files of their own beside the run's.
+            log = Path(self._run_directory) / f"{self._file_name}__log.json"
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text("{}")
+            seen.append(log)
+            output = super().training(tproblem, {"lr": 0.2}, *arguments)
+            return {**output, "norms": torch.ones(2)}
+
+        def _add_training_params_to_output_dir_name(self, training_params, run_folder_name):
+            assert callable(training_params["schedule"])
+            return run_folder_name + "__mine"
+
+    runner = Mine(torch.optim.SGD, {**LR, "delay": {"type": dict}})
+    given = {
+        "hyperparams": {"lr": 0.2, "delay": {"steps": 1}},
+        "schedule": lambda epoch: 0.5**epoch, "bins": {"x": [1, 2]}, "every": float("nan"),
+    }  # fmt: skip
+    for _ in range(2):
+        output = runner.run(skip_if_exists=True, **given, **QUICK)
+    path = Path(runner._run_directory) / f"{runner._file_name}.json"
+    written = json.loads(path.read_text())
+    assert written["norms"] == [1.0, 1.0]
+    assert written["optimizer_hyperparams"] == {"lr": 0.2, "delay": "{'steps': 1}"}
+    assert written["training_params"]["bins"] == "{'x': [1, 2]}"
+    assert written["training_params"]["every"] == "nan"
+    assert "test_runners.test_parameters" in written["training_params"]["schedule"]
+    assert torch.equal(output["norms"], torch.ones(2))
+    # Two functions may have one name, so the second run was made; it took the first one's place.
+    assert len(seen) == 2
+    assert all(log.exists() for log in seen)
+    assert set(path.parent.glob("*.json")) == {path, *seen}
+
+
+def test_run_exists_is_called_as_run():
+    runner = StandardRunner(torch.optim.SGD, LR)
+    assert runner.run_exists("digits_logreg", {"lr": 0.2}, 64, 1, 3) == (False, [])
+    runner.run("digits_logreg", {"lr": 0.2}, 64, 1, 3)
+    path = Path(runner._run_directory) / f"{runner._file_name}.json"
+    exists, files = runner.run_exists("digits_logreg", {"lr": 0.2}, 64, 1, 3)
+    assert exists
+    assert files == [str(path)]
+
+
+def test_what_makes_optimizers_need_not_be_a_class():
+    def halved(params, lr):
+        return torch.optim.SGD(params, lr=lr / 2)
+
+    output = StandardRunner(halved, LR).run(hyperparams={"lr": 0.2}, **QUICK)
+    plain = StandardRunner(torch.optim.SGD, LR).run(hyperparams={"lr": 0.1}, **QUICK)
+    assert output["optimizer_name"] == "halved"
+    assert output["test_losses"] == plain["test_losses"]
+    with pytest.raises(UsageError, match="is not a class"):
+        StandardRunner(object(), LR).run(hyperparams={"lr": 0.2}, **QUICK)
 
 
 def test_a_run_that_breaks_is_on_record(tmp_path):
@@ -285,6 +350,78 @@ def test_random_search_draws_the_same_settings_again():
     assert settings == search.sample(3)
     assert len({setting["lr"] for setting in settings}) == 5
     assert all(1e-4 <= setting["lr"] <= 0.1 for setting in settings)
+
+
+def test_distributions_and_searches_of_ones_own():
+    """As in DeepOBS: `rvs` without arguments and `_sample`, under NumPy's global seed."""
+
+    class Choice:
+        def rvs(self):
+            return np.random.choice([0.1, 0.2, 0.3])
+
+    search = RandomSearch(torch.optim.SGD, LR, {"lr": Choice()}, 9, StandardRunner)
+    np.random.seed(3)
+    assert search._sample() == search.sample(3)
+    assert {setting["lr"] for setting in search.sample(3)} <= {0.1, 0.2, 0.3}
+    grid = GridSearch(torch.optim.SGD, LR, {"lr": [1, 2]}, 2, StandardRunner)
+    assert grid._sample() == [{"lr": 1}, {"lr": 2}]
+    np.random.seed(3)
+    exponent = np.random.uniform(-4, -1)
+    np.random.seed(3)
+    assert log_uniform(-4, -1).rvs() == pytest.approx(10**exponent)
+
+
+def test_a_kernel_of_scikit_learn():
+    pytest.importorskip("skopt")
+    from sklearn.gaussian_process.kernels import Matern
+
+    from alig_deepobs.runners.deepobs.bayesian import GP
+
+    search = GP(torch.optim.SGD, LR, {"lr": (-3, 0)}, 4, StandardRunner, {"lr": lambda x: 10**x})
+    best = search.tune("digits_logreg", num_epochs=1, n_init_samples=2, kernel=Matern(nu=2.5))
+    assert 1e-3 <= best["lr"] <= 1
+
+
+def test_analyses_of_ones_own(tmp_path, capsys):
+    def planted(rate, seed, accuracies):
+        result = RunResult(
+            "digits_logreg", "SGD", {"lr": rate}, batch_size=32, num_epochs=2, random_seed=seed,
+            train_losses=[1.0] * 3, valid_losses=[1.0] * 3, valid_accuracies=accuracies,
+            test_losses=[1.0] * 3, test_accuracies=accuracies,
+        )  # fmt: skip
+        write_result(result, tmp_path)
+
+    planted(0.1, 42, [0.1, 0.9, 0.5])
+    planted(0.2, 42, [0.1, 0.6, 0.7])
+    planted(0.2, 43, [0.1, 0.8, 0.7])
+    path = tmp_path / "digits_logreg" / "SGD"
+    rates = {
+        mode: [
+            setting.aggregate["optimizer_hyperparams"]["lr"]
+            for setting in create_setting_analyzer_ranking(path, mode, "valid_accuracies")
+        ]
+        for mode in ("final", "best", "most")
+    }
+    assert rates == {"final": [0.2, 0.1], "best": [0.1, 0.2], "most": [0.2, 0.1]}
+    first = create_setting_analyzer_ranking(path)[0]
+    assert first.n_runs == 2
+    assert first.aggregate["test_accuracies"]["mean"] == pytest.approx([0.1, 0.7, 0.7])
+    assert first.aggregate["test_accuracies"]["std"] == pytest.approx([0.0, 0.1, 0.0])
+    assert first.get_all_final_values("test_accuracies") == [0.7, 0.7]
+    assert Path(first.path).parent == path
+    with pytest.raises(UsageError, match="train_accuracies"):
+        first.get_final_value("train_accuracies")
+    (tmp_path / "conv.json").write_text('{"digits_logreg": 0.8}')
+    assert first.calculate_speed(tmp_path / "conv.json") == 2.0  # never (3), and after 1
+    # What an optimizer reaches is told as the setting was chosen; the lines are those tools parse.
+    assert analyzer.get_performance_dictionary(path, mode="best")["Performance"] == 0.9
+    assert analyzer.get_performance_dictionary(path, mode="final")["Performance"] == 0.7
+    assert analyzer.check_output(tmp_path) == []
+    printed = capsys.readouterr().out.splitlines()
+    assert sorted(printed) == [
+        "digits_logreg | SGD: 1 setting(s) with 1 seed(s).",
+        "digits_logreg | SGD: 1 setting(s) with 2 seed(s).",
+    ]
 
 
 def test_rerun_setting(tmp_path):

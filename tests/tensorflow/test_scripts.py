@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -99,3 +100,56 @@ def test_estimate_runtime(python, tmp_path):
     printed = python("-c", code, tmp_path, PYTHONPATH=os.pathsep.join(sys.path))
     assert "** Mean run time SGD: " in printed
     assert "** Mean overhead: " in (tmp_path / "out" / "runtime_script.txt").read_text()
+
+
+def test_a_project_of_tensorflow_1(python, tmp_path):
+    """A test file as DeepOBS's own, and an optimizer and a problem in modules beside it."""
+    (tmp_path / "mine.py").write_text(
+        "import tensorflow as tf\n\n\nclass Mine(tf.train.MomentumOptimizer):\n    pass\n"
+    )
+    (tmp_path / "test_mine.py").write_text(
+        "import unittest\n"
+        "import tensorflow as tf\n"
+        "from deepobs.tensorflow import testproblems\n"
+        "from mine import Mine\n\n\n"
+        "class Test(unittest.TestCase):\n"
+        "    def parameters(self):\n"
+        "        tf.reset_default_graph()\n"
+        "        problem = testproblems.quadratic_deep(100)\n"
+        "        problem.set_up()\n"
+        "        Mine(0.1, 0.9).minimize(tf.reduce_mean(problem.losses))\n"
+        "        with tf.Session() as session:\n"
+        "            session.run(tf.global_variables_initializer())\n"
+        "            session.run(problem.train_init_op)\n"
+        "            self.assertEqual(session.run(problem.losses).shape, (100,))\n"
+        "        return [v.shape.as_list() for v in tf.trainable_variables()]\n\n"
+        "    def test_parameters(self):\n"
+        "        for _ in range(2):\n"
+        "            self.assertEqual(self.parameters(), [[1, 100]])\n\n\n"
+        "unittest.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "alig_deepobs.tensorflow", "test_mine.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert "Ran 1 test" in done.stderr, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_a_script_for_the_tensorflow_half_of_1_2(python, tmp_path):
+    (tmp_path / "script.py").write_text(
+        "import tensorflow as tf\n"
+        "from deepobs import tensorflow as tfobs\n"
+        "names = {'learning_rate': {'type': float}, 'momentum': {'type': float, 'default': 0.5}}\n"
+        "runner = tfobs.runners.StandardRunner(tf.train.MomentumOptimizer, names)\n"
+        "runner.run(hyperparams={'learning_rate': 0.02}, batch_size=100)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "alig_deepobs.tensorflow", "script.py", "quadratic_deep", "-N", "0"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    (path,) = tmp_path.glob("results/quadratic_deep/MomentumOptimizer/*")
+    assert path.name == "num_epochs__0__batch_size__100__momentum__5.e-01__lr__2.e-02"
