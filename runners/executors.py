@@ -325,16 +325,22 @@ class _Sender(Callback):
         self.news = news
 
     def started(self, result: RunResult, steps_per_epoch: int) -> None:
-        self.news.send((*self.address, "started", (result, steps_per_epoch)))
+        self._send("started", result, steps_per_epoch)
 
     def stepped(self, epoch: int, step: int, loss: float) -> None:
-        self.news.send((*self.address, "stepped", (epoch, step, loss)))
+        self._send("stepped", epoch, step, loss)
 
     def evaluated(self, epoch: int, evaluations: Any) -> None:
-        self.news.send((*self.address, "evaluated", (epoch, evaluations)))
+        self._send("evaluated", epoch, evaluations)
 
     def finished(self, result: RunResult) -> None:
-        self.news.send((*self.address, "finished", (result,)))
+        self._send("finished", result)
+
+    def _send(self, name: str, *arguments: Any) -> None:
+        try:
+            self.news.send((*self.address, name, arguments))
+        except OSError:  # the process that listens was killed, which is no failure of the run
+            os._exit(1)
 
 
 _news: Connection

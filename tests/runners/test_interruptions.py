@@ -131,6 +131,17 @@ def test_a_run_whose_process_was_killed_goes_on(tmp_path):
         assert result.environment["resumed_after_steps"][0] > 0
 
 
+def test_runs_whose_command_was_killed_keep_their_checkpoints(tmp_path):
+    """Their processes end, too; that nobody listens to them is no failure of a run."""
+    process = start(tmp_path, *JOBS, *KEPT)
+    under_way(tmp_path, 2)
+    orphans = children(process)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not any(Path(f"/proc/{orphan}").exists() for orphan in orphans))
+    assert len(checkpoints(tmp_path)) == 2
+
+
 SLOW_STEP = """
 import time
 import torch
