@@ -26,7 +26,7 @@ import torch
 
 from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.optimizers.health import HealthWarning
-from alig_deepobs.plugins import Interrupted, is_interrupt, passed, without_folder
+from alig_deepobs.plugins import Interrupted, is_interrupt, passed, staying, without_folder
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
@@ -253,7 +253,7 @@ class Processes:
             for promised, result in zip(given, results, strict=True):
                 promised.set_result(result)
 
-        with without_folder():
+        with without_folder(), staying():
             future = pool.submit(_work, number, runs)
         future.add_done_callback(end)
         if news is not None:

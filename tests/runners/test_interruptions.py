@@ -190,3 +190,30 @@ def test_a_folder_that_is_removed_in_mid_run_ends_nothing(tmp_path, monkeypatch)
     (outcome,) = Study([Cell((spec,), (1,))], Store(folder)).carry_out(progress=Removing())
     assert [run.outcome for run in outcome.runs] == [Outcome.DONE]
     assert outcomes(folder) == [Outcome.DONE]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_runs_begin_where_the_current_folder_is_gone(tmp_path, jobs):
+    here, folder = tmp_path / "here", tmp_path / "results"
+    here.mkdir()
+    words = ["digits_mlp", "--optimizer", "sgd", "-N", "1", "--device", "cpu", "--seeds", "3"]
+    words += ["--jobs", jobs, "--executor", "processes", "--output_dir", str(folder)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "alig_deepobs", "run", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=here,
+    )  # fmt: skip
+    assert "3 runs" in process.stdout.readline()
+    here.rmdir()
+    code, printed = ended(process)
+    assert code == 0, printed
+    assert outcomes(folder) == [Outcome.DONE] * 3
+
+
+def test_a_command_in_a_folder_that_is_gone_says_so(tmp_path):
+    call = (
+        "import os; os.rmdir(os.getcwd()); from alig_deepobs.cli.main import main; main(['list'])"
+    )
+    words = [sys.executable, "-c", call]
+    called = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert called.returncode == 2
+    assert called.stderr == "Error: the current folder does not exist any more: go to another one\n"
