@@ -30,7 +30,7 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
     """
     try:
         if _is_stream(path):
-            with open(path, "wb", opener=_open_stream) as stream:
+            with open(path, "ab", opener=_open_stream) as stream:
                 stream.write(content)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
