@@ -7,6 +7,7 @@ together (`alig_deepobs.runners.ranks`).
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -30,6 +31,10 @@ from alig_deepobs.runners.signals import Deferred, held, ignore_ending
 
 _PATIENCE = timedelta(days=7)
 """How long a rank waits for the others: they may wait for the next run, or set up a large one."""
+
+
+_LOST = re.compile(r"\bgloo\b|^Dist\w*Error|[Cc]onnection (closed|reset)")
+"""What torch's backends say where another rank is gone."""
 
 
 class Replicas(OneByOne):
@@ -61,6 +66,8 @@ class Replicas(OneByOne):
         self.ranks.from_first(run)
         result = attempt(_placed(run, 0), callback, self.ranks)
         if result.outcome in (Outcome.FAILED, Outcome.OUT_OF_MEMORY):
+            if _LOST.search(result.outcome_reason):
+                result.outcome_reason = "another process of the run died (out of memory?)"
             # The others may have ended elsewhere, and wait for this one.
             self.is_broken = under_torchrun()
             self._end()
