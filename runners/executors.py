@@ -115,7 +115,8 @@ def attempt_group(
         try:
             from alig_deepobs.runners.vectorized.training import train_together
 
-            return train_together(runs, callbacks)
+            together = train_together(runs, callbacks)
+            return together + [not_started(run) for run in runs[len(together) :]]
         except KeyboardInterrupt:  # before the first evaluation
             return [not_started(run) for run in runs]
         except Exception as error:  # noqa: BLE001 - whatever it is, the ordinary way is there
