@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -33,7 +32,7 @@ from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.faults import outcome_of
 from alig_deepobs.runners.places import Place
 from alig_deepobs.runners.ranks import Ranks
-from alig_deepobs.runners.signals import STOP, Deferred, held, ignore_ending, let_in
+from alig_deepobs.runners.signals import STOP, Deferred, end_with, held, ignore_ending, let_in
 from alig_deepobs.runners.startup import skip_compiler
 from alig_deepobs.runners.training import execute
 from alig_deepobs.runners.vectorized import Mode
@@ -357,14 +356,7 @@ def _start(news: Connection, threads: int, parent: int) -> None:
     warnings.simplefilter("ignore", HealthWarning)
     ignore_ending()
     signal.signal(STOP, _interrupt)  # held but while a run is under way
-    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
-
-
-def end_with(parent: int) -> None:
-    """Ends this process when its parent is gone: nobody would write its results."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
+    end_with(parent)
 
 
 def _interrupt(signum: int, frame: Any) -> None:
