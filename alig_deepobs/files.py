@@ -23,10 +23,16 @@ def write_text_atomically(path: Path, text: str) -> None:
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """Writes a file in one step: it is there whole, or not at all.
 
+    A pipe or a terminal, which no file may replace, is written to as it is.
+
     Raises:
-        ResultError: the folder cannot be made or written.
+        ResultError: the folder cannot be made or written, or nobody reads the pipe.
     """
     try:
+        if _is_stream(path):
+            with open(path, "ab", opener=_open_stream) as stream:
+                stream.write(content)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(
             dir=path.parent, prefix=f".{own_mark()}.", suffix=".part"
@@ -48,6 +54,24 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
             f"cannot write {path}: {error.strerror or error}; "
             "give a writable folder with --output_dir"
         ) from error
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether what is written there goes elsewhere, as in ``/dev/stdout``; no stranger's link."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    is_link = stat.S_ISLNK(mode) and path.parent == Path("/dev")
+    return is_link or stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
+
+
+def _open_stream(name: str, flags: int) -> int:
+    # Not waiting for somebody who reads, but for the one who does.
+    number = os.open(name, flags & ~os.O_CREAT | getattr(os, "O_NONBLOCK", 0))
+    if hasattr(os, "set_blocking"):
+        os.set_blocking(number, True)
+    return number
 
 
 def remove_with_folder(path: Path) -> None:

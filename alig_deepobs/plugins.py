@@ -123,15 +123,17 @@ def calling(what: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[No
 def staying() -> Iterator[None]:
     """Comes back to the folder of the process, wherever code of other people has gone."""
     try:
-        here: Path | None = Path.cwd()
+        here: Path | int = Path.cwd()
     except FileNotFoundError:  # somebody has removed it, which is no matter of a run
-        here = None
+        here = os.open(os.curdir, os.O_RDONLY)
+        os.chdir(os.sep)  # libraries ask where they are
     try:
         yield
     finally:
-        if here is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.chdir(here)
+        with contextlib.suppress(FileNotFoundError):
+            os.chdir(here)
+        if isinstance(here, int):
+            os.close(here)
 
 
 def is_interrupt(error: BaseException) -> bool:

@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -26,14 +25,14 @@ import torch
 
 from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.optimizers.health import HealthWarning
-from alig_deepobs.plugins import Interrupted, is_interrupt, passed, without_folder
+from alig_deepobs.plugins import Interrupted, is_interrupt, passed, staying, without_folder
 from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.faults import outcome_of
 from alig_deepobs.runners.places import Place
 from alig_deepobs.runners.ranks import Ranks
-from alig_deepobs.runners.signals import STOP, Deferred, held, ignore_ending, let_in
+from alig_deepobs.runners.signals import STOP, Deferred, end_with, held, ignore_ending, let_in
 from alig_deepobs.runners.startup import skip_compiler
 from alig_deepobs.runners.training import execute
 from alig_deepobs.runners.vectorized import Mode
@@ -115,7 +114,8 @@ def attempt_group(
         try:
             from alig_deepobs.runners.vectorized.training import train_together
 
-            return train_together(runs, callbacks)
+            together = train_together(runs, callbacks)
+            return together + [not_started(run) for run in runs[len(together) :]]
         except KeyboardInterrupt:  # before the first evaluation
             return [not_started(run) for run in runs]
         except Exception as error:  # noqa: BLE001 - whatever it is, the ordinary way is there
@@ -253,7 +253,7 @@ class Processes:
             for promised, result in zip(given, results, strict=True):
                 promised.set_result(result)
 
-        with without_folder():
+        with without_folder(), staying():
             future = pool.submit(_work, number, runs)
         future.add_done_callback(end)
         if news is not None:
@@ -325,16 +325,22 @@ class _Sender(Callback):
         self.news = news
 
     def started(self, result: RunResult, steps_per_epoch: int) -> None:
-        self.news.send((*self.address, "started", (result, steps_per_epoch)))
+        self._send("started", result, steps_per_epoch)
 
     def stepped(self, epoch: int, step: int, loss: float) -> None:
-        self.news.send((*self.address, "stepped", (epoch, step, loss)))
+        self._send("stepped", epoch, step, loss)
 
     def evaluated(self, epoch: int, evaluations: Any) -> None:
-        self.news.send((*self.address, "evaluated", (epoch, evaluations)))
+        self._send("evaluated", epoch, evaluations)
 
     def finished(self, result: RunResult) -> None:
-        self.news.send((*self.address, "finished", (result,)))
+        self._send("finished", result)
+
+    def _send(self, name: str, *arguments: Any) -> None:
+        try:
+            self.news.send((*self.address, name, arguments))
+        except OSError:  # the process that listens was killed, which is no failure of the run
+            os._exit(1)
 
 
 _news: Connection
@@ -350,14 +356,7 @@ def _start(news: Connection, threads: int, parent: int) -> None:
     warnings.simplefilter("ignore", HealthWarning)
     ignore_ending()
     signal.signal(STOP, _interrupt)  # held but while a run is under way
-    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
-
-
-def end_with(parent: int) -> None:
-    """Ends this process when its parent is gone: nobody would write its results."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
+    end_with(parent)
 
 
 def _interrupt(signum: int, frame: Any) -> None:

@@ -7,9 +7,9 @@ together (`alig_deepobs.runners.ranks`).
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-import threading
 import warnings
 from concurrent.futures import Future
 from dataclasses import replace
@@ -23,13 +23,17 @@ from alig_deepobs.errors import RunError, UsageError
 from alig_deepobs.optimizers.health import HealthWarning
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.executors import OneByOne, attempt, broken, end_with
+from alig_deepobs.runners.executors import OneByOne, attempt, broken
 from alig_deepobs.runners.places import Place, under_torchrun
 from alig_deepobs.runners.ranks import Ranks
-from alig_deepobs.runners.signals import Deferred, held, ignore_ending
+from alig_deepobs.runners.signals import Deferred, end_with, held, ignore_ending
 
 _PATIENCE = timedelta(days=7)
 """How long a rank waits for the others: they may wait for the next run, or set up a large one."""
+
+
+_LOST = re.compile(r"\bgloo\b|^Dist\w*Error|[Cc]onnection (closed|reset)")
+"""What torch's backends say where another rank is gone."""
 
 
 class Replicas(OneByOne):
@@ -61,6 +65,8 @@ class Replicas(OneByOne):
         self.ranks.from_first(run)
         result = attempt(_placed(run, 0), callback, self.ranks)
         if result.outcome in (Outcome.FAILED, Outcome.OUT_OF_MEMORY):
+            if _LOST.search(result.outcome_reason):
+                result.outcome_reason = "another process of the run died (out of memory?)"
             # The others may have ended elsewhere, and wait for this one.
             self.is_broken = under_torchrun()
             self._end()
@@ -141,7 +147,7 @@ def main() -> None:
     """One of our own processes."""
     rank, size, port, parent, threads = map(int, sys.argv[1:])
     torch.set_num_threads(threads)
-    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
+    end_with(parent)
     store = dist.TCPStore(  # type: ignore[attr-defined]
         "127.0.0.1", port, size, is_master=False
     )

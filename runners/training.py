@@ -314,6 +314,8 @@ class _Training:
             return False
         if self.kept is not None and self.result.best_valid_epoch == epoch:
             self.kept.save(problem=self.problem, epoch=epoch)
+        elif self.kept is not None:
+            self.kept.write()
         if epoch and self.run.split == "validation":
             self.rates.note(validation_metric(self.result))
         self.callback.evaluated(epoch, evaluations)
@@ -412,6 +414,8 @@ class _Training:
         self.rates.load_state_dict(content["rates"])
         for name, value in content["result"].items():
             setattr(result, name, value)
+        if self.kept is not None:
+            self.kept.take_up()
         self.resumed = [*content["resumed"], result.steps]
         result.environment["resumed_after_steps"] = self.resumed
         self.began -= content["seconds"]

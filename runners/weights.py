@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import pickletools
 import re
 import secrets
@@ -20,13 +21,18 @@ from alig_deepobs.foreign import brief, open_regular
 from alig_deepobs.run import RunResult
 from alig_deepobs.testproblems import TestProblem
 
+logger = logging.getLogger(__name__)
+
 
 class KeptWeights:
     """A file with the weights of the best epoch so far; a better epoch replaces it.
 
+    What cannot be written is kept in memory and tried again (`write`), and the run goes on.
+
     Args:
         folder: where the file is put, under a name that no other run gets.
-        result: the result of the run; its ``best_weights`` becomes the path of the file.
+        result: the result of the run; its ``best_weights`` becomes the path of the file, and is
+            empty as long as that has not the best epoch's weights.
 
     Raises:
         ResultError: the folder is not writable.
@@ -42,13 +48,17 @@ class KeptWeights:
         )
         self.name = str(Path(folder) / name)
         self.path = Path(self.name).absolute()  # wherever the process goes
+        self.unwritten: bytes | None = None
+        self.has_failed = False
+
+    def take_up(self) -> None:
+        """Goes on with the file that the result names: of the attempt before."""
+        if self.result.best_weights:
+            self.name = self.result.best_weights
+            self.path = Path(self.name).absolute()
 
     def save(self, problem: TestProblem, epoch: int) -> None:
-        """Writes the problem's current weights, in one step.
-
-        Raises:
-            ResultError: the file cannot be written.
-        """
+        """Takes the problem's current weights, and writes them in one step."""
         content = {
             "testproblem": self.result.testproblem,
             "problem_options": self.result.problem_options,
@@ -57,8 +67,21 @@ class KeptWeights:
         }
         stream = io.BytesIO()
         torch.save(content, stream)
-        write_bytes_atomically(self.path, stream.getvalue())
-        self.result.best_weights = self.name
+        self.unwritten, self.result.best_weights = stream.getvalue(), ""
+        self.write()
+
+    def write(self) -> None:
+        """Writes what has not been written yet, if that is possible."""
+        if self.unwritten is None:
+            return
+        try:
+            write_bytes_atomically(self.path, self.unwritten)
+        except ResultError as error:
+            if not self.has_failed:
+                logger.warning("the best weights are kept in memory and tried again: %s", error)
+            self.has_failed = True
+            return
+        self.unwritten, self.result.best_weights = None, self.name
 
 
 def load_weights(path: str | Path) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ import dataclasses
 import math
 import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -59,29 +60,44 @@ def without_clocks(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, An
     }
 
 
-def disturb(words: list[str], folder: Path, kills: int, longest: float, seed: int) -> int:
-    """Starts and kills; returns how many kills met a process that was still at work."""
-    moments, met = random.Random(seed), 0
+def disturb(
+    words: list[str], folder: Path, kills: int, longest: float, seed: int
+) -> tuple[int, list[float]]:
+    """Starts and kills.
+
+    Returns:
+        How many kills met a process that was still at work, and the seconds of work that each cost
+        after training had begun: since a checkpoint or a result was last written (by any job).
+    """
+    moments, met, lost = random.Random(seed), 0, []
     for number in range(kills):
         printed = folder.with_suffix(".txt")
         with printed.open("w") as stream:
             process = subprocess.Popen(words, stdout=stream, stderr=subprocess.DEVNULL)
-        wait, end = moments.uniform(0.0, longest), math.inf
+        wait, end, begun = moments.uniform(0.0, longest), math.inf, math.inf
         while time.monotonic() < end and process.poll() is None:
+            if begun == math.inf and ", loss" in printed.read_text():
+                begun = time.time()
             # Every fifth may be killed before a run has begun.
-            if end == math.inf and (number % 5 == 0 or ", loss" in printed.read_text()):
+            if end == math.inf and (number % 5 == 0 or begun < math.inf):
                 end = time.monotonic() + wait
             read_all(folder)  # at no moment is there half a result
             time.sleep(0.1)
         met += process.poll() is None
         process.kill()
         process.wait()
+        killed = time.time()
         there = read_all(folder)
         kept = len(list((folder / ".checkpoints").glob("*.pt")))
-        print(f"kill {number + 1:2d} after {wait:4.1f} s: {len(there)} results, {kept} checkpoints")
+        line = f"kill {number + 1:2d} after {wait:4.1f} s: {len(there)} results, {kept} checkpoints"
+        if begun < killed:
+            written = [path.stat().st_mtime for path in files_below(folder)]
+            lost.append(max(0.0, killed - max(begun, *written)))
+            line += f", {lost[-1]:.2f} s of work lost"
+        print(line)
         if process.returncode == 0:
             break
-    return met
+    return met, lost
 
 
 def main() -> int:
@@ -102,12 +118,17 @@ def main() -> int:
         start = time.monotonic()
         subprocess.run(command(alone, *words), check=True, stdout=subprocess.DEVNULL)
         print(f"undisturbed: {len(read_all(alone))} runs in {time.monotonic() - start:.1f} s")
-        met = disturb(command(folder, *words), folder, given.kills, given.longest, given.seed)
+        met, lost = disturb(command(folder, *words), folder, given.kills, given.longest, given.seed)
         subprocess.run(command(folder, *words), check=True, stdout=subprocess.DEVNULL)
         ended = read_all(folder)
         resumed = sum("resumed_after_steps" in run["environment"] for run in ended.values())
         left = [path.name for path in folder.rglob(".*")]
         print(f"{met} kills in mid-study; {resumed} of {len(ended)} runs were taken up in mid-run")
+        if lost:
+            print(
+                f"work lost per kill: {statistics.median(lost):.2f} s in the median, "
+                f"{max(lost):.2f} s at most; a checkpoint every {given.interval:g} s"
+            )
         if left:
             print(f"left behind: {left}")
         same = without_clocks(ended) == without_clocks(read_all(alone))

@@ -89,7 +89,11 @@ def main(args: list[str] | None = None) -> None:
     shown.setFormatter(ShownFormatter())
     TRACEBACKS.handlers = [shown] if debug else []
     # So that --optimizer finds a file of the current folder, here and in processes of runs.
-    os.environ[FOLDER_VARIABLE] = os.getcwd()  # noqa: PTH109 - a text is wanted
+    try:
+        os.environ[FOLDER_VARIABLE] = os.getcwd()  # noqa: PTH109 - a text is wanted
+    except FileNotFoundError:
+        say("Error: the current folder does not exist any more: go to another one", err=True)
+        sys.exit(2)
     os.environ["PYTHONSAFEPATH"] = "1"  # processes of Python must not look there for anything else
     sys.exit(_exit_code([word for word in words if word != "--debug"], debug))
 

@@ -106,6 +106,12 @@ class Display:
         label = _label(run)
         if result.outcome in (Outcome.FAILED, Outcome.OUT_OF_MEMORY):
             self.failures.append(f"{label}: {result.outcome_reason}")
+        elif (
+            run.keep_best is not None
+            and result.best_valid_epoch is not None
+            and not result.best_weights
+        ):
+            self.failures.append(f"{label}: its best weights could not be written")
         self.finished += 1
         width = len(str(self.total))
         self.say(f"[{self.finished:{width}d}/{self.total}] {label}: {_summary(result)}")
@@ -160,7 +166,7 @@ class Display:
         if self.failures:
             count = len(self.failures)
             raise RunError(
-                f"{count} of {self.total} run{'' if count == 1 else 's'} failed; the first: "
+                f"{count} of {self.total} run{'' if self.total == 1 else 's'} failed; the first: "
                 f"{self.failures[0]}"
             )
 

@@ -109,7 +109,7 @@ def _start(request: dict[str, Any], run: ResolvedRun, errors: Any) -> subprocess
     if gpu is not None:
         variables["CUDA_VISIBLE_DEVICES"] = gpu
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "alig_deepobs.runners.tensorflow.worker"],
+        [sys.executable, "-P", "-m", "alig_deepobs.runners.tensorflow.worker", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

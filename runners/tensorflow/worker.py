@@ -19,10 +19,12 @@ from typing import Any
 
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import load_object
+from alig_deepobs.runners.signals import end_with
 
 
 def main() -> None:
     """Runs what the request asks for; how it ended is the last line of the output."""
+    end_with(int(sys.argv[1]))
     # From here on, whatever prints does not print into the reports.
     reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alig_deepobs.run import Evaluation, ResolvedRun, RunResult
+from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.evaluation import SETS
 from alig_deepobs.runners.noise import own_random_state
@@ -72,7 +72,8 @@ def train_together(
         callbacks: one for each; hear of the progress.
 
     Returns:
-        The results. An interrupt ends all runs; what was measured until then is in them.
+        The results, in the order of the runs. An interrupt ends all runs; what was measured until
+        then is in them, and those that have not begun have none.
 
     Raises:
         MemoryError: there is too little for a single run.
@@ -85,7 +86,12 @@ def train_together(
             results: list[RunResult] = []
             for start in range(0, len(runs), size):
                 chunk = slice(start, start + size)
-                results += _Together(problem, runs[chunk], callbacks[chunk]).carry_out()
+                try:
+                    results += _Together(problem, runs[chunk], callbacks[chunk]).carry_out()
+                except KeyboardInterrupt:  # before their first evaluation
+                    break
+                if any(result.outcome is Outcome.INTERRUPTED for result in results):
+                    break
             return results
 
 

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from alig_deepobs.errors import ResultError
 from alig_deepobs.results import read_result
+from alig_deepobs.runners import weights
 
 QUICK = ("-N", 1, "--synthetic", "--device", "cpu")
 
@@ -59,6 +61,23 @@ def test_the_papers_checkpoint(call, tmp_path):
     called = call("run", "digits_mlp", "--keep_best", "best", *QUICK)
     assert called.code == 2
     assert "keep_best needs a validation set: add --split validation" in called.err
+
+
+def test_weights_that_are_missing_are_named_at_the_end(call, tmp_path, monkeypatch):
+    def full(path, content):
+        raise ResultError(f"cannot write {path}: No space left on device")
+
+    write = weights.write_bytes_atomically
+    monkeypatch.setattr(weights, "write_bytes_atomically", full)
+    words = ["run", "digits_mlp", "--split", "validation", "--keep_best", "best", *QUICK]
+    called = call(*words, "--seeds", 2)
+    assert called.code == 1
+    assert "2 of 2 runs failed; the first: " in called.err
+    assert "seed 42: its best weights could not be written" in called.err
+    assert len(list((tmp_path / "results").rglob("random_seed__*.json"))) == 2
+    monkeypatch.setattr(weights, "write_bytes_atomically", write)
+    assert call(*words).code == 0  # what is missing is run again
+    assert len(list((tmp_path / "best").iterdir())) == 1
 
 
 def test_no_logs(call, tmp_path):

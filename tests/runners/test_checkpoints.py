@@ -156,8 +156,11 @@ def test_schedules_go_on(tmp_path, training_params):
 
 
 def test_the_best_weights_are_kept_under_one_name(tmp_path):
-    run = resolved(tmp_path, split="validation", keep_best=str(tmp_path / "weights"))
+    run = resolved(
+        tmp_path, split="validation", hyperparams={"lr": 0.1}, keep_best=str(tmp_path / "weights")
+    )
     again = left_and_taken_up(run, (2, 1))
+    assert again.best_valid_epoch >= 2  # they are written before and after
     assert [str(path) for path in (tmp_path / "weights").iterdir()] == [again.best_weights]
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -122,3 +123,23 @@ def test_a_signal_ends_all_ranks_and_the_run_is_taken_up(tmp_path):
     assert again.environment["resumed_after_steps"] == [left.steps]
     assert again.test_losses[: len(left.test_losses)] == left.test_losses
     assert not (tmp_path / ".checkpoints").exists()
+
+
+@pytest.mark.slow
+def test_a_rank_that_dies_is_named_and_the_run_is_taken_up(tmp_path):
+    process = start(tmp_path, "-N", "100", "--ddp", "2", "--checkpoint_interval", "0.2",
+                    "--print_train_iter")  # fmt: skip
+    for line in process.stdout:
+        if "epoch 2" in line:
+            break
+    (helper,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(helper), signal.SIGKILL)
+    printed = process.communicate(timeout=120)[0]
+    assert process.returncode == 1, printed[-2000:]
+    assert "another process of the run died" in printed
+    assert "gloo" not in printed
+    process = start(tmp_path, "-N", "100", "--ddp", "2")
+    printed = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, printed
+    (path,) = tmp_path.rglob("random_seed__*.json")
+    assert read_result(path).environment["resumed_after_steps"][0] > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -195,6 +196,26 @@ def test_links_pipes_and_devices_in_a_results_folder(tmp_path):
     ]  # fmt: skip
     assert all("not a regular file" in problem.reason for problem in found.problems)
     assert len(Study(PLAN, Store(real)).found) == 4
+
+
+def test_no_file_takes_the_place_of_a_pipe_or_a_device(tmp_path):
+    """What is asked for at ``/dev/stdout``, say, goes there."""
+    master, slave = os.openpty()
+    files.write_text_atomically(Path(os.ttyname(slave)), "shown\n")
+    assert os.read(master, 100) == b"shown\r\n"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ResultError, match=r"cannot write .*pipe: No such device"):
+        files.write_text_atomically(tmp_path / "pipe", "nobody reads")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True) as reader:
+        while True:
+            with contextlib.suppress(ResultError):  # it has not opened it yet
+                files.write_text_atomically(tmp_path / "pipe", "read\n" * 50_000)
+                break
+        assert reader.stdout.read() == "read\n" * 50_000
+    (tmp_path / "link").symlink_to(os.ttyname(slave))  # which a stranger may have put there
+    files.write_text_atomically(tmp_path / "link", "replaced")
+    assert (tmp_path / "link").read_text() == "replaced"
+    assert not (tmp_path / "link").is_symlink()
 
 
 def test_a_clock_that_goes_backwards(tmp_path, monkeypatch):

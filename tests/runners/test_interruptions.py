@@ -52,11 +52,11 @@ def wait_for(condition, seconds=60.0):
     return found
 
 
-def children(process):
+def children(process, what="spawn_main"):
     """The numbers of the processes that a process has started to carry out its runs."""
     found = Path(f"/proc/{process.pid}/task").glob("*/children")
     numbers = [int(number) for path in found for number in path.read_text().split()]
-    return [n for n in numbers if "spawn_main" in Path(f"/proc/{n}/cmdline").read_text()]
+    return [n for n in numbers if what in Path(f"/proc/{n}/cmdline").read_text()]
 
 
 def checkpoints(folder):
@@ -128,7 +128,32 @@ def test_a_run_whose_process_was_killed_goes_on(tmp_path):
     for path in tmp_path.rglob("random_seed__*.json"):
         result = read_result(path)
         assert result.outcome is Outcome.TIMEOUT
-        assert result.environment["resumed_after_steps"][0] > 0
+        assert "resumed_after_steps" in result.environment
+
+
+def test_runs_whose_command_was_killed_keep_their_checkpoints(tmp_path):
+    """Their processes end, too; that nobody listens to them is no failure of a run."""
+    process = start(tmp_path, *JOBS, *KEPT)
+    under_way(tmp_path, 2)
+    orphans = children(process)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not any(Path(f"/proc/{orphan}").exists() for orphan in orphans))
+    assert len(checkpoints(tmp_path)) == 2
+
+
+@pytest.mark.slow
+def test_the_process_of_tensorflow_ends_with_its_command(tmp_path):
+    pytest.importorskip("deepobs")
+    words = ["mnist_mlp", "--framework", "tensorflow", "--optimizer", "sgd", "-N", "100000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "alig_deepobs", "run", *words, "--synthetic", "--device", "cpu",
+         "--output_dir", str(tmp_path)],
+    )  # fmt: skip
+    (worker,) = wait_for(lambda: children(process, "tensorflow.worker"))
+    process.kill()
+    process.wait()
+    wait_for(lambda: not Path(f"/proc/{worker}").exists(), seconds=30)
 
 
 SLOW_STEP = """
@@ -179,3 +204,30 @@ def test_a_folder_that_is_removed_in_mid_run_ends_nothing(tmp_path, monkeypatch)
     (outcome,) = Study([Cell((spec,), (1,))], Store(folder)).carry_out(progress=Removing())
     assert [run.outcome for run in outcome.runs] == [Outcome.DONE]
     assert outcomes(folder) == [Outcome.DONE]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_runs_begin_where_the_current_folder_is_gone(tmp_path, jobs):
+    here, folder = tmp_path / "here", tmp_path / "results"
+    here.mkdir()
+    words = ["digits_mlp", "--optimizer", "sgd", "-N", "1", "--device", "cpu", "--seeds", "3"]
+    words += ["--jobs", jobs, "--executor", "processes", "--output_dir", str(folder)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "alig_deepobs", "run", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=here,
+    )  # fmt: skip
+    assert "3 runs" in process.stdout.readline()
+    here.rmdir()
+    code, printed = ended(process)
+    assert code == 0, printed
+    assert outcomes(folder) == [Outcome.DONE] * 3
+
+
+def test_a_command_in_a_folder_that_is_gone_says_so(tmp_path):
+    call = (
+        "import os; os.rmdir(os.getcwd()); from alig_deepobs.cli.main import main; main(['list'])"
+    )
+    words = [sys.executable, "-c", call]
+    called = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert called.returncode == 2
+    assert called.stderr == "Error: the current folder does not exist any more: go to another one\n"

@@ -7,8 +7,8 @@ import torch
 
 from alig_deepobs.errors import ResultError, UsageError
 from alig_deepobs.results import read_result, write_result
-from alig_deepobs.run import RunResult, RunSpec
-from alig_deepobs.runners import execute
+from alig_deepobs.run import Outcome, RunResult, RunSpec
+from alig_deepobs.runners import execute, weights
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.selection import select
 from alig_deepobs.runners.weights import load_weights
@@ -93,6 +93,30 @@ def test_kept_weights_are_those_of_the_best_epoch(spec, tmp_path):
     assert execute(replace(run, keep_best=None)).test_losses == result.test_losses
     execute(run)
     assert len(list((tmp_path / "kept").iterdir())) == 2
+
+
+@pytest.mark.parametrize("room_after", [2, 100])
+def test_weights_that_cannot_be_written_end_nothing(
+    spec, tmp_path, monkeypatch, caplog, room_after
+):
+    """A full disk: the run goes on, and they are written when there is room again."""
+    tries, write = [], weights.write_bytes_atomically
+
+    def write_if_there_is_room(path, content):
+        tries.append(path)
+        if len(tries) <= room_after:
+            raise ResultError("cannot write: No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(weights, "write_bytes_atomically", write_if_there_is_room)
+    run = replace(
+        spec, split="validation", num_epochs=3, hyperparams={"lr": 0.0}, keep_best=str(tmp_path)
+    )
+    result = execute(run)
+    assert (result.outcome, result.best_valid_epoch) == (Outcome.DONE, 1)
+    assert caplog.text.count("kept in memory and tried again") == 1
+    assert [str(path) for path in tmp_path.iterdir()] == list(filter(None, [result.best_weights]))
+    assert (result.best_weights == "") == (room_after == 100)
 
 
 def test_what_cannot_be_kept_or_read(spec, tmp_path):

@@ -8,6 +8,7 @@ import warnings
 
 import pytest
 import torch
+from studies import results
 from torch import nn
 
 from alig_deepobs.comparison import compare
@@ -19,7 +20,7 @@ from alig_deepobs.runners import Callback, Cell, Store, Study, execute
 from alig_deepobs.runners.objective import build_optimizer
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.selection import Rule as Choice
-from alig_deepobs.runners.study import local
+from alig_deepobs.runners.study import Silent, local
 from alig_deepobs.runners.vectorized import training
 from alig_deepobs.runners.vectorized.grouping import RULES, Grouping, why_alone
 from alig_deepobs.runners.vectorized.replay import record
@@ -326,6 +327,34 @@ def test_an_interrupt_ends_all_members_with_what_was_measured():
     results = train_together(runs, [Callback(), Interrupting()])
     assert [result.outcome for result in results] == [Outcome.INTERRUPTED] * 2
     assert all(result.outcome_reason == "interrupted after 1 epochs" for result in results)
+
+
+@pytest.mark.parametrize("heard", ["started", "evaluated"])
+def test_an_interrupt_ends_the_parts_that_wait_for_memory(monkeypatch, tmp_path, heard):
+    """What was trained before is kept, and nothing more begins."""
+    monkeypatch.setattr(training, "_fitting", lambda problem, runs: 2)
+    begun = []
+
+    class Progress(Silent):
+        def callback(self, run):
+            class Interrupting(Callback):
+                def started(self, *args):
+                    begun.append(run.random_seed)
+
+            def interrupt(*args):
+                raise KeyboardInterrupt
+
+            callback = Interrupting()
+            if run.random_seed == 45:
+                setattr(callback, heard, interrupt)
+            return callback
+
+    cell = Cell((RunSpec("digits_logreg", "sgd", num_epochs=1),), (42, 43, 44, 45, 46, 47))
+    with pytest.raises(KeyboardInterrupt):
+        Study([cell], Store(tmp_path)).carry_out(local(mode="vectorized"), Progress())
+    assert not {46, 47} & set(begun)
+    seeds = {run["random_seed"]: run["outcome"] for run in results(tmp_path).values()}
+    assert (seeds[42], seeds[43]) == (Outcome.DONE, Outcome.DONE)
 
 
 def test_a_table_says_that_times_are_shares():
