@@ -209,9 +209,9 @@ def test_no_file_takes_the_place_of_a_pipe_or_a_device(tmp_path):
     with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True) as reader:
         while True:
             with contextlib.suppress(ResultError):  # it has not opened it yet
-                files.write_text_atomically(tmp_path / "pipe", "read\n" * 50_000)
+                files.write_text_atomically(tmp_path / "pipe", "read\n" * 20_000)
                 break
-        assert reader.stdout.read() == "read\n" * 50_000
+        assert reader.stdout.read() == "read\n" * 20_000
     (tmp_path / "link").symlink_to(os.ttyname(slave))  # which a stranger may have put there
     files.write_text_atomically(tmp_path / "link", "replaced")
     assert (tmp_path / "link").read_text() == "replaced"
