@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -50,11 +51,18 @@ def arithmetic_of(run: ResolvedRun) -> dict[str, Any]:
 
 def _in_bf16(forward: Callable[[Any], Any], device: torch.device) -> Callable[[Any], Any]:
     def in_bf16(batch: Any) -> Any:
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16), _suitable_kernels(device):
             outputs = forward(batch)
         return tree_map_only(Tensor, _widened, outputs)
 
     return in_bf16
+
+
+def _suitable_kernels(device: torch.device) -> AbstractContextManager[Any]:
+    """PyTorch's own kernels where oneDNN has none: of an LSTM in bfloat16 on older processors."""
+    if device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return nullcontext()
+    return torch.backends.mkldnn.flags(enabled=False)
 
 
 def _widened(x: Tensor) -> Tensor:

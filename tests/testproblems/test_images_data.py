@@ -363,7 +363,8 @@ def test_imagenet_tree(tree):
 
 
 def test_a_new_image_is_another_version(tree, monkeypatch):
-    monkeypatch.setattr(imagenet_problems, "imagenet", functools.partial(imagenet, classes=3))
+    small = functools.partial(imagenet, classes=3)
+    monkeypatch.setattr(imagenet_problems.imagenet_vgg16, "source", small)
 
     def identify():
         return data_identity(
@@ -449,7 +450,7 @@ def test_imagenet_is_brought_by_the_user(tmp_path, tree):
 
 
 def test_the_problem_streams_the_tree(tree, monkeypatch):
-    monkeypatch.setattr("alig_deepobs.testproblems.imagenet.imagenet", partial(imagenet, classes=3))
+    monkeypatch.setattr(imagenet_problem, "source", partial(imagenet, classes=3))
     monkeypatch.setattr(imagenet_problem, "build_net", lambda self, generator: torch.nn.ReLU())
     problem = imagenet_problem(2, data_dir=str(tree), device="cpu", seed=42)
     problem.set_up()

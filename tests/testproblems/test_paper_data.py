@@ -168,7 +168,8 @@ def test_the_problem_streams_the_tree(tree, monkeypatch):
     from functools import partial
 
     monkeypatch.setattr(
-        "alig_deepobs.testproblems.paper_vision.imagenet_paper", partial(imagenet_paper, classes=3)
+        "alig_deepobs.testproblems.paper_vision.imagenet_resnet18_alig.source",
+        partial(imagenet_paper, classes=3),
     )
     monkeypatch.setattr(imagenet_resnet18_alig, "build_net", lambda *_: torch.nn.ReLU())
     problem = imagenet_resnet18_alig(7, data_dir=str(tree), device="cpu", seed=42)
