@@ -376,6 +376,9 @@ class PTRunner(Hooks, abc.ABC):
 
     def _resolve(self, spec: RunSpec) -> ResolvedRun:
         given = spec.hyperparams
+        for name, value in given.items():
+            if isinstance(value, float):
+                json_value(name, value, spec.optimizer)  # none trains with inf or nan
         spec = replace(spec, hyperparams=_recorded(given, spec.optimizer))
         own_problem = is_own(spec.testproblem)
         if not own_problem and not self.trains_itself:

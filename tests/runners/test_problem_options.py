@@ -68,8 +68,8 @@ def test_unknown_and_wrong_options():
         resolve(RunSpec("scaled_digits", "sgd", problem_options={"width": 3}))
     with pytest.raises(UsageError, match="scaled_digits: scale must be a number, not 'big'"):
         resolve(RunSpec("scaled_digits", "sgd", problem_options={"scale": "big"}))
-    with pytest.raises(UsageError, match="digits_mlp has no option 'scale'; it has: none"):
-        resolve(RunSpec("digits_mlp", "sgd", problem_options={"scale": 3.0}))
+    with pytest.raises(UsageError, match="digits_logreg has no option 'scale'; it has: none"):
+        resolve(RunSpec("digits_logreg", "sgd", problem_options={"scale": 3.0}))
 
 
 @pytest.mark.parametrize(
