@@ -44,6 +44,11 @@ def figure_3() -> str:
     return f"{INTRODUCTION}\n{table}"
 
 
+def is_measured() -> bool:
+    """Whether every method is."""
+    return RUNS.exists() and all(finding.outcomes for finding in _measured()[1])
+
+
 def draw() -> Path:
     """Draws the heat map."""
     ((_, figure),) = pictures(*_measured())
