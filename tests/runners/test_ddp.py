@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -127,18 +128,21 @@ def test_a_signal_ends_all_ranks_and_the_run_is_taken_up(tmp_path):
 
 @pytest.mark.slow
 def test_a_rank_that_dies_is_named_and_the_run_is_taken_up(tmp_path):
-    process = start(tmp_path, "-N", "100", "--ddp", "2", "--checkpoint_interval", "0.2",
+    process = start(tmp_path, "-N", "400", "--ddp", "2", "--checkpoint_interval", "0.2",
                     "--print_train_iter")  # fmt: skip
     for line in process.stdout:
         if "epoch 2" in line:
             break
+    while not (found := list(tmp_path.glob(".checkpoints/*.pt"))) and process.poll() is None:
+        time.sleep(0.02)
+    assert found
     (helper,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(helper), signal.SIGKILL)
     printed = process.communicate(timeout=120)[0]
     assert process.returncode == 1, printed[-2000:]
     assert "another process of the run died" in printed
     assert "gloo" not in printed
-    process = start(tmp_path, "-N", "100", "--ddp", "2")
+    process = start(tmp_path, "-N", "400", "--ddp", "2")
     printed = process.communicate(timeout=300)[0]
     assert process.returncode == 0, printed
     (path,) = tmp_path.rglob("random_seed__*.json")
