@@ -48,11 +48,12 @@ from alig_deepobs.runners.deepobs import pytorch_config as torch_config
 from alig_deepobs.runners.deepobs.commandline import complete, complete_from_command_line
 from alig_deepobs.runners.deepobs.datasets import GivenLoaders
 from alig_deepobs.runners.deepobs.hooks import Hooks
+from alig_deepobs.runners.deepobs.parameters import as_given, for_json, names_an_object, recorded
 from alig_deepobs.runners.environment import environment
 from alig_deepobs.runners.evaluation import evaluate
 from alig_deepobs.runners.loggers import RunLog, check_loggers
 from alig_deepobs.runners.noise import own_random_state
-from alig_deepobs.runners.resolve import json_value, resolve
+from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.training import train
 from alig_deepobs.testproblems.checks import find_device
@@ -335,15 +336,14 @@ class PTRunner(Hooks, abc.ABC):
                 self._run_directory, self._file_name = self.generate_output_directory_name(
                     run.testproblem, run.batch_size, run.num_epochs, asked.spec.weight_decay,
                     run.random_seed, str(folder),
-                    _as_given(run.hyperparams, asked.spec.hyperparams),
-                    **_as_given(run.training_params, asked.spec.training_params),
+                    dict(run.hyperparams),
+                    **as_given(run.training_params, asked.spec.training_params),
                 )  # fmt: skip
 
     def _found(self, run: ResolvedRun, asked: Asked) -> tuple[str, RunResult] | None:
         """The file of an earlier run of the same that came to its end, and its content."""
-        settings = [*run.hyperparams.values(), *run.training_params.values()]
-        if asked.store is None or any(str(value).startswith(_NAMED) for value in settings):
-            return None  # of an object the record has a name, which another one may have
+        if asked.store is None or names_an_object(run.training_params):
+            return None
         self._name_files(run, asked)
         pattern = f"random_seed__{run.random_seed}__*.json"
         for path in sorted(Path(self._run_directory).glob(pattern)):
@@ -367,7 +367,7 @@ class PTRunner(Hooks, abc.ABC):
             with contextlib.suppress(ResultError):  # a file of the user's is left alone
                 if old != path and read_result(old).identity() == result.identity():
                     old.unlink()
-        text = json.dumps(self._written, indent=4, default=_for_json)
+        text = json.dumps(self._written, indent=4, default=for_json)
         write_text_atomically(folder / path.name, text)
         if folder != path.parent:
             path.unlink()
@@ -375,16 +375,10 @@ class PTRunner(Hooks, abc.ABC):
                 path.parent.rmdir()
 
     def _resolve(self, spec: RunSpec) -> ResolvedRun:
-        given = spec.hyperparams
-        for name, value in given.items():
-            if isinstance(value, float):
-                json_value(name, value, spec.optimizer)  # none trains with inf or nan
-        spec = replace(spec, hyperparams=_recorded(given, spec.optimizer))
         own_problem = is_own(spec.testproblem)
         if not own_problem and not self.trains_itself:
             run = resolve(spec, self._optimizer_class)
-            hyperparams = _as_given(run.hyperparams, given)
-            check(replace(run, hyperparams=hyperparams), self._optimizer_class)
+            check(run, self._optimizer_class)
             return run
         # What the parameters mean is known to the user's training alone, and what data and L2
         # factor of a user's problem are, to its class.
@@ -393,7 +387,7 @@ class PTRunner(Hooks, abc.ABC):
             known = replace(known, weight_decay=None, problem_options={})
         run = resolve(known, self._optimizer_class, check_data=not own_problem)
         find_device(run.device)
-        params = _recorded(spec.training_params, spec.optimizer)
+        params = recorded(spec.training_params, spec.optimizer)
         factor = spec.weight_decay if own_problem else run.weight_decay
         return replace(run, weight_decay=factor, training_params=params)
 
@@ -410,11 +404,10 @@ class PTRunner(Hooks, abc.ABC):
             "effective_weight_decay": factor,
             "environment": environment(torch.device(problem.device)),
         }
-        hyperparams = _as_given(run.hyperparams, asked.spec.hyperparams)
-        params = _as_given(run.training_params, asked.spec.training_params)
+        params = as_given(run.training_params, asked.spec.training_params)
         with calling("the runner's training"):
             output = self.training(
-                problem, dict(hyperparams), run.num_epochs, asked.print_train_iter,
+                problem, dict(run.hyperparams), run.num_epochs, asked.print_train_iter,
                 run.train_log_interval, asked.tb_log, asked.tensorboard_dir(run),
                 **{**dict.fromkeys(self.training_flags()), **params},
             )  # fmt: skip
@@ -427,7 +420,7 @@ class PTRunner(Hooks, abc.ABC):
         with calling("the runner's _post_process_output"):
             final = self._post_process_output(
                 output, run.testproblem, run.batch_size, run.num_epochs, run.random_seed,
-                run.weight_decay, hyperparams, **params,
+                run.weight_decay, dict(run.hyperparams), **params,
             )  # fmt: skip
         measured = {name: value for name, value in final.items() if name in _MEASURED}
         result = run.result(**{**facts, **measured})
@@ -623,38 +616,6 @@ class LearningRateScheduleRunner(StandardRunner):
             "lr_sched_epochs": {"nargs": "+", "type": int},
             "lr_sched_factors": {"nargs": "+", "type": float},
         }
-
-
-_NAMED = "<object "
-
-
-def _recorded(given: Mapping[str, Any], of: str) -> dict[str, Any]:
-    """Parameters as the record has them: what JSON cannot hold as a text, objects by a name."""
-    return {name: _as_text(name, value, of) for name, value in given.items()}
-
-
-def _as_text(name: str, value: Any, of: str) -> Any:
-    try:
-        return json_value(name, value, of)
-    except UsageError:
-        text = repr(value)
-        if " at 0x" in text:
-            kind = value if hasattr(value, "__qualname__") else type(value)
-            text = f"{_NAMED}{kind.__module__}.{kind.__qualname__}>"
-        return text[:500]
-
-
-def _as_given(recorded: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of the record, with the values themselves where it has a text for them."""
-    return {
-        name: given.get(name, value) if isinstance(value, str) else value
-        for name, value in recorded.items()
-    }
-
-
-def _for_json(value: Any) -> Any:
-    """What JSON does not know, of a key of the user's: tensors as lists, the rest as text."""
-    return value.tolist() if hasattr(value, "tolist") else repr(value)
 
 
 def _as_class(make: Any) -> Any:

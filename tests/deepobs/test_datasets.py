@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 import torch
 from torch.utils import data as torch_data
 
-from alig_deepobs.runners.deepobs import datasets, pytorch_config, runners, testproblems
+from alig_deepobs.runners.deepobs import datasets, runners, testproblems
 from alig_deepobs.runners.deepobs.tuner import GridSearch
 
+pytestmark = pytest.mark.usefixtures("script")
 LR = {"lr": {"type": float}}
-
-
-@pytest.fixture(autouse=True)
-def script(monkeypatch, tmp_path):
-    """A script without arguments, in an empty folder."""
-    monkeypatch.setattr(sys, "argv", ["script.py"])
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pytorch_config, "get_default_device", lambda: "cpu")
 
 
 def sizes(data):

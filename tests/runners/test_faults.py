@@ -207,7 +207,7 @@ def test_no_file_takes_the_place_of_a_pipe_or_a_device(tmp_path):
     with pytest.raises(ResultError, match=r"cannot write .*pipe: No such device"):
         files.write_text_atomically(tmp_path / "pipe", "nobody reads")
     with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True) as reader:
-        while True:
+        while reader.poll() is None:
             with contextlib.suppress(ResultError):  # it has not opened it yet
                 files.write_text_atomically(tmp_path / "pipe", "read\n" * 20_000)
                 break
