@@ -456,10 +456,12 @@ def estimated_seconds(runs: Sequence[ResolvedRun]) -> tuple[float, int]:
     """
     from alig_deepobs.testproblems.epoch_seconds import seconds_per_epoch
 
-    # The synthetic twins are far smaller than the data whose epochs were measured.
+    # Measured are the official data and the default options; synthetic twins are far smaller.
     times = [
-        None if run.synthetic else seconds_per_epoch(run.testproblem, run.batch_size)
+        None
+        if run.synthetic or run.problem_options
+        else seconds_per_epoch(run.testproblem, run.batch_size)
         for run in runs
-    ]  # fmt: skip
+    ]
     known = [t * run.num_epochs for t, run in zip(times, runs, strict=True) if t is not None]
     return math.fsum(known), len(runs) - len(known)
