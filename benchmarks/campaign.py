@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,14 @@ class Piece:
         words: the command line behind ``alig-deepobs``.
         value: what it is worth.
         device: ``cpu`` or ``gpu``.
+        environment: variables of the process, such as those that choose other kernels.
     """
 
     name: str
     words: tuple[str, ...]
     value: float
     device: str = "cpu"
+    environment: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def problem(self) -> str:
@@ -115,15 +117,23 @@ def pieces(folder: str, data_dir: str | None) -> list[Piece]:
         place = Path(folder) / entry.get("folder", common["folder"])
         words += ["--output_dir", str(place)]
         words += [] if data_dir is None else ["--data_dir", data_dir, "--offline"]
-        found.append(Piece(entry["name"], tuple(words), entry["value"], entry.get("device", "cpu")))
+        variables = entry.get("environment", {})
+        found.append(
+            Piece(
+                entry["name"], tuple(words), entry["value"], entry.get("device", "cpu"), variables
+            )
+        )
     return found
 
 
 def take_committed(piece: Piece) -> None:
     """Puts the committed runs of a piece's problem into its folder."""
     store = Store(Path(piece.folder))
-    for file in sorted(BASELINES.glob(f"*/{piece.problem}{SUFFIX}")):
-        for run in read_bundle(file) if file.parent.name != "published" else []:
+    # Runs with other kernels have the same identities, and are committed apart.
+    folders = ["kernels"] if piece.environment else ["measured", "variants", "paper"]
+    for folder in folders:
+        file = BASELINES / folder / f"{piece.problem}{SUFFIX}"
+        for run in read_bundle(file) if file.exists() else []:
             if store.find(run) is None:
                 store.write(run)
 
@@ -151,7 +161,7 @@ def carry_out(piece: Piece, seconds: float, jobs: int) -> bool:
     """Runs a piece for at most so long; True if it came to its end."""
     click.echo(f"== {piece.name}: alig-deepobs {shlex.join(piece.words)}")
     words = [sys.executable, "-m", "alig_deepobs", *piece.words, "--jobs", str(jobs)]
-    process = subprocess.Popen(words)
+    process = subprocess.Popen(words, env=os.environ | piece.environment)
     try:
         return process.wait(timeout=seconds) == 0
     except subprocess.TimeoutExpired:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import platform
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +18,11 @@ from alig_deepobs import __version__
 
 def host() -> dict[str, Any]:
     """What does not depend on the framework."""
+    return dict(_host())
+
+
+@functools.cache  # finding a version reads files, as much as a small run takes in an epoch
+def _host() -> dict[str, Any]:
     return {
         "alig_deepobs": __version__,
         "python": platform.python_version(),
@@ -34,6 +40,9 @@ def environment(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "device": device.type,
+        # Kernels differ in the last digits, which can decide a close comparison.
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "math_library": _math_library(),
     }
     if device.type == "cuda":
         info["device_name"] = torch.cuda.get_device_name(device)
@@ -44,6 +53,12 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 @functools.cache
+def _math_library() -> str:
+    """The library of PyTorch's matrix products, such as ``mkl`` or ``openblas``."""
+    found = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    return found[1] if found else ""
+
+
 def _cpu_name() -> str:
     if sys.platform == "linux":
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():

@@ -12,9 +12,11 @@ from alig_deepobs.run import RunResult
 _NAMES = {
     "alig_deepobs": "alig-deepobs",
     "cpu": "CPU",
+    "cpu_capability": "CPU instructions",
     "cpu_count": "CPU cores",
     "device_name": "device",
     "device": "device type",
+    "math_library": "math library",
     "schema_version": "schema of the file",
 }
 _NOT_RECORDED = "not recorded"
