@@ -2,7 +2,7 @@
 
     python benchmarks/campaign.py               # what is measured, and what is open
     python benchmarks/campaign.py --hours 2     # goes on, the best value per minute first
-    python benchmarks/campaign.py --hours 2 --only fmnist_2c2d,mnist_mlp --jobs 2
+    python benchmarks/campaign.py --hours 2 --only fmnist_2c2d --only mnist_mlp --jobs 2
 
 The pieces stand in campaign.toml. Each is a command of `alig-deepobs` that resumes, so a campaign
 can be interrupted at any time and goes on later. What is committed in `baselines` is taken from
@@ -172,23 +172,22 @@ def carry_out(piece: Piece, seconds: float, jobs: int) -> bool:
 
 @click.command(help=__doc__.split("\n", 1)[0])
 @click.option("--hours", type=float, default=0.0, help="How long to go on; 0: only look.")
-@click.option("--only", default="", metavar="LIST", help="Only these pieces, with commas.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only these pieces.")
 @click.option("--gpu", is_flag=True, help="The pieces for a GPU, too.")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Runs at the same time.")
 @click.option("--output_dir", default="results/campaign", show_default=True)
 @click.option("--data_dir", default=None, help="Folder with the data; by default the cache.")
 def main(
-    hours: float, only: str, gpu: bool, jobs: int, output_dir: str, data_dir: str | None
+    hours: float, only: tuple[str, ...], gpu: bool, jobs: int, output_dir: str, data_dir: str | None
 ) -> None:
     """See the module."""
     end = time.monotonic() + 3600 * hours
-    names = [name for name in only.split(",") if name]
     chosen = [
         piece
         for piece in pieces(output_dir, data_dir)
-        if (piece.name in names if names else gpu or piece.device == "cpu")
+        if (piece.name in only if only else gpu or piece.device == "cpu")
     ]
-    unknown = set(names) - {piece.name for piece in chosen}
+    unknown = set(only) - {piece.name for piece in chosen}
     if unknown:
         raise click.BadParameter(f"there is no piece {', '.join(sorted(unknown))}")
     states = {}
