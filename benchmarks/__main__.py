@@ -47,8 +47,9 @@ def main() -> None:
         }[name]()
         new = {(each.figure, each.case) for each in found}
         ratios = [each for each in ratios if (each.figure, each.case) not in new] + found
-        machines |= dict.fromkeys([each.figure for each in found], machine())
+        about = machine()
         for each in found:
+            machines.setdefault(each.figure, {})[each.case] = about
             print(
                 f"{each.figure:10} {each.case:34} {each.what} / {each.over}: {each.ratio:.2f} "
                 f"[{each.low:.2f}, {each.high:.2f}] {each.goal}",

@@ -60,7 +60,7 @@ def page(content: dict[str, Any]) -> str:
             continue
         lines += [f"## {text}", "", _COLUMNS, "|---" * 7 + "|"]
         lines += [_row(each) for each in ratios]
-        lines += ["", f"Measured on {_machine(content['machines'][figure])}.", ""]
+        lines += ["", *_machines(content["machines"][figure], ratios), ""]
     lines += ["## On a GPU", "", "Not yet measured.", ""]
     return "\n".join(lines)
 
@@ -71,6 +71,16 @@ def _row(each: Ratio) -> str:
         f"| {each.case} | {each.what} | {each.over} | {each.ratio:.2f} | {each.low:.2f} to "
         f"{each.high:.2f} | {each.rounds} | {met} |"
     )
+
+
+def _machines(of: dict[str, Any], ratios: list[Ratio]) -> list[str]:
+    """On what machine each case was measured; of one machine, without the cases."""
+    cases: dict[str, list[str]] = {}
+    for case in dict.fromkeys(each.case for each in ratios):
+        cases.setdefault(_machine(of[case]), []).append(case)
+    if len(cases) == 1:
+        return [f"Measured on {next(iter(cases))}."]
+    return [f"* Measured on {about}: {'; '.join(names)}." for about, names in cases.items()]
 
 
 def _machine(about: dict[str, Any]) -> str:

@@ -4,24 +4,29 @@ DeepOBS's protocol has 45 runs of an optimizer on a problem: 36 learning rates, 
 them with nine more seeds. In each round the 45 runs are trained together, and a few of them alone;
 the time of all alone is that of the few times 45 over their number. Both have one thread, so other
 work of the machine does not count; with N processes both are divided by N.
+
+Where the operations are compiled, which takes minutes once, epochs are compared: all but the first.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 
-from alig_deepobs.run import ResolvedRun, RunSpec
+from alig_deepobs.run import Evaluation, ResolvedRun, RunSpec
 from alig_deepobs.runners import Callback
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.training import execute
 from alig_deepobs.runners.vectorized.training import train_together
 from benchmarks.measure import Ratio, ratio, times
 
-ALONE, TOGETHER = "one after the other", "together"
+ALONE, TOGETHER, COMPILED = "one after the other", "together", ", compiled"
+PASS = 4
+"""Epochs in a row where things are compiled; the first of them is left out."""
 
 
 def protocol(problem: str, epochs: int, **fields: object) -> list[list[ResolvedRun]]:
@@ -55,6 +60,42 @@ def both(groups: list[list[ResolvedRun]], sample: int) -> dict[str, Callable[[],
     return {ALONE: alone, TOGETHER: together}
 
 
+class _Epochs(Callback):
+    """Notes the CPU time at which each epoch ends."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def evaluated(self, epoch: int, evaluations: dict[str, Evaluation]) -> None:
+        self.ends.append(time.process_time())
+
+
+def epochs(runs: list[ResolvedRun], compiled: bool) -> list[float]:
+    """CPU seconds of each epoch after the first, its evaluation included, of all runs together."""
+    watch = _Epochs()
+    runs = [replace(run, compile=compiled) for run in runs]
+    if len(runs) == 1:
+        execute(runs[0], watch)
+    else:
+        train_together(runs, [watch, *(Callback() for _ in runs[1:])])
+    return [end - start for start, end in itertools.pairwise(watch.ends[1:])]
+
+
+def compiled_ratios(problem: str, count: int, rounds: int, goal: str) -> list[Ratio]:
+    """Epochs of runs that are compiled as one computation, against runs one by one."""
+    (runs,) = seeds(problem, PASS, count)
+    seen: dict[str, list[float]] = {ALONE: [], ALONE + COMPILED: [], TOGETHER + COMPILED: []}
+    while len(seen[ALONE]) < rounds:
+        seen[ALONE] += epochs(runs[:1], False)
+        seen[ALONE + COMPILED] += epochs(runs[:1], True)
+        seen[TOGETHER + COMPILED] += epochs(runs, True)
+    label = f"{problem}, an epoch of {count} runs"
+    return [
+        ratio("vectorized", label, alone, TOGETHER + COMPILED, seen, goal, factor=count)
+        for alone in (ALONE, ALONE + COMPILED)
+    ]
+
+
 def measure(rounds: int, case: str = "", data_dir: str | None = None) -> list[Ratio]:
     """The ratios of the problems whose name has ``case`` in it."""
     torch.set_num_threads(1)
@@ -78,4 +119,6 @@ def measure(rounds: int, case: str = "", data_dir: str | None = None) -> list[Ra
         found.append(
             ratio("vectorized", label, ALONE, TOGETHER, seen, goal, factor=count / sample)
         )  # fmt: skip
+    if case in "dnc_copy":
+        found += compiled_ratios("dnc_copy", 30, max(2 * (PASS - 1), rounds // 4), ">= 5")
     return found
