@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -37,6 +38,10 @@ _SMALLEST = 1e-30
 
 _PLAIN = (Parameter, Tensor)
 _TYPES = (torch.float32, torch.float64)
+_STRIDED = torch.strided
+_options = itemgetter(
+    "momentum", "adjusted_momentum", "foreach", "fused", "capturable", "clip_norm"
+)
 
 
 def settle(group: dict[str, Any], state: Any) -> None:
@@ -59,6 +64,7 @@ class HostGroup:
         idle: those that have none.
         buffers: momentum buffers, empty without momentum.
         dtype: of all of them.
+        count: of the parameters, with those that are frozen.
     """
 
     group: dict[str, Any]
@@ -67,6 +73,7 @@ class HostGroup:
     idle: list[Tensor]
     buffers: list[Tensor]
     dtype: torch.dtype
+    count: int
 
     def update(self, grads: list[Tensor], gamma: float) -> None:
         """Takes the step of size ``gamma``."""
@@ -88,7 +95,8 @@ class HostGroup:
         if before * _FARTHEST <= gamma:
             torch._foreach_mul_(self.buffers, before / gamma)
             before = gamma
-        self.group[SCALE] = scale = math.sqrt(gamma) * math.sqrt(before)
+        scale = gamma if gamma == before else math.sqrt(gamma) * math.sqrt(before)
+        self.group[SCALE] = scale
         _kernel(
             self.params, grads, self.buffers, gamma, mu * scale / gamma, 1.0 - gamma / scale, True
         )  # fmt: skip
@@ -157,17 +165,20 @@ class HostPlan:
             return []
         result = []
         for group, made in zip(param_groups, self.groups, strict=True):
-            if group is not made.group or _options(group) != made.options:
+            if (
+                group is not made.group
+                or _options(group) != made.options
+                or len(group["params"]) != made.count
+            ):
                 return []
             dtype, grads = made.dtype, []
             for p in made.params:
                 g = p.grad
                 if (
-                    g is None
+                    type(g) is not Tensor
                     or g.dtype is not dtype
-                    or g.layout is not torch.strided
+                    or g.layout is not _STRIDED
                     or not (g.is_cpu and g.is_contiguous() and p.is_contiguous())
-                    or type(g) is not Tensor
                 ):
                     return []
                 grads.append(g)
@@ -209,11 +220,5 @@ def _host_group(group: dict[str, Any], state: Any) -> HostGroup | None:
         if any(b.dtype not in dtypes or not b.is_contiguous() for b in buffers):
             return None
     dtype = dtypes.pop() if dtypes else torch.float32
-    return HostGroup(group, _options(group), params, idle, buffers, dtype)
-
-
-def _options(group: dict[str, Any]) -> tuple[Any, ...]:
-    return (
-        group["momentum"], group["adjusted_momentum"], group["foreach"], group["fused"],
-        group["capturable"], group["clip_norm"], len(group["params"]),
-    )  # fmt: skip
+    count = len(group["params"])
+    return HostGroup(group, _options(group), params, idle, buffers, dtype, count)

@@ -192,7 +192,7 @@ class LossMethod(Method):
         rate = first.get("lr", math.inf) if self.rate_is_cap else math.inf
         has_cap = isinstance(rate, Tensor) or 0 < rate < math.inf
         size, unclipped = self._sizes
-        if isinstance(size, float) and isinstance(squared, float) and isinstance(unclipped, float):
+        if type(size) is type(squared) is type(unclipped) is float:
             monitor.note(float(loss), self._lower_bound(), squared, size, unclipped, has_cap)
         else:
             monitor.keep(loss, self._lower_bound(), squared, size, unclipped, float(has_cap))

@@ -8,8 +8,9 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from torch._utils import _flatten_dense_tensors
 from torch.nn import Parameter
+
+flatten_dense_tensors = torch._C._nn.flatten_dense_tensors
 
 _HALF = (torch.float16, torch.bfloat16)
 _PLAIN = (Parameter, Tensor)
@@ -86,7 +87,7 @@ def fit_together(tensors: list[Tensor]) -> bool:
 
 
 def _together(tensors: list[Tensor]) -> float:
-    flat = _flatten_dense_tensors(tensors)
+    flat = flatten_dense_tensors(tensors)
     return torch.dot(flat, flat).item()
 
 

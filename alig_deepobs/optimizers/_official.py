@@ -62,6 +62,8 @@ class Caps:
             self.seen = [group["lr"] for group in groups]
         for index, group in enumerate(groups):
             rate, cap, seen = group["lr"], group.get("max_lr"), self.seen[index]
+            if rate is seen and rate is cap:
+                continue
             if rate is None:  # as in the constructor, no cap
                 group["lr"] = rate = math.inf
             if "min_lr" in group:

@@ -284,42 +284,46 @@ class AliG(LossMethod):
             return False
         if loss.dim() if isinstance(loss, Tensor) else not isinstance(loss, float):
             return False  # its form is to be checked
-        self._caps.follow(self.param_groups)
-        grads = self._plan.gradients(self.param_groups, self.state) if self._plan else []
+        groups, plan = self.param_groups, self._plan
+        self._caps.follow(groups)
+        grads = plan.gradients(groups, self.state) if plan else []
         if not grads:
-            if not self.memory.keys() <= self.param_groups[0].keys():
+            if not self.memory.keys() <= groups[0].keys():
                 return False  # what is wrong here is said by the other step
-            self._plan = HostPlan.make(self.param_groups, self.state)
-            grads = self._plan.gradients(self.param_groups, self.state) if self._plan else []
-        if self._plan is None or not grads:
+            self._plan = plan = HostPlan.make(groups, self.state)
+            grads = plan.gradients(groups, self.state) if plan else []
+        if plan is None or not grads:
             return False
-        rates = [made.group["lr"] for made in self._plan.groups]
+        rates = [group["lr"] for group in groups]
         for rate in rates:
             if not isinstance(rate, float) or not rate >= 0.0:
                 return False
-        self._squared = squared = self._plan.squared_norm(grads)
-        value = float(loss)
-        first = self.param_groups[0]
-        step = self._counted(host_step(value, squared, first["eps"], first["f_min"]))
-        self._clipped = tuple([min(step.unclipped, rate) for rate in rates])
-        self._sizes = self._clipped[0], step.unclipped
+        self._squared = squared = plan.squared_norm(grads)
+        value, first = float(loss), groups[0]
+        step = host_step(value, squared, first["eps"], first["f_min"])
+        if step.guard is not None:
+            self._count_guard(step.guard)
+        self._clipped = clipped = tuple([min(step.unclipped, rate) for rate in rates])
+        self._sizes = clipped[0], step.unclipped
         if not step.skip:
-            for made, part, gamma in zip(self._plan.groups, grads, self._clipped, strict=True):
+            for made, part, gamma in zip(plan.groups, grads, clipped, strict=True):
                 if part:
-                    made.update(part, float(gamma))
+                    made.update(part, gamma)
         if self.projection_fn is not None:
             self.projection_fn()
-        self._note(value, [])
+        monitor = self._monitor or self._watch()  # as `_note` does, in half the time
+        if "initial_lr" in first:
+            self._check_schedule(monitor)
+        has_cap = 0 < rates[0] < math.inf
+        monitor.note(value, first["f_min"], squared, clipped[0], step.unclipped, has_cap)
         return True
 
-    def _counted(self, step: HostStep) -> HostStep:
-        """Counts the guard that fired, if one did."""
-        if step.guard is not None:
-            group = self.param_groups[0]
-            counts = list(group["guard_counts"])
-            counts[step.guard] += 1
-            group["guard_counts"] = tuple(counts)
-        return step
+    def _count_guard(self, guard: int) -> None:
+        """Counts a guard that fired."""
+        group = self.param_groups[0]
+        counts = list(group["guard_counts"])
+        counts[guard] += 1
+        group["guard_counts"] = tuple(counts)
 
     def _update_with(self, loss: Scalar, work: list[Work]) -> None:
         plan = [
@@ -417,7 +421,9 @@ class AliG(LossMethod):
             is_long = max(step.unclipped, float(loss)) > HALF_LARGEST
             if is_long and step.unclipped > self._largest_step(squared_norm):
                 step = HostStep(0.0, False, 0)
-            return self._counted(step)
+            if step.guard is not None:
+                self._count_guard(step.guard)
+            return step
         self._squared = squared = (
             global_squared_norm(grads) if grads else torch.zeros((), device=device)
         )

@@ -117,7 +117,7 @@ class Monitor:
             self.largest, self.same_norm = norm, 1
         elif norm > self.largest * (1 - _SAME_NORM):
             self.same_norm += 1
-            if self.same_norm >= max(_OFTEN, _SHARE * self.steps) and "clipped" not in self.remarks:
+            if "clipped" not in self.remarks and self.same_norm >= max(_OFTEN, _SHARE * self.steps):
                 self._say_clipped()
         if has_cap and loss > bound:
             self.with_cap += 1
