@@ -72,8 +72,8 @@ class TestProblem:
         default_batch_size: that of a problem in no registry.
         default_num_epochs: that of a problem in no registry.
         side_by_side: whether many runs can be trained as one computation (their networks differ in
-            nothing but weights, and have no state beside them): ``"no"``, ``"gpu"`` where that is
-            faster on an accelerator only, ``"anywhere"``.
+            nothing but weights, and have no state beside them but what `carry` hands on): ``"no"``,
+            ``"gpu"`` where that is faster on an accelerator at most, ``"anywhere"``.
         drops_incomplete: whether the rest of a set that fills no mini-batch is left out, as in
             DeepOBS, or makes a smaller last mini-batch.
         batch_share: size of the last mini-batch that was drawn as a fraction of ``batch_size``:
@@ -223,8 +223,13 @@ class TestProblem:
         """The number of examples in a mini-batch of an evaluation on a part of the data."""
         return self.batch_size
 
-    def carry(self, outputs: Any) -> None:
-        """Keeps in ``carried`` what the next mini-batch needs (the state of a recurrent net)."""
+    def zero_state(self) -> Tensor | None:
+        """What `carry` would hand to the first mini-batch of a pass; None for most problems."""
+        return None
+
+    def carry(self, outputs: Any) -> Any:
+        """What the next mini-batch needs of the outputs (the state of a recurrent net), or None."""
+        return None
 
     def is_regularized(self, parameter: nn.Parameter) -> bool:
         """Whether the L2 term has this parameter: by default every kernel, no bias, no scale."""
@@ -388,7 +393,7 @@ class TestProblem:
         def loss_and_accuracy() -> LossAndAccuracy:
             with contextlib.nullcontext() if training else torch.no_grad():
                 outputs = self.forward(batch)
-                self.carry(outputs)
+                self.carried = self.carry(outputs)
                 loss = self._reduced_loss(outputs, batch, reduction)
                 if add_regularization_if_available and any(self.regularization_groups):
                     loss = loss + self.get_regularization_loss()
@@ -464,4 +469,5 @@ class TestProblem:
         self._batches = self.batches(phase, number)
         self._batches_drawn = 0
         self._rows = None
+        self.carried = self.zero_state()
         self.net.train(phase == "train")

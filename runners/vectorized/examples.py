@@ -36,15 +36,15 @@ class Examples:
 
     Args:
         problems: the problem of each member; those of one seed are the same object.
-        has_noise: whether the network draws numbers for a piece that is evaluated; it must then be
-            evaluated as it is.
+        is_whole: whether a piece must be evaluated as it is, because the network draws numbers for
+            it or hands its state to the next one.
     """
 
     def __init__(
-        self, problems: Sequence[TestProblem], has_noise: Callable[[Piece], bool]
+        self, problems: Sequence[TestProblem], is_whole: Callable[[Piece], bool]
     ) -> None:  # fmt: skip
         self.problems = list(problems)
-        self.has_noise = has_noise
+        self.is_whole = is_whole
         kind = type(self.problems[0])
         self.condenses = kind.condensed is not TestProblem.condensed
         # Batches that a problem makes in its own way are not made of row numbers alone.
@@ -113,11 +113,11 @@ class Examples:
         return [torch.cat(p.rows(phase, number)) for p in dict.fromkeys(self.problems)]
 
     def _merged(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
-        """Pieces of a good size, where no noise has to come out as for each mini-batch alone."""
+        """Pieces of a good size, but for those that must be evaluated as they are."""
         size = max(1, EXAMPLES // len(self.problems))
         waiting: list[Piece] = []
         for piece in pieces:
-            if self.has_noise(piece):
+            if self.is_whole(piece):
                 yield piece
                 continue
             waiting.append(piece)
@@ -130,13 +130,16 @@ class Examples:
     def _taken(self, phase: Phase, number: int) -> Iterator[Piece]:
         """Pieces that are made of the numbers of the examples alone."""
         of = {id(p): p.rows(phase, number) for p in dict.fromkeys(self.problems)}
-        if phase != "train":
+
+        def own(step: tuple[Tensor, ...]) -> Piece:
+            taken = self.problems[0].data.take("train", torch.cat(step))
+            batch = tuple(x.unflatten(0, (len(self.problems), -1)) for x in taken)
+            return Piece(batch, True, batch[0].shape[1])
+
+        if phase != "train" and not self.is_whole(own(tuple(of[id(p)][0] for p in self.problems))):
             size = max(1, EXAMPLES // len(self.problems))
             of = {key: torch.cat(rows).split(size) for key, rows in of.items()}
-        for step in zip(*(of[id(problem)] for problem in self.problems), strict=True):
-            batch = self.problems[0].data.take("train", torch.cat(step))
-            own = tuple(x.unflatten(0, (len(self.problems), -1)) for x in batch)
-            yield Piece(own, True, own[0].shape[1])
+        return map(own, zip(*(of[id(problem)] for problem in self.problems), strict=True))
 
     def same_sets(self, one: Phase, other: Phase) -> bool:
         """Whether an evaluation of both sets is the same computation, whatever the weights are."""

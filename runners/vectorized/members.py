@@ -12,6 +12,7 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from alig_deepobs.runners.vectorized.examples import Examples, Piece
 from alig_deepobs.runners.vectorized.noise import Draw, HandOut, drawn, draws_of
+from alig_deepobs.runners.vectorized.recurrent import PlainLSTM
 from alig_deepobs.runners.vectorized.replay import record
 from alig_deepobs.seeds import derive_seed
 from alig_deepobs.testproblems.base import Phase, TestProblem
@@ -53,6 +54,8 @@ class Members:
         problems: the problem of each member; those of one seed are the same object.
         weights: the weights of all members, ``(members, weights)``.
         gradients: filled by `losses`, like the weights.
+        carried: what each member's last mini-batch hands to its next, ``(members, ...)``; a list
+            of one tensor, or of none where mini-batches hand on nothing.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class Members:
         self.problem = self.problems[0]
         self.device = torch.device(problem.device)
         self.call = _Call(self.problem)
-        self.examples = Examples(self.problems, self._has_noise)
+        self.examples = Examples(self.problems, self._is_whole)
         self.generators = [torch.Generator(self.device) for _ in seeds]
         self._place([tuple(range(p.ndim)) for p in self.problem.net.parameters()])
         self._place(self._orders())
@@ -93,12 +96,13 @@ class Members:
     def _orders(self) -> list[tuple[int, ...]]:
         """The layout that the gradient of each parameter has by itself: it is copied fastest."""
         phase: Phase = "train"
+        self.start(phase, 0)
         piece = next(self.examples.pieces(phase, 0))
         self.problem.net.train()
-        function = self._vectorized(grad_and_value(self._objective), piece)
+        function = self._vectorized(grad_and_value(self._objective, has_aux=True), piece)
         with torch.no_grad():
-            noise = self._noise(phase, piece)
-            gradients, _ = function(self._named(self.weights), piece.batch, piece.offset, noise)
+            given = self._given(phase, piece)
+            gradients, _ = function(self._named(self.weights), piece.batch, piece.offset, given)
         return [
             tuple(sorted(range(g.ndim - 1), key=lambda d: -g.stride(d + 1)))
             for g in (gradients[place.name] for place in self.places)
@@ -115,7 +119,7 @@ class Members:
         self.problems = [self.problems[number] for number in index]
         self.generators = [self.generators[number] for number in index]
         self.weights = self.weights[list(index)]
-        self.examples = Examples(self.problems, self._has_noise)
+        self.examples = Examples(self.problems, self._is_whole)
         self._forget()
 
     def mask(self, chosen: set[int]) -> Tensor | None:
@@ -132,8 +136,10 @@ class Members:
 
     # What is computed.
 
-    def seed_noise(self, phase: str, epoch: int) -> None:
-        """Starts the stream of dropout masks and sampled codes of each member."""
+    def start(self, phase: str, epoch: int) -> None:
+        """Starts a pass: each member's stream of dropout masks and sampled codes, and its state."""
+        state = self.problem.zero_state()
+        self.carried = [] if state is None else [torch.stack([state] * len(self))]
         for problem, generator in zip(self.problems, self.generators, strict=True):
             generator.manual_seed(derive_seed(problem.seed, "noise", phase, epoch))
 
@@ -156,8 +162,8 @@ class Members:
         return losses / total, correct / total if self.problem.has_accuracy else None
 
     def _run(self, phase: Phase, piece: Piece, function: Any) -> list[Tensor]:
-        noise = self._noise(phase, piece)
-        inputs = [*piece.batch, *([] if piece.offset is None else [piece.offset]), *noise]
+        given = self._given(phase, piece)
+        inputs = [*piece.batch, *([] if piece.offset is None else [piece.offset]), *given]
         key = (phase == "train", piece.own, tuple(x.shape for x in inputs))
         if key not in self.recorded:
             self.problem.net.train(phase == "train")
@@ -166,27 +172,32 @@ class Members:
             def flat(weights: Tensor, *tensors: Tensor) -> Sequence[Tensor]:
                 rest = tensors[count:]
                 offset = None if piece.offset is None else rest[0]
-                drawn_before = rest[0 if offset is None else 1 :]
+                given = rest[0 if offset is None else 1 :]
                 same = piece._replace(batch=tensors[:count], offset=offset)
-                outputs: Sequence[Tensor] = function(weights, same, list(drawn_before))
+                outputs: Sequence[Tensor] = function(weights, same, list(given))
                 return outputs
 
             self.recorded[key], size = record(flat, self.weights, inputs, compiled=self.compiled)
             self.bytes = max(self.bytes, size)
-        return self.recorded[key](*inputs)
+        outputs = self.recorded[key](*inputs)
+        if self.carried:
+            self.carried = [outputs.pop().contiguous()]  # as recorded
+        return outputs
 
-    def _gradients(self, weights: Tensor, piece: Piece, noise: list[Tensor]) -> list[Tensor]:
-        function = self._vectorized(grad_and_value(self._objective), piece)
-        gradients, losses = function(self._named(weights), piece.batch, piece.offset, noise)
+    def _gradients(self, weights: Tensor, piece: Piece, given: list[Tensor]) -> list[Tensor]:
+        function = self._vectorized(grad_and_value(self._objective, has_aux=True), piece)
+        gradients, (losses, carried) = function(
+            self._named(weights), piece.batch, piece.offset, given
+        )
         rows = [place.row_of(gradients[place.name]) for place in self.places]
-        return [*rows, losses]
+        return [*rows, losses, *carried]
 
-    def _metrics(self, weights: Tensor, piece: Piece, noise: list[Tensor]) -> list[Tensor]:
-        function = self._vectorized(self._loss_and_accuracy, piece)
-        return list(function(self._named(weights), piece.batch, piece.offset, noise))
+    def _metrics(self, weights: Tensor, piece: Piece, given: list[Tensor]) -> list[Tensor]:
+        function = self._vectorized(self._metrics_of_one, piece)
+        return list(function(self._named(weights), piece.batch, piece.offset, given))
 
     def _vectorized(self, function: Any, piece: Piece) -> Callable[..., Any]:
-        """The function of one member's weights, batch, offset and noise, for all members."""
+        """The function of one member's weights, batch, offset and what it is given, for all."""
         own = 0 if piece.own else None
         return vmap(function, in_dims=(0, own, None if piece.offset is None else own, 0))
 
@@ -204,18 +215,22 @@ class Members:
         return named
 
     def _objective(
-        self, named: Any, batch: Batch, offset: Tensor | None, noise: list[Tensor]
-    ) -> Tensor:
-        loss: Tensor = functional_call(self.call, named, (batch, noise))[0]
-        return loss if offset is None else loss + offset
+        self, named: Any, batch: Batch, offset: Tensor | None, given: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        loss, outputs = functional_call(self.call, named, (batch, given))
+        return loss if offset is None else loss + offset, self._carried_by(outputs)
 
-    def _loss_and_accuracy(
-        self, named: Any, batch: Batch, offset: Tensor | None, noise: list[Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        loss, outputs = functional_call(self.call, named, (batch, noise))
+    def _metrics_of_one(
+        self, named: Any, batch: Batch, offset: Tensor | None, given: list[Tensor]
+    ) -> list[Tensor]:
+        loss, outputs = functional_call(self.call, named, (batch, given))
         correct = self.problem.correct_of(outputs, batch)
         accuracy = loss.new_zeros(()) if correct is None else correct.float().mean()
-        return loss if offset is None else loss + offset, accuracy
+        loss = loss if offset is None else loss + offset
+        return [loss, accuracy, *self._carried_by(outputs)]
+
+    def _carried_by(self, outputs: Any) -> list[Tensor]:
+        return [self.problem.carry(outputs)] if self.carried else []
 
     def _draws(self, phase: Phase, piece: Piece) -> list[Draw]:
         """What the network draws for a mini-batch."""
@@ -229,12 +244,13 @@ class Members:
                 raise NotImplementedError("dropout and sampled codes are alike on the CPU only")
         return self.draws[key]
 
-    def _has_noise(self, piece: Piece) -> bool:
-        return bool(self._draws("test", piece))
+    def _is_whole(self, piece: Piece) -> bool:
+        return bool(self.carried or self._draws("test", piece))
 
-    def _noise(self, phase: Phase, piece: Piece) -> list[Tensor]:
+    def _given(self, phase: Phase, piece: Piece) -> list[Tensor]:
+        """What the network of each member is given for a mini-batch: its state, and its noise."""
         draws = self._draws(phase, piece)
-        return drawn(draws, self.generators) if draws else []
+        return [*self.carried, *(drawn(draws, self.generators) if draws else [])]
 
 
 class _Call(nn.Module):
@@ -244,9 +260,13 @@ class _Call(nn.Module):
         super().__init__()
         self.net = problem.net
         self.problem = problem
+        self.has_state = problem.zero_state() is not None
 
-    def forward(self, batch: Batch, noise: list[Tensor]) -> tuple[Tensor, Any]:
+    def forward(self, batch: Batch, given: list[Tensor]) -> tuple[Tensor, Any]:
         """The mean data loss, and what the network returned."""
-        with HandOut(noise) if noise else contextlib.nullcontext():
+        if self.has_state:
+            state, *given = given
+            batch = (*batch, state)
+        with PlainLSTM(), HandOut(given) if given else contextlib.nullcontext():
             outputs = self.problem.forward(batch)
         return self.problem.mean_loss(outputs, batch), outputs

@@ -99,7 +99,7 @@ def _fitting(problem: TestProblem, runs: Sequence[ResolvedRun]) -> int:
     """How many runs fit into memory, by what one of them takes."""
     free = free_bytes(torch.device(problem.device)) // 2
     members = Members(problem, [runs[0].random_seed])
-    members.seed_noise("train", 1)
+    members.start("train", 1)
     members.losses(next(members.examples.pieces("train", 0)))
     # Weights, gradients, and up to three tensors of state; on the way several times as much.
     each = members.bytes + 8 * members.weights.nbytes
@@ -229,7 +229,7 @@ class _Together:
         """One epoch of training; the host reads the device once, at its end."""
         interval = self.members[0].run.train_log_interval
         rule, nets = self.rule, self.nets
-        nets.seed_noise("train", epoch)
+        nets.start("train", epoch)
         total = torch.zeros(len(self.rows), device=self.device)
         logged: list[Tensor] = []
         sizes: list[Tensor] = []
@@ -291,7 +291,7 @@ class _Together:
                 if name == "test" and self.same_sets:
                     found[name] = found["train"]
                     continue
-                nets.seed_noise(name, epoch)
+                nets.start(name, epoch)
                 phase: Any = "train_eval" if name == "train" else name
                 losses, accuracies = nets.evaluate(phase, epoch)
                 found[name] = losses.tolist(), None if accuracies is None else accuracies.tolist()

@@ -23,9 +23,11 @@ from alig_deepobs.runners.selection import Rule as Choice
 from alig_deepobs.runners.study import Silent, local
 from alig_deepobs.runners.vectorized import training
 from alig_deepobs.runners.vectorized.grouping import RULES, Grouping, why_alone
+from alig_deepobs.runners.vectorized.recurrent import PlainLSTM
 from alig_deepobs.runners.vectorized.replay import record
 from alig_deepobs.runners.vectorized.training import train_together
 from alig_deepobs.settings import parse_setting
+from alig_deepobs.testproblems.datasets import tolstoi
 
 SETTINGS = [
     ("sgd[lr=0.01]", "sgd[lr=0.1]"),
@@ -152,7 +154,7 @@ def approx(value, tolerance):
 
 
 SMALL = {"num_epochs": 1, "synthetic": True}
-LARGE = {"mnist_2c2d", "mnist_vae", "fmnist_vae", "cifar10_3c3d", "dnc_copy"}
+LARGE = {"mnist_2c2d", "mnist_vae", "fmnist_vae", "cifar10_3c3d", "dnc_copy", "tolstoi_char_rnn"}
 PROBLEMS = [
     ("quadratic_deep", "momentum", {"lr": 0.001}, {"num_epochs": 2}),
     ("two_d_rosenbrock", "sgd", {"lr": 1e-4}, SMALL),
@@ -171,10 +173,11 @@ PROBLEMS = [
     ("mnist_logreg", "sgd", {"lr": 0.01}, SMALL),
     ("mnist_mlp", "momentum", {"lr": 0.01}, SMALL | {"batch_size": 32}),
     ("mnist_2c2d", "alig", {"max_lr": 0.001}, SMALL | {"batch_size": 32}),
-    ("mnist_vae", "sgd", {"lr": 1e-5}, SMALL | {"batch_size": 32}),
+    ("mnist_vae", "sgd", {"lr": 1e-5}, SMALL | {"batch_size": 33}),
     ("fmnist_vae", "adam", {"lr": 1e-4}, SMALL | {"batch_size": 64}),
     ("cifar10_3c3d", "momentum", {"lr": 0.001}, SMALL | {"batch_size": 64}),
     ("dnc_copy", "alig", {"max_lr": 0.1}, {"num_epochs": 1, "batch_size": 4}),
+    ("tolstoi_char_rnn", "momentum", {"lr": 0.1}, SMALL | {"batch_size": 50}),
 ]  # fmt: skip
 
 
@@ -195,9 +198,68 @@ def test_members_equal_their_runs_alone(problem, optimizer, params, fields, seed
         for seed, value in zip(seeds, (rate, rate / 3), strict=True)
     ]
     # The reconstruction loss of an untrained auto-encoder is far from smooth.
-    tolerance = 1e-4 if problem.endswith("vae") else 1e-5
+    tolerance = 1e-4 if problem == "fmnist_vae" else 1e-5
     for result, spec in zip(together(specs), specs, strict=True):
         assert_alike(result, execute(spec), tolerance)
+
+
+@pytest.fixture
+def short_book(monkeypatch):
+    """A text of 25 mini-batches for training and 8 for testing, in pieces of 10 characters."""
+    text = torch.arange(1_001 + 331).square().remainder(83).numpy()
+    monkeypatch.setattr(tolstoi, "STEPS", 10)
+    monkeypatch.setattr(tolstoi, "_synthetic_text", lambda: (text[:1_001], text[1_001:]))
+    return {"batch_size": 4, "synthetic": True, "device": "cpu"}
+
+
+def test_members_carry_a_state_of_their_own_and_leave_with_it(short_book):
+    rates = ((1.0, 42), (1e38, 42), (0.3, 43), (1e38, 43))
+    specs = [
+        RunSpec("tolstoi_char_rnn", "sgd", {"lr": lr}, random_seed=seed, num_epochs=2, **short_book)
+        for lr, seed in rates
+    ]
+    results = together(specs)
+    ends = [result.outcome for result in results]
+    assert ends == [Outcome.DONE, Outcome.DIVERGED] * 2
+    for result, spec in zip(results, specs, strict=True):
+        assert_alike(result, execute(spec))
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "alig[max_lr=0.1]",  # with 1.0, a change in the last digit of the first weights grows, too
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in ("sgd[lr=1.0]", "momentum[lr=0.1]", "adam[lr=0.003]")
+        ),
+    ],
+)
+def test_members_with_a_state_equal_their_runs_alone_after_100_steps(short_book, setting):
+    entry, hyperparams = resolve_optimizer(parse_setting(setting))
+    (name, rate), *_ = hyperparams.items()
+    specs = [
+        RunSpec("tolstoi_char_rnn", entry.name, {name: value}, random_seed=seed, num_epochs=4,
+                **short_book)
+        for value, seed in ((rate, 42), (rate / 3, 42), (rate, 43))
+    ]  # fmt: skip
+    for result, spec in zip(together(specs), specs, strict=True):
+        assert result.steps == 100
+        assert_alike(result, execute(spec))
+
+
+def test_an_lstm_is_computed_by_products():
+    torch.manual_seed(0)
+    layer, x = nn.LSTM(3, 4, batch_first=True), torch.randn(2, 5, 3)
+    state = torch.randn(1, 2, 4), torch.randn(1, 2, 4)
+    expected = layer(x, state)
+    with PlainLSTM():
+        torch.testing.assert_close(layer(x, state), expected)
+        for other in ({"num_layers": 2}, {"bidirectional": True}, {"bias": False}):
+            with pytest.raises(NotImplementedError, match="one layer and direction"):
+                nn.LSTM(3, 4, batch_first=True, **other)(x)
+        with pytest.raises(NotImplementedError, match="batch first"):
+            nn.LSTM(3, 4)(x)
 
 
 def test_the_computation_of_all_members_is_compiled_where_it_is_asked_for(monkeypatch):
@@ -285,11 +347,12 @@ def test_the_first_run_of_a_study_has_company_too():
 
 def test_auto_leaves_few_runs_and_large_problems_alone():
     small = RunSpec("digits_logreg", "sgd", {"lr": 0.1}, num_epochs=1)
-    large = RunSpec("mnist_mlp", "sgd", {"lr": 0.1}, synthetic=True, device="cpu")
     auto, always = Grouping("auto"), Grouping("vectorized")
     assert auto.key(resolve(small)) is not None
-    assert auto.key(resolve(large)) is None
-    assert always.key(resolve(large)) is not None
+    for name in ("mnist_mlp", "tolstoi_char_rnn"):
+        large = RunSpec(name, "sgd", {"lr": 0.1}, synthetic=True, device="cpu")
+        assert auto.key(resolve(large)) is None
+        assert always.key(resolve(large)) is not None
     outcome = Study([Cell((small,), (1, 2, 3))], None).carry_out(local(1, "auto"))[0]
     assert "vectorized" not in outcome.runs[0].environment
 
