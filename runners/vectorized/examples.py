@@ -14,6 +14,9 @@ from alig_deepobs.testproblems.datasets.base import Batch
 EXAMPLES = 4096
 """Examples of all members together in one piece of an evaluation, at most."""
 
+KEPT = 64 << 20
+"""Bytes of a set that is the same in every evaluation, up to which it is decoded only once."""
+
 
 class Piece(NamedTuple):
     """Examples for all members.
@@ -66,9 +69,14 @@ class Examples:
                 self.cached[key] = self._condensed(phase, number)
             return iter(self.cached[key])
         if phase in ("valid", "test") or self._is_shared(phase, number):
+            if (phase, 0) in self.cached:
+                return iter(self.cached[phase, 0])
             batches = self.problems[0].batches(phase, number)
             pieces = (Piece(batch, False, len(batch[0])) for batch in batches)
-            return pieces if phase == "train" else self._merged(pieces)
+            if phase == "train":
+                return pieces
+            merged = self._merged(pieces)
+            return self._kept(phase, merged) if self.plain and phase in ("valid", "test") else merged
         if not self.plain:
             ways = [problem.batches(phase, number) for problem in self.problems]
             stacked = (
@@ -111,6 +119,20 @@ class Examples:
     def _rows(self, phase: Phase, number: int) -> list[Tensor]:
         """The numbers of the examples of a pass over training data, for each problem."""
         return [torch.cat(p.rows(phase, number)) for p in dict.fromkeys(self.problems)]
+
+    def _kept(self, phase: Phase, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        """The same pieces, which are kept for later passes if they are small."""
+        kept: list[Piece] = []
+        size = 0
+        for piece in pieces:
+            size += sum(x.nbytes for x in piece.batch)
+            if size <= KEPT:
+                kept.append(piece)
+            else:
+                kept.clear()
+            yield piece
+        if kept:
+            self.cached[phase, 0] = kept
 
     def _merged(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         """Pieces of a good size, but for those that must be evaluated as they are."""

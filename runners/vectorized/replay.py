@@ -18,6 +18,16 @@ from torch.utils._pytree import tree_iter, tree_map
 _OF_SHAPES = {"ones_like", "zeros_like", "full_like", "new_zeros", "new_ones", "new_full"}
 """Operations whose result depends on the shape of a tensor, not on its values."""
 
+_VECTOR = 16
+"""Columns that the kernel for products handles at a time."""
+
+_OVERWRITING = {
+    torch.ops.aten.add.Tensor: 2, torch.ops.aten.mul.Tensor: 2, torch.ops.aten.sub.Tensor: 1,
+    torch.ops.aten.div.Tensor: 1, torch.ops.aten.relu.default: 1, torch.ops.aten.tanh.default: 1,
+    torch.ops.aten.sigmoid.default: 1, torch.ops.aten.neg.default: 1,
+}  # fmt: skip
+"""Operations that have a form in place -> how many of their operands it can overwrite."""
+
 _PRODUCTS = {torch.ops.aten.matmul.default, torch.ops.aten.bmm.default}
 
 Function = Callable[..., Sequence[Tensor]]
@@ -44,7 +54,7 @@ def record(
     tape = _Tape()
     with torch.no_grad(), tape:
         outputs = list(function(weights, *inputs))
-    module = _module(tape, weights, inputs, outputs)
+    module = _module(tape, weights, inputs, outputs, reuse=not compiled)
     # The module as a whole has hooks, which cost as much as a small operation.
     call = torch.compile(module, dynamic=False) if compiled else module.forward
     return call, tape.bytes
@@ -61,7 +71,7 @@ class _Tape(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if func in _PRODUCTS and _has_shared_factor(*args):
+        if func in _PRODUCTS and (_has_shared_factor(*args) or _is_narrow(*args)):
             with self:
                 return _product(*args)
         if func is torch.ops.aten.argmax.default and not args[0].is_contiguous():
@@ -82,8 +92,19 @@ def _is_shared(x: Tensor) -> bool:
     return x.ndim == 2 or (len(x) > 1 and x.stride(0) == 0)
 
 
+def _is_narrow(a: Tensor, b: Tensor) -> bool:
+    """Whether the products have few columns, which costs as much as many; few rows do not."""
+    return a.ndim == b.ndim == 3 and b.shape[2] < _VECTOR <= a.shape[1]
+
+
 def _product(a: Tensor, b: Tensor) -> Tensor:
-    """One product of large matrices in place of one small product for each member."""
+    """The same products, transposed, where they are narrow.
+
+    One product of large matrices in place of one small product for each member, where a factor is
+    shared.
+    """
+    if not _has_shared_factor(a, b):
+        return (b.mT @ a.mT).mT
     if not _is_shared(b):
         return _product(b.mT, a.mT).mT
     rows = a.flatten(0, 1) @ (b if b.ndim == 2 else b[0])
@@ -91,9 +112,20 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _module(
-    tape: _Tape, weights: Tensor, inputs: Sequence[Tensor], outputs: Sequence[Tensor]
+    tape: _Tape,
+    weights: Tensor,
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    *,
+    reuse: bool,
 ) -> fx.GraphModule:
-    """The recorded operations as a function of the inputs."""
+    """The recorded operations as a function of the inputs.
+
+    Args:
+        tape: the operations.
+        weights, inputs, outputs: as in `record`.
+        reuse: whether results overwrite operands that nobody needs any more.
+    """
     graph = fx.Graph()
     constants: dict[str, Tensor] = {}
     nodes: dict[int, fx.Node] = {
@@ -110,8 +142,15 @@ def _module(
             nodes[id(x)] = graph.get_attr(name)
         return nodes[id(x)]
 
-    for func, args, kwargs, out in tape.nodes:
+    overwrites = _overwrites(tape, changing, inputs, outputs) if reuse else {}
+    for index, (func, args, kwargs, out) in enumerate(tape.nodes):
         if not any(id(x) in changing for x in _tensors(out)):
+            continue
+        if index in overwrites:
+            func, args = overwrites[index]
+        same = next((x for x in _tensors(args) if _is_same(x, out)), None)
+        if same is not None and not func._schema.is_mutable:
+            nodes[id(out)] = operand(same)
             continue
         node = graph.call_function(func, tree_map(operand, args), tree_map(operand, kwargs))
         if isinstance(out, Tensor):
@@ -125,6 +164,61 @@ def _module(
     return fx.GraphModule(constants, graph)
 
 
+def _overwrites(
+    tape: _Tape, changing: set[int], inputs: Sequence[Tensor], outputs: Sequence[Tensor]
+) -> dict[int, tuple[Any, tuple[Any, ...]]]:
+    """Operations that may overwrite an operand: what to call in place of each, and with what.
+
+    That saves memory that is new to the cache. The operand must have been made by an operation, and
+    this must be its last use, in whatever view.
+    """
+    last: dict[int, int] = {}
+    for index, (_, args, kwargs, out) in enumerate(tape.nodes):
+        last.update((_home(x), index) for x in _tensors((args, kwargs, out)))
+    last.update((_home(x), len(tape.nodes)) for x in (*inputs, *outputs))
+    made: set[int] = set()  # storages of tensors that are made anew in each call
+    found: dict[int, tuple[Any, tuple[Any, ...]]] = {}
+    for index, (func, args, kwargs, out) in enumerate(tape.nodes):
+        if not isinstance(out, Tensor) or id(out) not in changing:
+            continue
+        operands = [_home(x) for x in _tensors((args, kwargs))]
+        # With a factor (alpha) the operands cannot change places.
+        for number in range(min(_OVERWRITING.get(func, 0), 1 if kwargs else 2)):
+            x = args[number]
+            if (
+                isinstance(x, Tensor)
+                and _home(x) in made
+                and operands.count(_home(x)) == 1
+                and last[_home(x)] == index
+                and (x.dtype, x.shape, x.stride()) == (out.dtype, out.shape, out.stride())
+            ):
+                # From here on the result is where the operand was.
+                found[index] = _in_place(func), (x, *args[:number], *args[number + 1 :])
+                break
+        if _home(out) not in operands:
+            made.add(_home(out))
+    return found
+
+
+def _in_place(func: Any) -> Any:
+    packet = getattr(torch.ops.aten, f"{func._schema.name.removeprefix('aten::')}_")
+    return getattr(packet, func._overloadname)
+
+
+def _home(x: Tensor) -> int:
+    return x.untyped_storage().data_ptr()
+
+
+def _is_same(x: Tensor, y: Any) -> bool:
+    """Whether a view shows what its tensor does."""
+    return (
+        isinstance(y, Tensor)
+        and x.data_ptr() == y.data_ptr()
+        and (x.dtype, x.shape, x.stride()) == (y.dtype, y.shape, y.stride())
+        and _home(x) == _home(y)
+    )
+
+
 def _item(values: Sequence[Tensor], number: int) -> Tensor:
     return values[number]
 
@@ -134,9 +228,9 @@ def _changing(tape: _Tape, weights: Tensor, inputs: Sequence[Tensor]) -> set[int
 
     A view of the weights is the same tensor in every call, whatever its values are.
     """
-    home = weights.untyped_storage().data_ptr()
+    home = _home(weights)
     written = {
-        x.untyped_storage().data_ptr()
+        _home(x)
         for func, args, _, _ in tape.nodes
         if func._schema.is_mutable
         for x in _mutated(func, args)
@@ -153,10 +247,10 @@ def _changing(tape: _Tape, weights: Tensor, inputs: Sequence[Tensor]) -> set[int
         if (
             fresh
             or any(id(x) in changing for x in used)
-            or any(x.untyped_storage().data_ptr() in written for x in made)
+            or any(_home(x) in written for x in made)
             or (
-                any(x.untyped_storage().data_ptr() == home for x in used)
-                and not all(x.untyped_storage().data_ptr() == home for x in made)
+                any(_home(x) == home for x in used)
+                and not all(_home(x) == home for x in made)
             )
         ):
             changing |= {id(x) for x in made}

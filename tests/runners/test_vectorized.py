@@ -21,7 +21,10 @@ from alig_deepobs.runners.objective import build_optimizer
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.selection import Rule as Choice
 from alig_deepobs.runners.study import Silent, local
+from alig_deepobs.runners.training import set_up
+from alig_deepobs.runners.vectorized import examples as stored
 from alig_deepobs.runners.vectorized import training
+from alig_deepobs.runners.vectorized.examples import Examples
 from alig_deepobs.runners.vectorized.grouping import RULES, Grouping, why_alone
 from alig_deepobs.runners.vectorized.recurrent import PlainLSTM
 from alig_deepobs.runners.vectorized.replay import record
@@ -476,6 +479,75 @@ def test_members_that_share_a_matrix_have_one_product(side, expanded):
     with torch.profiler.profile() as profile:
         repeat(other)
     assert "aten::bmm" not in {event.key for event in profile.key_averages()}
+
+
+def test_narrow_products_are_computed_as_wide_ones():
+    weights, x = torch.randn(5, 12, 3), torch.randn(5, 40, 12)
+    repeat, _ = record(lambda w, x: [x @ w], weights, [x])
+    torch.testing.assert_close(repeat(x)[0], x @ weights)
+    with torch.profiler.profile(record_shapes=True) as profile:
+        repeat(x)
+    (product,) = (event for event in profile.events() if event.name == "aten::bmm")
+    assert product.input_shapes[:2] == [[5, 3, 12], [5, 12, 40]]
+
+
+CONSTANT = torch.tensor([-1.0, 2.0, -3.0, 4.0])
+
+SOURCES = {
+    "used once": lambda w, x: (x * 2.0 + 1.0).relu() * 3.0,
+    "the input": lambda w, x: x.relu(),
+    "the weights": lambda w, x: w.relu() + x,
+    "used later": lambda w, x: (y := x * 2.0) + 1.0 - y,
+    "used later as a view": lambda w, x: (y := x * 2.0).relu() - y.flip(0) * y.t().sum(),
+    "a view of it": lambda w, x: (x * 2.0).t().relu().t() + 1.0,
+    "a part of it": lambda w, x: (x * 2.0)[:1] + x,
+    "both operands": lambda w, x: (y := x * 2.0) + y,
+    "the right operand": lambda w, x: x + (x * 2.0),
+    "its own transpose": lambda w, x: (y := x * 2.0) + y.t(),
+    "a constant in the input's shape": lambda w, x: CONSTANT.view_as(x).relu() + x,
+    "returned too": lambda w, x: [y := x * 2.0, y.relu()],
+    "a factor": lambda w, x: torch.add(x, x * 2.0, alpha=3.0),
+    "a difference": lambda w, x: w - (x * 2.0),
+    "expanded": lambda w, x: (x * 2.0).sum(0, keepdim=True).expand(2, 2) + x,
+    "a chain": lambda w, x: torch.tanh(torch.sigmoid(-(x * w)) + w) / 2.0,
+    "never changing": lambda w, x: torch.ones(2, 2).mul(2.0) + x,
+    "of another type": lambda w, x: (x > 0) * x + (x * 2.0).double(),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_recorded_function_overwrites_only_what_nobody_needs(source):
+    weights, function = torch.tensor([[1.0, -2.0], [3.0, 0.5]]), SOURCES[source]
+
+    def listed(w, x):
+        found = function(w, x)
+        return found if isinstance(found, list) else [found]
+
+    repeat, _ = record(listed, weights, [torch.ones(2, 2)])
+    for _ in range(2):
+        x = torch.randn(2, 2)
+        before = [t.clone() for t in (x, weights, CONSTANT)]
+        found = repeat(x)
+        assert all(map(torch.equal, (x, weights, CONSTANT), before))
+        assert all(map(torch.equal, found, listed(weights, x)))
+
+
+def test_a_recorded_function_overwrites_operands():
+    repeat, _ = record(lambda w, x: [(x * 2.0 + 1.0).relu()], torch.ones(2), [torch.ones(2)])
+    with torch.profiler.profile() as profile:
+        repeat(torch.ones(2))
+    assert {"aten::add_", "aten::relu_"} <= {event.key for event in profile.key_averages()}
+
+
+def test_a_set_that_stays_the_same_is_decoded_once(monkeypatch):
+    problem = set_up(resolve(RunSpec("digits_logreg", "sgd", {"lr": 0.1}, num_epochs=1)))
+    examples = Examples([problem], lambda piece: False)
+    first = list(examples.pieces("test", 0))
+    assert all(a is b for a, b in zip(first, examples.pieces("test", 1), strict=True))
+    monkeypatch.setattr(stored, "KEPT", 1)
+    examples = Examples([problem], lambda piece: False)
+    first = list(examples.pieces("test", 0))
+    assert not any(a is b for a, b in zip(first, examples.pieces("test", 1), strict=True))
 
 
 # --- Checkpoints ---------------------------------------------------------------------------------
