@@ -75,8 +75,8 @@ class Examples:
             pieces = (Piece(batch, False, len(batch[0])) for batch in batches)
             if phase == "train":
                 return pieces
-            merged = self._merged(pieces)
-            return self._kept(phase, merged) if self.plain and phase in ("valid", "test") else merged
+            pieces = self._merged(pieces)
+            return self._kept(phase, pieces) if self.plain and phase != "train_eval" else pieces
         if not self.plain:
             ways = [problem.batches(phase, number) for problem in self.problems]
             stacked = (

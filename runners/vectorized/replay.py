@@ -123,7 +123,9 @@ def _module(
 
     Args:
         tape: the operations.
-        weights, inputs, outputs: as in `record`.
+        weights: as in `record`.
+        inputs: likewise.
+        outputs: what the function returned.
         reuse: whether results overwrite operands that nobody needs any more.
     """
     graph = fx.Graph()
@@ -248,10 +250,7 @@ def _changing(tape: _Tape, weights: Tensor, inputs: Sequence[Tensor]) -> set[int
             fresh
             or any(id(x) in changing for x in used)
             or any(_home(x) in written for x in made)
-            or (
-                any(_home(x) == home for x in used)
-                and not all(_home(x) == home for x in made)
-            )
+            or (any(_home(x) == home for x in used) and not all(_home(x) == home for x in made))
         ):
             changing |= {id(x) for x in made}
     return changing
