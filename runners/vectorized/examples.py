@@ -72,7 +72,7 @@ class Examples:
             if (phase, 0) in self.cached:
                 return iter(self.cached[phase, 0])
             batches = self.problems[0].batches(phase, number)
-            pieces = (Piece(batch, False, len(batch[0])) for batch in batches)
+            pieces: Iterator[Piece] = (Piece(batch, False, len(batch[0])) for batch in batches)
             if phase == "train":
                 return pieces
             pieces = self._merged(pieces)
