@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from alig_deepobs.optimizers._norm import fit_together, flat_squared_norm
+from alig_deepobs.optimizers._norm import SideBySide, flat_squared_norm
 from alig_deepobs.optimizers._updates import TINY, update_saturated
 
 SCALE = "velocity_scale"
@@ -38,7 +38,6 @@ _SMALLEST = 1e-30
 
 _PLAIN = (Parameter, Tensor)
 _TYPES = (torch.float32, torch.float64)
-_STRIDED = torch.strided
 _options = itemgetter(
     "momentum", "adjusted_momentum", "foreach", "fused", "capturable", "clip_norm"
 )
@@ -65,6 +64,7 @@ class HostGroup:
         buffers: momentum buffers, empty without momentum.
         dtype: of all of them.
         count: of the parameters, with those that are frozen.
+        numbers: in the parameters that have a gradient.
     """
 
     group: dict[str, Any]
@@ -74,6 +74,7 @@ class HostGroup:
     buffers: list[Tensor]
     dtype: torch.dtype
     count: int
+    numbers: int
 
     def update(self, grads: list[Tensor], gamma: float) -> None:
         """Takes the step of size ``gamma``."""
@@ -138,12 +139,12 @@ class HostPlan:
 
     def __init__(self, groups: list[HostGroup]) -> None:
         self.groups = groups
-        self.fit = fit_together([p for made in groups for p in made.params])
+        self.room = SideBySide.of([p for made in groups for p in made.params])
 
     def squared_norm(self, grads: list[list[Tensor]]) -> float:
         """The squared norm of the gradients of all groups together."""
         every = grads[0] if len(grads) == 1 else [g for part in grads for g in part]
-        return flat_squared_norm(every, self.fit)
+        return self.room.squared_norm(every) if self.room else flat_squared_norm(every, fit=False)
 
     @classmethod
     def make(cls, param_groups: list[dict[str, Any]], state: Any) -> HostPlan | None:
@@ -171,17 +172,22 @@ class HostPlan:
                 or len(group["params"]) != made.count
             ):
                 return []
-            dtype, grads = made.dtype, []
-            for p in made.params:
-                g = p.grad
-                if (
-                    type(g) is not Tensor
-                    or g.dtype is not dtype
-                    or g.layout is not _STRIDED
-                    or not (g.is_cpu and g.is_contiguous() and p.is_contiguous())
-                ):
-                    return []
-                grads.append(g)
+            dtype, grads, count = made.dtype, [], 0
+            try:
+                for p in made.params:
+                    g = p.grad
+                    if (
+                        type(g) is not Tensor
+                        or g.dtype is not dtype
+                        or not (g.is_cpu and g.is_contiguous() and p.is_contiguous())
+                    ):
+                        return []
+                    count += g.numel()
+                    grads.append(g)
+            except RuntimeError:  # sparse gradients do not tell whether they are contiguous
+                return []
+            if count != made.numbers:  # weights were exchanged for others
+                return []
             for p in made.idle:
                 if p.grad is not None:
                     return []
@@ -217,8 +223,11 @@ def _host_group(group: dict[str, Any], state: Any) -> HostGroup | None:
             return None
         for p in params:
             buffers.append(state[p].setdefault("momentum_buffer", torch.zeros_like(p)))
-        if any(b.dtype not in dtypes or not b.is_contiguous() for b in buffers):
+        if any(
+            b.dtype not in dtypes or not b.is_contiguous() or b.numel() != p.numel()
+            for b, p in zip(buffers, params, strict=True)
+        ):
             return None
     dtype = dtypes.pop() if dtypes else torch.float32
-    count = len(group["params"])
-    return HostGroup(group, _options(group), params, idle, buffers, dtype, count)
+    count, numbers = len(group["params"]), sum(p.numel() for p in params)
+    return HostGroup(group, _options(group), params, idle, buffers, dtype, count, numbers)

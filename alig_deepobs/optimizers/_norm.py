@@ -86,6 +86,37 @@ def fit_together(tensors: list[Tensor]) -> bool:
     return len(tensors) <= _PIECE and all(t.numel() < _LARGE for t in tensors)
 
 
+class SideBySide:
+    """Room for few and small tensors, which are copied there for their norm.
+
+    Args:
+        tensors: on the CPU, contiguous and of one type, like those to come.
+    """
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        sizes = [t.numel() for t in tensors]
+        self.flat = torch.empty(sum(sizes), dtype=tensors[0].dtype)
+        self.places = [
+            place.view(t.shape) for place, t in zip(self.flat.split(sizes), tensors, strict=True)
+        ]
+
+    @classmethod
+    def of(cls, tensors: list[Tensor]) -> SideBySide | None:
+        """Room for tensors like these; None where other ways are faster."""
+        is_one_type = len({t.dtype for t in tensors}) == 1
+        return cls(tensors) if is_one_type and fit_together(tensors) else None
+
+    def squared_norm(self, tensors: list[Tensor]) -> float:
+        """As `flat_squared_norm`; the tensors have as many numbers in all as there is room for."""
+        flat = self.flat
+        try:
+            torch._foreach_copy_(self.places, tensors)
+        except RuntimeError:  # of other shapes
+            return flat_squared_norm(tensors)
+        total = torch.dot(flat, flat).item()
+        return total if total < math.inf else float(wide_norm(tensors)) ** 2
+
+
 def _together(tensors: list[Tensor]) -> float:
     flat = flatten_dense_tensors(tensors)
     return torch.dot(flat, flat).item()

@@ -171,6 +171,38 @@ def test_parameters_that_change_their_kind_are_noticed():
     pair.check()
 
 
+@pytest.mark.parametrize("shape", [(1, 6), (5, 6), (6, 10), (6,), (60,), (20, 6)])
+def test_weights_may_be_exchanged_for_others(shape):
+    both = []
+    for flag in (None, False):
+        params = [torch.nn.Parameter(torch.ones(size)) for size in ((10, 6), (10,))]
+        optimizer, generator = AliG(params, foreach=flag), torch.Generator().manual_seed(4)
+        for step in range(4):
+            if step == 2:
+                params[0].grad = None
+                params[0].data = torch.ones(shape)
+            fill(params, generator)
+            optimizer.step(loss=10.0)
+        both.append((params, optimizer.step_size))
+    (ours, size), (plain, expected) = both
+    assert size == pytest.approx(expected)
+    torch.testing.assert_close(ours, plain)
+
+
+def test_a_sparse_gradient_is_noticed_in_the_middle_of_training():
+    table = torch.nn.Embedding(6, 3)
+    optimizer = AliG(table.parameters())
+    for sparse in (False, True):
+        table.sparse = sparse
+        optimizer.zero_grad()
+        loss = table(torch.tensor([1, 2])).square().sum()
+        loss.backward()
+        if not sparse:
+            optimizer.step(loss=loss)
+    with pytest.raises(RuntimeError, match="sparse"):
+        optimizer.step(loss=loss)
+
+
 def test_hooks_and_the_profiler_are_served():
     (params, _), seen = Pair().params, []
     optimizer = AliG(params, max_lr=0.1, projection_fn=L2Ball(params, 1e6))
