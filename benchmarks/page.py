@@ -24,7 +24,8 @@ momentum 0.9 where nothing else is said.""",
 Time of a step over that of the optimizer of torch that keeps as much state. MoMo averages the
 gradients and reads this average twice more, for its norm and its product with the weights, and it
 has no kernel of torch that does so in one pass; neither have Yogi and L4's Adam, which shows where
-the weights are more than the cache holds.""",
+the weights are more than the cache holds. SPS reads the gradients once more than SGD without
+momentum does, for their norm; on small networks it is the Python around it that shows.""",
     "loop": """The training loop
 
 CPU time of the runner's training epochs over that of the same steps in a loop that is written by
