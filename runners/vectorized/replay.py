@@ -71,9 +71,9 @@ class _Tape(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if func in _PRODUCTS and (_has_shared_factor(*args) or _is_narrow(*args)):
+        if func in _PRODUCTS and (faster := _faster(*args)):
             with self:
-                return _product(*args)
+                return faster(*args)
         if func is torch.ops.aten.argmax.default and not args[0].is_contiguous():
             with self:  # across memory it takes six times as long
                 args = (args[0].contiguous(), *args[1:])
@@ -83,32 +83,32 @@ class _Tape(TorchDispatchMode):
         return out
 
 
-def _has_shared_factor(a: Tensor, b: Tensor) -> bool:
-    """Whether one matrix is the same for all members, and the other is not."""
-    return {a.ndim, b.ndim} <= {2, 3} and _is_shared(a) != _is_shared(b)
+def _faster(a: Tensor, b: Tensor) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """A faster way to the products of matrices, one for each member; None if there is none."""
+    both = a.ndim == b.ndim == 3
+    if both and a.shape[2] == 1:
+        return torch.mul
+    if {a.ndim, b.ndim} <= {2, 3} and _is_shared(a) != _is_shared(b):
+        return _product_with_one
+    # Few columns cost as much as many; few rows do not.
+    return _transposed_product if both and b.shape[2] < _VECTOR <= a.shape[1] else None
 
 
 def _is_shared(x: Tensor) -> bool:
+    """Whether a matrix is the same for all members."""
     return x.ndim == 2 or (len(x) > 1 and x.stride(0) == 0)
 
 
-def _is_narrow(a: Tensor, b: Tensor) -> bool:
-    """Whether the products have few columns, which costs as much as many; few rows do not."""
-    return a.ndim == b.ndim == 3 and b.shape[2] < _VECTOR <= a.shape[1]
-
-
-def _product(a: Tensor, b: Tensor) -> Tensor:
-    """The same products, transposed, where they are narrow.
-
-    One product of large matrices in place of one small product for each member, where a factor is
-    shared.
-    """
-    if not _has_shared_factor(a, b):
-        return (b.mT @ a.mT).mT
+def _product_with_one(a: Tensor, b: Tensor) -> Tensor:
+    """One product of large matrices in place of one small product for each member."""
     if not _is_shared(b):
-        return _product(b.mT, a.mT).mT
+        return _product_with_one(b.mT, a.mT).mT
     rows = a.flatten(0, 1) @ (b if b.ndim == 2 else b[0])
     return rows.view(*a.shape[:2], -1)
+
+
+def _transposed_product(a: Tensor, b: Tensor) -> Tensor:
+    return (b.mT @ a.mT).mT
 
 
 def _module(

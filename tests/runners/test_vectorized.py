@@ -491,6 +491,15 @@ def test_narrow_products_are_computed_as_wide_ones():
     assert product.input_shapes[:2] == [[5, 3, 12], [5, 12, 40]]
 
 
+def test_outer_products_are_computed_without_a_product_of_matrices():
+    a, x = torch.randn(5, 7, 1), torch.randn(5, 1, 6)
+    repeat, _ = record(lambda w, x: [w @ x], a, [x])
+    torch.testing.assert_close(repeat(x)[0], a @ x)
+    with torch.profiler.profile() as profile:
+        repeat(x)
+    assert "aten::bmm" not in {event.key for event in profile.key_averages()}
+
+
 CONSTANT = torch.tensor([-1.0, 2.0, -3.0, 4.0])
 
 SOURCES = {
