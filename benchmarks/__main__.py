@@ -20,6 +20,18 @@ FIGURES = ("step", "loop", "vectorized", "deepobs")
 ALL_CORES = ("deepobs",)  # TensorFlow takes all
 
 
+def merged(old: list[Ratio], new: list[Ratio]) -> list[Ratio]:
+    """The old ratios with the new ones: in the place of those of the same case, else at the end."""
+    cases: dict[tuple[str, str], list[Ratio]] = {}
+    for each in new:
+        cases.setdefault((each.figure, each.case), []).append(each)
+    order = dict.fromkeys([(each.figure, each.case) for each in (*old, *new)])
+    kept: dict[tuple[str, str], list[Ratio]] = {key: [] for key in order}
+    for each in old:
+        kept[each.figure, each.case].append(each)
+    return [each for key in order for each in cases.get(key, kept[key])]
+
+
 def main() -> None:
     """Measures the figures that were asked for; the file keeps the others."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -45,8 +57,7 @@ def main() -> None:
             "vectorized": lambda: vectorized.measure(args.rounds, args.case, args.data_dir),
             "deepobs": lambda: deepobs_runner.measure(args.rounds, args.case, args.data_dir),
         }[name]()
-        new = {(each.figure, each.case) for each in found}
-        ratios = [each for each in ratios if (each.figure, each.case) not in new] + found
+        ratios = merged(ratios, found)
         about = machine()
         for each in found:
             machines.setdefault(each.figure, {})[each.case] = about

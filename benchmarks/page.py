@@ -10,7 +10,8 @@ _HEAD = """# Performance
 
 This page is written by `python -m benchmarks` from `benchmarks/results.json`. All figures are
 ratios, measured side by side in one process: the median of the rounds, with the quartiles. A goal
-that is not reached is marked.
+that is not reached is marked. Ratios differ between machines, so rows of two machines cannot be
+compared.
 """
 
 _TEXTS = {

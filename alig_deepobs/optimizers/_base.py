@@ -102,10 +102,10 @@ class Method(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restores a pickled optimizer; options that it did not have yet get their default."""
         super().__setstate__(state)
-        # torch adds an option of its own here; in a group it would be that of another optimizer.
-        defaults = {k: v for k, v in self.defaults.items() if k != "differentiable"}
+        # torch adds an option of its own here; it would be that of another optimizer.
+        self.defaults.pop("differentiable", None)
         for group in self.param_groups:
-            for name, value in defaults.items():
+            for name, value in self.defaults.items():
                 group.setdefault(name, value)
         for name, value in self.memory.items():
             self.param_groups[0].setdefault(name, value)

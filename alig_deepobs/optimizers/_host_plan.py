@@ -16,6 +16,7 @@ is the kernel's step ``c <- m c + (1 - d) g ;  p <- p - gamma (g + m c)`` with
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from operator import itemgetter
@@ -63,8 +64,9 @@ class HostGroup:
         idle: those that have none.
         buffers: momentum buffers, empty without momentum.
         dtype: of all of them.
+        entries: of each parameter that has a gradient itself, how many numbers it has, its state,
+            and its buffer.
         count: of the parameters, with those that are frozen.
-        numbers: in the parameters that have a gradient.
     """
 
     group: dict[str, Any]
@@ -73,8 +75,8 @@ class HostGroup:
     idle: list[Tensor]
     buffers: list[Tensor]
     dtype: torch.dtype
+    entries: list[tuple[Tensor, int, dict[str, Any], Tensor | None]]
     count: int
-    numbers: int
 
     def update(self, grads: list[Tensor], gamma: float) -> None:
         """Takes the step of size ``gamma``."""
@@ -135,10 +137,12 @@ class HostPlan:
 
     Args:
         groups: of each group what it needs.
+        states: the number of parameters that have a state.
     """
 
-    def __init__(self, groups: list[HostGroup]) -> None:
+    def __init__(self, groups: list[HostGroup], states: int) -> None:
         self.groups = groups
+        self.states = states
         self.room = SideBySide.of([p for made in groups for p in made.params])
 
     def squared_norm(self, grads: list[list[Tensor]]) -> float:
@@ -155,14 +159,14 @@ class HostPlan:
             if made is None:
                 return None
             groups.append(made)
-        return cls(groups) if any(made.params for made in groups) else None
+        return cls(groups, len(state)) if any(made.params for made in groups) else None
 
     def gradients(self, param_groups: list[dict[str, Any]], state: Any) -> list[list[Tensor]]:
         """The gradients of each group; empty if something is not as it was when the plan was made.
 
-        Of the buffers one is looked at: whoever replaces them replaces all.
+        Of the states one is looked at, and their number: whoever replaces them replaces all.
         """
-        if len(param_groups) != len(self.groups):
+        if len(param_groups) != len(self.groups) or len(state) != self.states:
             return []
         result = []
         for group, made in zip(param_groups, self.groups, strict=True):
@@ -172,29 +176,27 @@ class HostPlan:
                 or len(group["params"]) != made.count
             ):
                 return []
-            dtype, grads, count = made.dtype, [], 0
+            dtype, grads = made.dtype, []
             try:
-                for p in made.params:
+                for p, size, held, buffer in made.entries:
                     g = p.grad
                     if (
                         type(g) is not Tensor
                         or g.dtype is not dtype
+                        or g.numel() != size
+                        or p.numel() != size
+                        or held.get("momentum_buffer") is not buffer
                         or not (g.is_cpu and g.is_contiguous() and p.is_contiguous())
                     ):
                         return []
-                    count += g.numel()
                     grads.append(g)
             except RuntimeError:  # sparse gradients do not tell whether they are contiguous
-                return []
-            if count != made.numbers:  # weights were exchanged for others
                 return []
             for p in made.idle:
                 if p.grad is not None:
                     return []
-            if made.buffers:
-                last = state.get(made.params[-1])
-                if last is None or last.get("momentum_buffer") is not made.buffers[-1]:
-                    return []
+            if made.buffers and state.get(made.params[-1]) is not made.entries[-1][2]:
+                return []
             result.append(grads)
         return result
 
@@ -212,6 +214,7 @@ def _host_group(group: dict[str, Any], state: Any) -> HostGroup | None:
         len(dtypes) > 1
         or not dtypes <= set(_TYPES)
         or any(type(p) not in _PLAIN or not p.is_cpu or not p.is_contiguous() for p in params)
+        or any(p.grad is None or p.grad.shape != p.shape for p in params)
     ):
         return None
     buffers: list[Tensor] = []
@@ -224,10 +227,14 @@ def _host_group(group: dict[str, Any], state: Any) -> HostGroup | None:
         for p in params:
             buffers.append(state[p].setdefault("momentum_buffer", torch.zeros_like(p)))
         if any(
-            b.dtype not in dtypes or not b.is_contiguous() or b.numel() != p.numel()
+            b.dtype not in dtypes or not b.is_contiguous() or b.shape != p.shape
             for b, p in zip(buffers, params, strict=True)
         ):
             return None
     dtype = dtypes.pop() if dtypes else torch.float32
-    count, numbers = len(group["params"]), sum(p.numel() for p in params)
-    return HostGroup(group, _options(group), params, idle, buffers, dtype, count, numbers)
+    entries = [
+        (p, p.numel(), state[p] if group["momentum"] else {}, b)
+        for p, b in itertools.zip_longest(params, buffers)
+    ]
+    count = len(group["params"])
+    return HostGroup(group, _options(group), params, idle, buffers, dtype, entries, count)

@@ -95,7 +95,7 @@ class SideBySide:
 
     def __init__(self, tensors: list[Tensor]) -> None:
         sizes = [t.numel() for t in tensors]
-        self.flat = torch.empty(sum(sizes), dtype=tensors[0].dtype)
+        self.flat = tensors[0].detach().new_empty(sum(sizes))
         self.places = [
             place.view(t.shape) for place, t in zip(self.flat.split(sizes), tensors, strict=True)
         ]
@@ -107,7 +107,7 @@ class SideBySide:
         return cls(tensors) if is_one_type and fit_together(tensors) else None
 
     def squared_norm(self, tensors: list[Tensor]) -> float:
-        """As `flat_squared_norm`; the tensors have as many numbers in all as there is room for."""
+        """As `flat_squared_norm`; each tensor has as many numbers as there are in its place."""
         flat = self.flat
         try:
             torch._foreach_copy_(self.places, tensors)

@@ -223,6 +223,8 @@ def fused_supports(bucket: Bucket) -> bool:
     elif first.device.type != "cuda" or not first.is_floating_point():
         return False
     for p, g in zip(bucket.params, bucket.grads, strict=True):
+        if p.shape != g.shape:  # weights were exchanged; the kernel would walk out of them
+            return False
         if not (p.is_contiguous() and g.is_contiguous()) and not _alike(p, g):
             return False
     return True

@@ -390,7 +390,14 @@ class AliG(LossMethod):
                 state = self.state[owner]
                 if "momentum_buffer" not in state:
                     state["momentum_buffer"] = torch.zeros_like(p)
-                buffers.append(state["momentum_buffer"])
+                buffer = state["momentum_buffer"]
+                if buffer.shape != p.shape:
+                    raise RuntimeError(
+                        f"the momentum of a parameter has the shape {tuple(buffer.shape)}, and "
+                        f"the parameter {tuple(p.shape)}: its data was exchanged. Delete its state "
+                        "(del optimizer.state[parameter]), or make a new optimizer"
+                    )
+                buffers.append(buffer)
             buffers = locals_of(buffers)
         params, grads = locals_of(work.params), locals_of(work.grads)
         groups = by_type(params)

@@ -51,9 +51,13 @@ def record(
         A function of the inputs alone, which returns the list of tensors, and the bytes of all
         tensors that were made on the way.
     """
-    tape = _Tape()
-    with torch.no_grad(), tape:
-        outputs = list(function(weights, *inputs))
+    with torch.no_grad():
+        try:
+            with _Tape() as tape:
+                outputs = list(function(weights, *inputs))
+        except RuntimeError:  # a view of a product that is laid out in another way
+            with _Tape(ordinary=True) as tape:
+                outputs = list(function(weights, *inputs))
     module = _module(tape, weights, inputs, outputs, reuse=not compiled)
     # The module as a whole has hooks, which cost as much as a small operation.
     call = torch.compile(module, dynamic=False) if compiled else module.forward
@@ -61,17 +65,23 @@ def record(
 
 
 class _Tape(TorchDispatchMode):
-    """Notes every operation that reaches a device; all tensors are kept, so that ids are unique."""
+    """Notes every operation that reaches a device; all tensors are kept, so that ids are unique.
 
-    def __init__(self) -> None:
+    Args:
+        ordinary: whether products of matrices are computed as the function does it, and not in a
+            faster way, which may lay them out in another way.
+    """
+
+    def __init__(self, *, ordinary: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.ordinary = ordinary
         self.nodes: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
         self.bytes = 0
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if func in _PRODUCTS and (faster := _faster(*args)):
+        if func in _PRODUCTS and not self.ordinary and (faster := _faster(*args)):
             with self:
                 return faster(*args)
         if func is torch.ops.aten.argmax.default and not args[0].is_contiguous():
@@ -193,6 +203,7 @@ def _overwrites(
                 and operands.count(_home(x)) == 1
                 and last[_home(x)] == index
                 and (x.dtype, x.shape, x.stride()) == (out.dtype, out.shape, out.stride())
+                and not (x.is_conj() or x.is_neg())
             ):
                 # From here on the result is where the operand was.
                 found[index] = _in_place(func), (x, *args[:number], *args[number + 1 :])
@@ -217,6 +228,7 @@ def _is_same(x: Tensor, y: Any) -> bool:
         isinstance(y, Tensor)
         and x.data_ptr() == y.data_ptr()
         and (x.dtype, x.shape, x.stride()) == (y.dtype, y.shape, y.stride())
+        and (x.is_conj(), x.is_neg()) == (y.is_conj(), y.is_neg())
         and _home(x) == _home(y)
     )
 
@@ -233,12 +245,14 @@ def _changing(tape: _Tape, weights: Tensor, inputs: Sequence[Tensor]) -> set[int
     home = _home(weights)
     written = {
         _home(x)
-        for func, args, _, _ in tape.nodes
+        for func, args, kwargs, _ in tape.nodes
         if func._schema.is_mutable
-        for x in _mutated(func, args)
+        for x in _mutated(func, args, kwargs)
     }
     if home in written:
         raise ValueError("the function changes the weights")
+    if any(_home(x) in written for x in inputs if x.numel()):
+        raise ValueError("the function changes its inputs in place")
     changing = {id(x) for x in inputs}
     for func, args, kwargs, out in tape.nodes:
         used = list(_tensors((args, kwargs)))
@@ -256,9 +270,10 @@ def _changing(tape: _Tape, weights: Tensor, inputs: Sequence[Tensor]) -> set[int
     return changing
 
 
-def _mutated(func: Any, args: tuple[Any, ...]) -> Iterator[Tensor]:
-    for argument, value in zip(func._schema.arguments, args, strict=False):
+def _mutated(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Tensor]:
+    for number, argument in enumerate(func._schema.arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:
+            value = args[number] if number < len(args) else kwargs.get(argument.name)
             yield from _tensors(value)
 
 

@@ -26,6 +26,19 @@ def test_the_page_is_made_of_the_file():
     assert (ROOT / "docs" / "performance.md").read_text(encoding="utf-8") == page(content)
 
 
+def test_new_ratios_stand_where_those_of_the_same_case_stood():
+    from benchmarks.__main__ import merged
+    from benchmarks.measure import Ratio
+
+    def made(case, value):
+        return Ratio("step", case, "a", "b", value, 0.0, 0.0, 0.0, 1)
+
+    old, new = [made(case, 1.0) for case in "pqr"], [made(case, 2.0) for case in "sq"]
+    assert [(each.case, each.ratio) for each in merged(old, new)] == [
+        ("p", 1.0), ("q", 2.0), ("r", 1.0), ("s", 2.0)
+    ]  # fmt: skip
+
+
 def test_ratios_are_taken_round_by_round():
     from benchmarks.measure import ratio
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 
 import pytest
 import torch
@@ -187,6 +188,74 @@ def test_weights_may_be_exchanged_for_others(shape):
     (ours, size), (plain, expected) = both
     assert size == pytest.approx(expected)
     torch.testing.assert_close(ours, plain)
+
+
+@pytest.mark.parametrize("flag", [None, False])
+@pytest.mark.parametrize("shapes", [((5,), (10,)), ((4_000_000,), (10,)), ((10,), (4,))])
+def test_a_momentum_of_another_shape_is_an_error_before_anything_moves(flag, shapes):
+    params = [torch.nn.Parameter(torch.ones(size)) for size in ((4,), (10,))]
+    optimizer, generator = (
+        AliG(params, momentum=0.9, foreach=flag),
+        torch.Generator().manual_seed(4),
+    )
+    fill(params, generator)
+    optimizer.step(loss=10.0)
+    for p, shape in zip(params, shapes, strict=True):
+        p.grad = None
+        p.data = torch.ones(shape)
+    fill(params, generator)
+    with pytest.raises(RuntimeError, match=r"data was exchanged. Delete its state"):
+        optimizer.step(loss=10.0)
+    assert all(bool((p == 1.0).all()) for p in params)
+
+
+@pytest.mark.parametrize("flag", [None, False])
+def test_weights_exchanged_after_the_backward_pass_are_an_error(flag):
+    p = torch.nn.Parameter(torch.ones(4))
+    optimizer = AliG([p], foreach=flag)
+    for _ in range(2):
+        p.grad = torch.ones(4)
+        optimizer.step(loss=1.0)
+    p.data = torch.ones(4_000_000)
+    with pytest.raises(RuntimeError, match="size"):
+        optimizer.step(loss=1.0)
+
+
+@pytest.mark.parametrize("change", ["deleted", "emptied", "zeroed"])
+def test_the_momentum_of_one_layer_may_be_reset(change):
+    pair = Pair(max_lr=0.1, momentum=0.9)
+    for _ in range(3):
+        pair.step(40.0)
+    for params, optimizer in zip(pair.params, pair.optimizers, strict=True):
+        p = params[1]
+        if change == "deleted":
+            del optimizer.state[p]
+        elif change == "emptied":
+            optimizer.state[p].clear()
+        else:
+            optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
+    for _ in range(2):
+        pair.step(40.0)
+        pair.check()
+    assert pair.optimizers[0].state[pair.params[0][1]]["momentum_buffer"].any()
+
+
+def test_another_default_device_changes_nothing():
+    p = torch.nn.Parameter(torch.ones(3))
+    p.grad = torch.ones(3)
+    with torch.device("meta"):
+        optimizer = AliG([p], momentum=0.9)
+        optimizer.step(loss=3.0)
+    assert optimizer.step_size == pytest.approx(1.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_goes_on_from_a_state(copied):
+    optimizer = AliG(make(), max_lr=0.1)
+    other = copied(optimizer)
+    other.load_state_dict(other.state_dict())
+    other.load_state_dict(optimizer.state_dict())
+    optimizer.load_state_dict(other.state_dict())
 
 
 def test_a_sparse_gradient_is_noticed_in_the_middle_of_training():

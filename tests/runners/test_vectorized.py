@@ -458,9 +458,45 @@ def test_a_recorded_function_repeats_its_operations():
         assert torch.equal(transposed, weights.t())
 
 
-def test_a_recorded_function_must_not_change_the_weights():
-    with pytest.raises(ValueError, match="changes the weights"):
-        record(lambda w, x: [w.add_(x)], torch.zeros(2), [torch.ones(2)])
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda w, x: [w.add_(x)], "changes the weights"),
+        (lambda w, x: [torch.add(x, x, out=w)], "changes the weights"),
+        (lambda w, x: [x.add_(w)], "changes its inputs in place"),
+    ],
+)
+def test_a_recorded_function_must_not_change_what_it_is_given(function, message):
+    with pytest.raises(ValueError, match=message):
+        record(function, torch.zeros(2), [torch.ones(2)])
+
+
+def test_a_recorded_function_notices_what_is_written_by_name():
+    def function(w, x):
+        room = torch.zeros(2)
+        seen = room.view(2)
+        torch.add(x, w, out=room)
+        return [seen + 1.0, room]
+
+    repeat, _ = record(function, torch.ones(2), [torch.ones(2)])
+    first = repeat(torch.tensor([1.0, 2.0]))
+    repeat(torch.tensor([5.0, 5.0]))
+    assert [x.tolist() for x in first] == [[3.0, 4.0], [2.0, 3.0]]
+
+
+@pytest.mark.parametrize("view", [torch.conj, torch._neg_view])
+def test_a_view_that_shows_other_numbers_is_recorded(view):
+    z, w = torch.randn(3, dtype=torch.cfloat), torch.randn(3)
+    repeat, _ = record(lambda w, z: [view(z) * w], w, [z])
+    other = torch.randn(3, dtype=torch.cfloat)
+    assert torch.equal(repeat(other)[0], view(other) * w)
+
+
+@pytest.mark.parametrize("size", [(5, 40, 12), (40, 12)])
+def test_products_may_be_viewed_in_another_shape(size):
+    weights, x = torch.randn(5, 12, 3), torch.randn(size)
+    repeat, _ = record(lambda w, x: [(x @ w).view(-1)], weights, [x])
+    torch.testing.assert_close(repeat(x)[0], (x @ weights).view(-1))
 
 
 @pytest.mark.parametrize("side", ["shared on the left", "shared on the right"])
