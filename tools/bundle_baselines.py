@@ -71,6 +71,8 @@ def _official(run: RunResult) -> RunResult:
 
 
 def _shortened(run: RunResult, digits: int, note: str) -> RunResult:
+    if "note" in run.environment:  # it comes from a bundle: rounded again, its best value would go
+        return run
     tuning = run.purpose == "tuning"
     notes = "; ".join(filter(None, (note, ENDS if tuning else "")))
     changes: dict[str, Any] = {

@@ -75,6 +75,9 @@ def test_what_is_committed_is_short():
     assert tried.environment["note"] == "a note; only the ends of the curves were kept"
     kept = bundle_baselines.bundled([own_run(1, test_data_losses=[353.5, 80.123456789, 87.5])])
     assert kept[0].test_data_losses == [353.5, 80.123456789, 87.5]  # the best is exact
+    ties = own_run(3, test_data_losses=[353.5, 80.12345612, 80.12345678, 87.5])
+    once = bundle_baselines.bundled([ties], note="a note")
+    assert bundle_baselines.bundled(once, note="another") == once
 
 
 def test_the_committed_bundles_are_made_of_the_official_files(tmp_path, official_files):
