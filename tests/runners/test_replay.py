@@ -1,0 +1,153 @@
+"""A function that was recorded computes what the function does, and harms nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from alig_deepobs.runners.vectorized.replay import record
+
+
+def test_a_recorded_function_repeats_its_operations():
+    weights = torch.arange(6.0).reshape(2, 3)
+
+    def function(w, x):
+        scratch = torch.zeros(3)
+        scratch.add_(x)
+        return [w[1] * scratch + torch.ones(3).mul(2.0), w.t()]
+
+    x = torch.tensor([1.0, 2.0, 3.0])
+    repeat, size = record(function, weights, [x])
+    assert size > 0
+    for _ in range(2):
+        weights.mul_(2.0)
+        x = x + 1.0
+        product, transposed = repeat(x)
+        assert torch.equal(product, weights[1] * x + 2.0)
+        assert torch.equal(transposed, weights.t())
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda w, x: [w.add_(x)], "changes the weights"),
+        (lambda w, x: [torch.add(x, x, out=w)], "changes the weights"),
+        (lambda w, x: [x.add_(w)], "changes its inputs in place"),
+    ],
+)
+def test_a_recorded_function_must_not_change_what_it_is_given(function, message):
+    with pytest.raises(ValueError, match=message):
+        record(function, torch.zeros(2), [torch.ones(2)])
+
+
+def test_a_recorded_function_notices_what_is_written_by_name():
+    def function(w, x):
+        room = torch.zeros(2)
+        seen = room.view(2)
+        torch.add(x, w, out=room)
+        return [seen + 1.0, room]
+
+    repeat, _ = record(function, torch.ones(2), [torch.ones(2)])
+    first = repeat(torch.tensor([1.0, 2.0]))
+    repeat(torch.tensor([5.0, 5.0]))
+    assert [x.tolist() for x in first] == [[3.0, 4.0], [2.0, 3.0]]
+
+
+@pytest.mark.parametrize("view", [torch.conj, torch._neg_view])
+def test_a_view_that_shows_other_numbers_is_recorded(view):
+    z, w = torch.randn(3, dtype=torch.cfloat), torch.randn(3)
+    repeat, _ = record(lambda w, z: [view(z) * w], w, [z])
+    other = torch.randn(3, dtype=torch.cfloat)
+    assert torch.equal(repeat(other)[0], view(other) * w)
+
+
+@pytest.mark.parametrize("size", [(5, 40, 12), (40, 12)])
+def test_products_may_be_viewed_in_another_shape(size):
+    weights, x = torch.randn(5, 12, 3), torch.randn(size)
+    repeat, _ = record(lambda w, x: [(x @ w).view(-1)], weights, [x])
+    torch.testing.assert_close(repeat(x)[0], (x @ weights).view(-1))
+
+
+@pytest.mark.parametrize("side", ["shared on the left", "shared on the right"])
+@pytest.mark.parametrize("expanded", [False, True])
+def test_members_that_share_a_matrix_have_one_product(side, expanded):
+    """Wide products are several times as fast as many narrow ones."""
+    weights, x = torch.randn(5, 4, 3), torch.randn(4, 4) if "left" in side else torch.randn(3, 6)
+
+    def function(w, x):
+        factor = x.expand(5, *x.shape) if expanded else x
+        return [factor @ w if "left" in side else w @ factor]
+
+    repeat, _ = record(function, weights, [x])
+    other = torch.randn_like(x)
+    torch.testing.assert_close(repeat(other)[0], function(weights, other)[0])
+    with torch.profiler.profile() as profile:
+        repeat(other)
+    assert "aten::bmm" not in {event.key for event in profile.key_averages()}
+
+
+def test_narrow_products_are_computed_as_wide_ones():
+    weights, x = torch.randn(5, 12, 3), torch.randn(5, 40, 12)
+    repeat, _ = record(lambda w, x: [x @ w], weights, [x])
+    torch.testing.assert_close(repeat(x)[0], x @ weights)
+    with torch.profiler.profile(record_shapes=True) as profile:
+        repeat(x)
+    (product,) = (event for event in profile.events() if event.name == "aten::bmm")
+    assert product.input_shapes[:2] == [[5, 3, 12], [5, 12, 40]]
+
+
+def test_outer_products_are_computed_without_a_product_of_matrices():
+    a, x = torch.randn(5, 7, 1), torch.randn(5, 1, 6)
+    repeat, _ = record(lambda w, x: [w @ x], a, [x])
+    torch.testing.assert_close(repeat(x)[0], a @ x)
+    with torch.profiler.profile() as profile:
+        repeat(x)
+    assert "aten::bmm" not in {event.key for event in profile.key_averages()}
+
+
+CONSTANT = torch.tensor([-1.0, 2.0, -3.0, 4.0])
+
+SOURCES = {
+    "used once": lambda w, x: (x * 2.0 + 1.0).relu() * 3.0,
+    "the input": lambda w, x: x.relu(),
+    "the weights": lambda w, x: w.relu() + x,
+    "used later": lambda w, x: (y := x * 2.0) + 1.0 - y,
+    "used later as a view": lambda w, x: (y := x * 2.0).relu() - y.flip(0) * y.t().sum(),
+    "a view of it": lambda w, x: (x * 2.0).t().relu().t() + 1.0,
+    "a part of it": lambda w, x: (x * 2.0)[:1] + x,
+    "both operands": lambda w, x: (y := x * 2.0) + y,
+    "the right operand": lambda w, x: x + (x * 2.0),
+    "its own transpose": lambda w, x: (y := x * 2.0) + y.t(),
+    "a constant in the input's shape": lambda w, x: CONSTANT.view_as(x).relu() + x,
+    "returned too": lambda w, x: [y := x * 2.0, y.relu()],
+    "a factor": lambda w, x: torch.add(x, x * 2.0, alpha=3.0),
+    "a difference": lambda w, x: w - (x * 2.0),
+    "expanded": lambda w, x: (x * 2.0).sum(0, keepdim=True).expand(2, 2) + x,
+    "a chain": lambda w, x: torch.tanh(torch.sigmoid(-(x * w)) + w) / 2.0,
+    "never changing": lambda w, x: torch.ones(2, 2).mul(2.0) + x,
+    "of another type": lambda w, x: (x > 0) * x + (x * 2.0).double(),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_recorded_function_overwrites_only_what_nobody_needs(source):
+    weights, function = torch.tensor([[1.0, -2.0], [3.0, 0.5]]), SOURCES[source]
+
+    def listed(w, x):
+        found = function(w, x)
+        return found if isinstance(found, list) else [found]
+
+    repeat, _ = record(listed, weights, [torch.ones(2, 2)])
+    for _ in range(2):
+        x = torch.randn(2, 2)
+        before = [t.clone() for t in (x, weights, CONSTANT)]
+        found = repeat(x)
+        assert all(map(torch.equal, (x, weights, CONSTANT), before))
+        assert all(map(torch.equal, found, listed(weights, x)))
+
+
+def test_a_recorded_function_overwrites_operands():
+    repeat, _ = record(lambda w, x: [(x * 2.0 + 1.0).relu()], torch.ones(2), [torch.ones(2)])
+    with torch.profiler.profile() as profile:
+        repeat(torch.ones(2))
+    assert {"aten::add_", "aten::relu_"} <= {event.key for event in profile.key_averages()}
