@@ -7,7 +7,9 @@ every step. So they are recorded once for each set of shapes, with `torch.fx` to
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -31,6 +33,9 @@ _OVERWRITING = {
 _PRODUCTS = {torch.ops.aten.matmul.default, torch.ops.aten.bmm.default}
 
 Function = Callable[..., Sequence[Tensor]]
+
+_Node = tuple[Any, tuple[Any, ...], dict[str, Any], Any]
+"""An operation, its arguments, those with names, and its result."""
 
 
 def record(
@@ -58,6 +63,7 @@ def record(
         except RuntimeError:  # a view of a product that is laid out in another way
             with _Tape(ordinary=True) as tape:
                 outputs = list(function(weights, *inputs))
+    tape.nodes = _joined(tape, outputs)
     module = _module(tape, weights, inputs, outputs, reuse=not compiled)
     # The module as a whole has hooks, which cost as much as a small operation.
     call = torch.compile(module, dynamic=False) if compiled else module.forward
@@ -75,7 +81,7 @@ class _Tape(TorchDispatchMode):
     def __init__(self, *, ordinary: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ordinary = ordinary
-        self.nodes: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
+        self.nodes: list[_Node] = []
         self.bytes = 0
 
     def __torch_dispatch__(
@@ -119,6 +125,61 @@ def _product_with_one(a: Tensor, b: Tensor) -> Tensor:
 
 def _transposed_product(a: Tensor, b: Tensor) -> Tensor:
     return (b.mT @ a.mT).mT
+
+
+def _joined(tape: _Tape, outputs: Sequence[Tensor]) -> list[_Node]:
+    """The operations, where a sum of products is one product of their factors side by side.
+
+    Such a sum is the gradient of weights that every time step uses. Its terms are as large as the
+    weights, and there are few examples in each: memory is what they take time for.
+    """
+    uses = Counter(id(x) for _, args, kwargs, _ in tape.nodes for x in _tensors((args, kwargs)))
+    uses.update(map(id, outputs))
+    written = _written(tape)
+    # For each sum its factors, and the operations that it is made of.
+    sums: dict[int, tuple[list[tuple[Tensor, Tensor]], list[int]]] = {}
+    for index, (func, args, kwargs, out) in enumerate(tape.nodes):
+        if func in _PRODUCTS:
+            if _is_large(*args) and written.isdisjoint(map(_home, args)):
+                sums[id(out)] = [args], [index]
+        elif _is_sum(func, args, kwargs, out) and all(
+            id(x) in sums and uses[id(x)] == 1 for x in _tensors(args)
+        ):
+            factors, made = zip(*(sums.pop(id(x)) for x in _tensors(args)), strict=True)
+            sums[id(out)] = list(chain(*factors)), [*chain(*made), index]
+    sums = {key: of for key, of in sums.items() if len(of[0]) > 1}
+    found = {made[-1]: factors for factors, made in sums.values()}
+    dropped = {index for _, made in sums.values() for index in made}
+    nodes: list[_Node] = []
+    for index, node in enumerate(tape.nodes):
+        if index in found:
+            sides = []
+            for side, dim in zip(zip(*found[index], strict=True), (2, 1), strict=True):
+                args = list(side), dim
+                sides.append(torch.ops.aten.cat.default(*args))
+                nodes.append((torch.ops.aten.cat.default, args, {}, sides[-1]))
+            nodes.append((torch.ops.aten.bmm.default, tuple(sides), {}, node[-1]))
+        elif index not in dropped:
+            nodes.append(node)
+    return nodes
+
+
+def _is_large(a: Tensor, b: Tensor) -> bool:
+    """Whether the product of two stacks of matrices is larger than they are."""
+    if not (a.ndim == b.ndim == 3 and len(a) == len(b)):
+        return False
+    return a.numel() + b.numel() <= a[..., 0].numel() * b.shape[2]
+
+
+def _is_sum(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> bool:
+    """Whether an operation adds tensors that are laid out alike, or shows one as it is."""
+    if func is not torch.ops.aten.add.Tensor:
+        return bool(args) and not func._schema.is_mutable and _is_same(args[0], out)
+    return not kwargs and all(
+        isinstance(x, Tensor)
+        and (x.dtype, x.shape, x.stride()) == (out.dtype, out.shape, out.stride())
+        for x in args
+    )
 
 
 def _module(
@@ -222,10 +283,11 @@ def _home(x: Tensor) -> int:
     return x.untyped_storage().data_ptr()
 
 
-def _is_same(x: Tensor, y: Any) -> bool:
+def _is_same(x: Any, y: Any) -> bool:
     """Whether a view shows what its tensor does."""
     return (
-        isinstance(y, Tensor)
+        isinstance(x, Tensor)
+        and isinstance(y, Tensor)
         and x.data_ptr() == y.data_ptr()
         and (x.dtype, x.shape, x.stride()) == (y.dtype, y.shape, y.stride())
         and (x.is_conj(), x.is_neg()) == (y.is_conj(), y.is_neg())
@@ -243,12 +305,7 @@ def _changing(tape: _Tape, weights: Tensor, inputs: Sequence[Tensor]) -> set[int
     A view of the weights is the same tensor in every call, whatever its values are.
     """
     home = _home(weights)
-    written = {
-        _home(x)
-        for func, args, kwargs, _ in tape.nodes
-        if func._schema.is_mutable
-        for x in _mutated(func, args, kwargs)
-    }
+    written = _written(tape)
     if home in written:
         raise ValueError("the function changes the weights")
     if any(_home(x) in written for x in inputs if x.numel()):
@@ -268,6 +325,16 @@ def _changing(tape: _Tape, weights: Tensor, inputs: Sequence[Tensor]) -> set[int
         ):
             changing |= {id(x) for x in made}
     return changing
+
+
+def _written(tape: _Tape) -> set[int]:
+    """The storages that an operation changes in place."""
+    return {
+        _home(x)
+        for func, args, kwargs, _ in tape.nodes
+        if func._schema.is_mutable
+        for x in _mutated(func, args, kwargs)
+    }
 
 
 def _mutated(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Tensor]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+
 import pytest
 import torch
 
@@ -103,6 +106,55 @@ def test_outer_products_are_computed_without_a_product_of_matrices():
     with torch.profiler.profile() as profile:
         repeat(x)
     assert "aten::bmm" not in {event.key for event in profile.key_averages()}
+
+
+total = functools.partial(functools.reduce, operator.add)
+
+STEPS = {
+    "one after the other": lambda w, x: total(x[t].mT @ (x[t] @ w) for t in range(4)),
+    "in pairs": lambda w, x: (x[0].mT @ x[0] + x[1].mT @ x[1]) + (x[2].mT @ x[2] + x[3].mT @ x[3]),
+    "as views": lambda w, x: total((x[t].mT @ x[t]).view(5, 9, 9) for t in range(4)),
+    "of several sizes": lambda w, x: x[0].mT @ x[0] + x[1, :, :2].mT @ x[1, :, :2],
+    "with the weights": lambda w, x: w[:, :3].mT @ x[0] + x[1].mT @ w[:, 3:6],
+}
+OTHER_SUMS = {
+    "a term used twice": lambda w, x: (y := x[0].mT @ x[0]) + x[1].mT @ x[1] - y,
+    "a term added twice": lambda w, x: (y := x[0].mT @ x[0]) + y,
+    "a term that is a result": lambda w, x: [y := x[0].mT @ x[0], y + x[1].mT @ x[1]],
+    "a view of a term": lambda w, x: (y := x[0].mT @ x[0]) + x[1].mT @ x[1] + y.mT,
+    "with a factor": lambda w, x: torch.add(x[0].mT @ x[0], x[1].mT @ x[1], alpha=2.0),
+    "of other terms": lambda w, x: x[0].mT @ x[0] + w,
+    "laid out in another way": lambda w, x: x[0].mT @ x[0] + (x[1].mT @ w[:, :3]).mT,
+    "of small products": lambda w, x: x[0] @ x[1].mT + x[2] @ x[3].mT,
+    "of a changed factor": lambda w, x: (y := x[0] * 2.0).mT @ x[1] + y.mul_(3.0).mT @ x[2],
+    "expanded": lambda w, x: x[0].mT @ x[0] + x[1, :1].mT @ x[1],
+}
+
+
+@pytest.mark.parametrize("source", STEPS | OTHER_SUMS)
+def test_sums_of_products_are_what_they_were(source):
+    function = (STEPS | OTHER_SUMS)[source]
+
+    def listed(w, x):
+        found = function(w, x)
+        return found if isinstance(found, list) else [found]
+
+    weights, x = torch.randn(5, 9, 9), torch.randn(4, 5, 3, 9)
+    repeat, _ = record(listed, weights, [x])
+    other = torch.randn_like(x)
+    torch.testing.assert_close(repeat(other), listed(weights, other))
+
+
+@pytest.mark.parametrize("source", STEPS)
+def test_the_gradient_of_weights_of_many_time_steps_is_one_product(source):
+    """The terms of the sum are as large as the weights, and take longer than the products."""
+    weights, x = torch.randn(5, 9, 9), torch.randn(4, 5, 3, 9)
+    repeat, _ = record(lambda w, x: [STEPS[source](w, x)], weights, [x])
+    with torch.profiler.profile(record_shapes=True) as profile:
+        repeat(x)
+    events = profile.events()
+    assert not any(event.name.startswith("aten::add") for event in events)
+    assert sum(e.name == "aten::bmm" and e.input_shapes[0][1] == 9 for e in events) == 1
 
 
 CONSTANT = torch.tensor([-1.0, 2.0, -3.0, 4.0])
