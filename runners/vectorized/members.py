@@ -164,7 +164,7 @@ class Members:
     def _run(self, phase: Phase, piece: Piece, function: Any) -> list[Tensor]:
         given = self._given(phase, piece)
         inputs = [*piece.batch, *([] if piece.offset is None else [piece.offset]), *given]
-        key = (phase == "train", piece.own, tuple(x.shape for x in inputs))
+        key = (phase == "train", piece.own, tuple((x.shape, x.stride()) for x in inputs))
         if key not in self.recorded:
             self.problem.net.train(phase == "train")
             count = len(piece.batch)

@@ -49,7 +49,7 @@ def record(
     Args:
         function: called as ``function(weights, *inputs)``; returns tensors.
         weights: a tensor whose storage stays, and whose values may change between two calls.
-        inputs: like those of later calls in shape and type.
+        inputs: like those of later calls in shape, type and layout.
         compiled: whether the operations are compiled; the first call does it.
 
     Returns:
@@ -57,6 +57,7 @@ def record(
         tensors that were made on the way.
     """
     with torch.no_grad():
+        inputs = [x.view_as(x) for x in inputs]  # apart, where one is given twice
         try:
             with _Tape() as tape:
                 outputs = list(function(weights, *inputs))
@@ -105,7 +106,7 @@ def _faster(a: Tensor, b: Tensor) -> Callable[[Tensor, Tensor], Tensor] | None:
     if both and a.shape[2] == 1:
         return torch.mul
     if {a.ndim, b.ndim} <= {2, 3} and _is_shared(a) != _is_shared(b):
-        return _product_with_one
+        return _product_with_one if not both or len(a) == len(b) else None
     # Few columns cost as much as many; few rows do not.
     return _transposed_product if both and b.shape[2] < _VECTOR <= a.shape[1] else None
 
@@ -168,17 +169,20 @@ def _is_large(a: Tensor, b: Tensor) -> bool:
     """Whether the product of two stacks of matrices is larger than they are."""
     if not (a.ndim == b.ndim == 3 and len(a) == len(b)):
         return False
-    return a.numel() + b.numel() <= a[..., 0].numel() * b.shape[2]
+    return a.numel() + b.numel() <= len(a) * a.shape[1] * b.shape[2]
 
 
 def _is_sum(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> bool:
     """Whether an operation adds tensors that are laid out alike, or shows one as it is."""
-    if func is not torch.ops.aten.add.Tensor:
-        return bool(args) and not func._schema.is_mutable and _is_same(args[0], out)
-    return not kwargs and all(
-        isinstance(x, Tensor)
-        and (x.dtype, x.shape, x.stride()) == (out.dtype, out.shape, out.stride())
-        for x in args
+    terms = list(_tensors((args, kwargs)))
+    if func is not torch.ops.aten.add.Tensor:  # another tensor may be given for its shape alone
+        return len(terms) == 1 and not func._schema.is_mutable and _is_same(terms[0], out)
+    return (
+        not kwargs
+        and len(terms) == 2
+        and all(
+            (x.dtype, x.shape, x.stride()) == (out.dtype, out.shape, out.stride()) for x in terms
+        )
     )
 
 
@@ -217,7 +221,8 @@ def _module(
 
     overwrites = _overwrites(tape, changing, inputs, outputs) if reuse else {}
     for index, (func, args, kwargs, out) in enumerate(tape.nodes):
-        if not any(id(x) in changing for x in _tensors(out)):
+        results = *_tensors(out), *_mutated(func, args, kwargs)
+        if not any(id(x) in changing for x in results):
             continue
         if index in overwrites:
             func, args = overwrites[index]
@@ -229,7 +234,7 @@ def _module(
         if isinstance(out, Tensor):
             nodes[id(out)] = node
         else:
-            for number, x in enumerate(out):
+            for number, x in enumerate(out or ()):
                 if isinstance(x, Tensor):  # a gradient that nobody wants is None
                     nodes[id(x)] = graph.call_function(_item, (node, number))
     graph.output([operand(x) for x in outputs])
@@ -283,11 +288,10 @@ def _home(x: Tensor) -> int:
     return x.untyped_storage().data_ptr()
 
 
-def _is_same(x: Any, y: Any) -> bool:
+def _is_same(x: Tensor, y: Any) -> bool:
     """Whether a view shows what its tensor does."""
     return (
-        isinstance(x, Tensor)
-        and isinstance(y, Tensor)
+        isinstance(y, Tensor)
         and x.data_ptr() == y.data_ptr()
         and (x.dtype, x.shape, x.stride()) == (y.dtype, y.shape, y.stride())
         and (x.is_conj(), x.is_neg()) == (y.is_conj(), y.is_neg())

@@ -56,6 +56,24 @@ def test_a_recorded_function_notices_what_is_written_by_name():
     assert [x.tolist() for x in first] == [[3.0, 4.0], [2.0, 3.0]]
 
 
+def test_operations_that_return_nothing_are_recorded():
+    def function(w, x):
+        doubled, room = x * 2.0, torch.zeros(2)
+        torch._foreach_add_([doubled, room], [w, x])
+        return [doubled, room]
+
+    weights = torch.ones(2)
+    repeat, _ = record(function, weights, [torch.ones(2)])
+    for x in (torch.tensor([1.0, 2.0]), torch.tensor([5.0, 7.0])):
+        assert [y.tolist() for y in repeat(x)] == [(2.0 * x + 1.0).tolist(), x.tolist()]
+
+
+def test_a_tensor_may_be_recorded_as_two_inputs():
+    x = torch.ones(2)
+    repeat, _ = record(lambda w, a, b: [a - b], torch.ones(2), [x, x])
+    assert repeat(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 5.0]))[0].tolist() == [-2.0, -3.0]
+
+
 @pytest.mark.parametrize("view", [torch.conj, torch._neg_view])
 def test_a_view_that_shows_other_numbers_is_recorded(view):
     z, w = torch.randn(3, dtype=torch.cfloat), torch.randn(3)
@@ -128,11 +146,15 @@ OTHER_SUMS = {
     "of small products": lambda w, x: x[0] @ x[1].mT + x[2] @ x[3].mT,
     "of a changed factor": lambda w, x: (y := x[0] * 2.0).mT @ x[1] + y.mul_(3.0).mT @ x[2],
     "expanded": lambda w, x: x[0].mT @ x[0] + x[1, :1].mT @ x[1],
+    "in the shape of a term": lambda w, x: (x[0].mT @ x[0]).view_as(x[1].mT @ x[1]),
+    "of empty factors": lambda w, x: x[0, :, :0].mT @ x[0, :, :0] + x[1].mT @ x[1],
+    "one for all": lambda w, x: x[0, :1] @ w[:1].expand(5, 9, 9),
 }
 
 
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
 @pytest.mark.parametrize("source", STEPS | OTHER_SUMS)
-def test_sums_of_products_are_what_they_were(source):
+def test_sums_of_products_are_what_they_were(source, mode):
     function = (STEPS | OTHER_SUMS)[source]
 
     def listed(w, x):
@@ -140,9 +162,10 @@ def test_sums_of_products_are_what_they_were(source):
         return found if isinstance(found, list) else [found]
 
     weights, x = torch.randn(5, 9, 9), torch.randn(4, 5, 3, 9)
-    repeat, _ = record(listed, weights, [x])
-    other = torch.randn_like(x)
-    torch.testing.assert_close(repeat(other), listed(weights, other))
+    with mode():
+        repeat, _ = record(listed, weights, [x])
+        other = torch.randn_like(x)
+        torch.testing.assert_close(repeat(other), listed(weights, other))
 
 
 @pytest.mark.parametrize("source", STEPS)
