@@ -43,13 +43,16 @@ class ResultError(AligDeepobsError):
     """A result file cannot be written or read."""
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+def unknown_name(
+    kind: str, name: str, known: Iterable[str], command: str = "alig-deepobs list"
+) -> UsageError:
     """A `UsageError` for a name that is not in a list, with the nearest names.
 
     Args:
         kind: what the name stands for, for example ``"test problem"``.
         name: the name that was not found.
         known: all names that exist.
+        command: shows them.
 
     Example:
         >>> str(unknown_name("optimizer", "adm", ["adam", "sgd"]))
@@ -57,7 +60,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """
     names = sorted(known)
     hint = _near(name, names) or ";"
-    return UsageError(f"unknown {kind} {name!r}{hint} (`alig-deepobs list` shows all)")
+    return UsageError(f"unknown {kind} {name!r}{hint} (`{command}` shows all)")
 
 
 def unknown_choice(kind: str, name: str, known: Iterable[str]) -> UsageError:

@@ -27,6 +27,7 @@ from typing import Any
 import click
 
 from alig_deepobs.bundles import SUFFIX, read_bundle
+from alig_deepobs.errors import unknown_name
 from alig_deepobs.reproduce.experiments import EXPERIMENTS
 from alig_deepobs.runners import Store
 from alig_deepobs.settings import parse_setting
@@ -187,9 +188,12 @@ def main(
         for piece in pieces(output_dir, data_dir)
         if (piece.name in only if only else gpu or piece.device == "cpu")
     ]
-    unknown = set(only) - {piece.name for piece in chosen}
-    if unknown:
-        raise click.BadParameter(f"there is no piece {', '.join(sorted(unknown))}")
+    names = [piece.name for piece in pieces(output_dir, data_dir)]
+    for name in only:
+        if name not in names:
+            raise click.BadParameter(
+                str(unknown_name("piece", name, names, "python benchmarks/campaign.py"))
+            )
     states = {}
     width = max(len(piece.name) for piece in chosen)
     for piece in chosen:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import results_page
+from click.testing import CliRunner
 
 from alig_deepobs.baselines import measured_grid, measured_results
 
@@ -46,6 +47,13 @@ def test_a_campaign_goes_on_from_what_is_committed(tmp_path):
     assert files == len(measured_results("mnist_mlp")) + len(measured_grid("mnist_mlp"))
     campaign.take_committed(piece)  # what is there stays as it is
     assert len(list(tmp_path.rglob("*.json"))) == files
+
+
+def test_a_piece_that_is_not_in_the_plan_is_an_error_with_the_nearest(tmp_path):
+    words = ["--only", "fmnist2c2d", "--output_dir", str(tmp_path)]
+    result = CliRunner().invoke(campaign.main, words)
+    assert result.exit_code == 2
+    assert "unknown piece 'fmnist2c2d'; did you mean fmnist_2c2d" in result.output
 
 
 def test_the_folder_of_an_experiment_is_that_of_its_budget(tmp_path):
