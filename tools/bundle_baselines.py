@@ -45,6 +45,8 @@ def bundled(results: Iterable[RunResult], digits: int = 6, note: str = "") -> li
         note: what a reader must know about all runs; goes into their environment.
     """
     runs = [_official(run) if run.numbers_version == 0 else run for run in results]
+    # One run that lies in two folders is one run.
+    runs = list({(run.identity(), run.started or id(run)): run for run in runs}.values())
     seeds: dict[str, int] = {}
     for run in runs:
         seeds[run.setting()] = seeds.get(run.setting(), 0) + 1

@@ -76,6 +76,8 @@ def test_what_is_committed_is_short():
     kept = bundle_baselines.bundled([own_run(1, test_data_losses=[353.5, 80.123456789, 87.5])])
     assert kept[0].test_data_losses == [353.5, 80.123456789, 87.5]  # the best is exact
     ties = own_run(3, test_data_losses=[353.5, 80.12345612, 80.12345678, 87.5])
+    twice = [replace(run, started="2026-11-28T04:00:00+00:00") for run in (ties, ties)]
+    assert len(bundle_baselines.bundled(twice)) == 1  # it lies in two folders
     once = bundle_baselines.bundled([ties], note="a note")
     assert bundle_baselines.bundled(once, note="another") == once
 
