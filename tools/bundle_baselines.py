@@ -126,8 +126,9 @@ def main(sources: tuple[str, ...], output: str, digits: int, note: str) -> None:
             click.echo(f"left out: {name}: {reason}", err=True)
     for problem, results in found.items():
         path = Path(output) / f"{problem}{SUFFIX}"
-        write_bundle(bundled(results, digits, note), path)
-        click.echo(f"{path}: {len(results)} runs, {path.stat().st_size / 1e3:.0f} kB")
+        runs = bundled(results, digits, note)
+        write_bundle(runs, path)
+        click.echo(f"{path}: {len(runs)} runs, {path.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":
