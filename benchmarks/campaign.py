@@ -183,12 +183,11 @@ def main(
 ) -> None:
     """See the module."""
     end = time.monotonic() + 3600 * hours
+    plan = pieces(output_dir, data_dir)
     chosen = [
-        piece
-        for piece in pieces(output_dir, data_dir)
-        if (piece.name in only if only else gpu or piece.device == "cpu")
+        piece for piece in plan if (piece.name in only if only else gpu or piece.device == "cpu")
     ]
-    names = [piece.name for piece in pieces(output_dir, data_dir)]
+    names = [piece.name for piece in plan]
     for name in only:
         if name not in names:
             raise click.BadParameter(
