@@ -33,7 +33,7 @@ from alig_deepobs.runners.faults import outcome_of
 from alig_deepobs.runners.places import Place
 from alig_deepobs.runners.ranks import Ranks
 from alig_deepobs.runners.signals import STOP, Deferred, end_with, held, ignore_ending, let_in
-from alig_deepobs.runners.startup import skip_compiler
+from alig_deepobs.runners.startup import prepare_process
 from alig_deepobs.runners.training import execute
 from alig_deepobs.runners.vectorized import Mode
 from alig_deepobs.runners.vectorized.grouping import Grouping
@@ -350,7 +350,7 @@ def _start(news: Connection, threads: int, parent: int) -> None:
     """Prepares a worker process."""
     global _news
     _news = news
-    skip_compiler()
+    prepare_process()
     torch.set_num_threads(threads)
     # What an optimizer says of its health is in the record, too.
     warnings.simplefilter("ignore", HealthWarning)

@@ -1,10 +1,37 @@
-"""A quick start for processes of our own."""
+"""Settings of processes of our own: a quick start, and memory that stays."""
 
 from __future__ import annotations
 
+import ctypes
+import os
 import sys
 
 import torch
+
+_MALLOPT = {-1: 2**31 - 1, -2: 64 << 20, -3: 32 << 20}
+"""M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD of glibc -> bytes (mallopt(3)); the largest that
+it takes, but for the second: by how much memory grows at a time."""
+
+
+def prepare_process() -> None:
+    """Prepares a process in which nothing but our own runs happens."""
+    skip_compiler()
+    keep_memory()
+
+
+def keep_memory() -> None:
+    """Keeps freed memory for the next tensors, up to 2 GiB of it, where the C library is glibc.
+
+    By itself it gives the memory of large tensors back to the system after every step, and gets it
+    again page by page: a tenth to a fifth of the time of a small convolutional network. Does
+    nothing where the environment says how memory is to be managed.
+    """
+    if any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None:
+        for option, size in _MALLOPT.items():
+            mallopt(option, size)
 
 
 def skip_compiler() -> None:

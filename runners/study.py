@@ -164,10 +164,10 @@ class Study:
     def _check(self, check_data: bool, own_process: bool) -> None:
         """Checks one run of each setting that is to be run."""
         from alig_deepobs.runners.checks import check  # with torch, which takes a while
-        from alig_deepobs.runners.startup import skip_compiler
+        from alig_deepobs.runners.startup import prepare_process
 
         if own_process:
-            skip_compiler()
+            prepare_process()
         refused: dict[tuple[str, str], UsageError | None] = {}
         for run in {(run.setting(), run.purpose): run for run in self.missing}.values():
             try:

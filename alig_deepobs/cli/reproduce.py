@@ -69,9 +69,9 @@ def reproduce(
     from alig_deepobs.reproduce.experiments import EXPERIMENTS
     from alig_deepobs.reproduce.plan import change_budget, make_plan
     from alig_deepobs.run import RunSpec
-    from alig_deepobs.runners.startup import skip_compiler
+    from alig_deepobs.runners.startup import prepare_process
 
-    skip_compiler()
+    prepare_process()
     experiment = EXPERIMENTS[target]
     chosen = change_budget(experiment.budgets[budget], settings, changes)
     keys = [word.strip() for word in methods.split(",") if word.strip()]
