@@ -37,7 +37,8 @@ CPU time of runs that are trained one after the other over that of the same runs
 both on one core (`--executor`, see [studies](studies.md)): how many times faster a study gets. 45
 runs: DeepOBS's protocol, 36 learning rates of Momentum and nine more seeds of one. 30 runs: seeds
 of ALI-G. The time of all runs one by one is that of a few of them, scaled. Where the operations
-are compiled (`--compile`), epochs are compared; compiling, a minute or two, is left out.""",
+are compiled (`--compile`), epochs are compared; compiling, a minute or two, is left out. The last
+row compares like with like: a run that is compiled gains by itself, and less by company.""",
     "deepobs": """DeepOBS's own runner
 
 Wall time of an epoch, training and the evaluation after it, of DeepOBS 1.1.2's runner on
