@@ -160,6 +160,9 @@ def free_bytes(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0])
     import os
 
+    from alig_deepobs.runners.startup import return_memory
+
+    return_memory()  # what this process keeps is free, too
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on every system

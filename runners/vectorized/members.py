@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
 from alig_deepobs.runners.vectorized.examples import Examples, Piece
+from alig_deepobs.runners.vectorized.layers import PlainLayers
 from alig_deepobs.runners.vectorized.noise import Draw, HandOut, drawn, draws_of
-from alig_deepobs.runners.vectorized.recurrent import PlainLSTM
 from alig_deepobs.runners.vectorized.replay import record
 from alig_deepobs.seeds import derive_seed
 from alig_deepobs.testproblems.base import Phase, TestProblem
@@ -267,6 +267,6 @@ class _Call(nn.Module):
         if self.has_state:
             state, *given = given
             batch = (*batch, state)
-        with PlainLSTM(), HandOut(given) if given else contextlib.nullcontext():
+        with PlainLayers(), HandOut(given) if given else contextlib.nullcontext():
             outputs = self.problem.forward(batch)
         return self.problem.mean_loss(outputs, batch), outputs

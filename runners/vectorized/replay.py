@@ -58,17 +58,11 @@ def record(
     """
     with torch.no_grad():
         inputs = [x.view_as(x) for x in inputs]  # apart, where one is given twice
-        kept = weights.clone()
         try:
-            with _Tape(faster_with=weights) as tape:
-                outputs = list(function(weights, *inputs))
-            shown = {_home(x) for x in outputs} | _written(tape)
-            failed = _home(weights) in shown  # what was to be a product of the weights
-        except RuntimeError:  # a view of a product that is laid out in another way
-            failed = True
-        if failed:
-            weights.copy_(kept)
             with _Tape() as tape:
+                outputs = list(function(weights, *inputs))
+        except RuntimeError:  # a view of a product that is laid out in another way
+            with _Tape(ordinary=True) as tape:
                 outputs = list(function(weights, *inputs))
     tape.nodes = _joined(tape, outputs)
     module = _module(tape, weights, inputs, outputs, reuse=not compiled)
@@ -81,27 +75,25 @@ class _Tape(TorchDispatchMode):
     """Notes every operation that reaches a device; all tensors are kept, so that ids are unique.
 
     Args:
-        faster_with: the weights, if products are to be computed in a faster way, which may lay
-            them out in another way, or be a view of the weights; None: as the function does it.
+        ordinary: whether products of matrices are computed as the function does it, and not in a
+            faster way, which may lay them out in another way.
     """
 
-    def __init__(self, faster_with: Tensor | None = None) -> None:
+    def __init__(self, *, ordinary: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.weights = faster_with
+        self.ordinary = ordinary
         self.nodes: list[_Node] = []
         self.bytes = 0
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if self.weights is not None and func in _PRODUCTS:
+        if func in _PRODUCTS and not self.ordinary:
             if faster := _faster(*args):
                 with self:
                     return faster(*args)
             if args[0].ndim == args[1].ndim == 3 and len(args[0]) == len(args[1]):
                 func = torch.ops.aten.bmm.default  # the other looks at shapes to find it
-        if self.weights is not None and _is_by_one(func, args, self.weights):
-            func, args = torch.ops.aten.alias.default, args[:1]
         if func is torch.ops.aten.argmax.default and not args[0].is_contiguous():
             with self:  # across memory it takes six times as long
                 args = (args[0].contiguous(), *args[1:])
@@ -113,24 +105,15 @@ class _Tape(TorchDispatchMode):
 
 def _faster(a: Tensor, b: Tensor) -> Callable[[Tensor, Tensor], Tensor] | None:
     """A faster way to the products of matrices, one for each member; None if there is none."""
+    if a.dtype != b.dtype:
+        return None
     both = a.ndim == b.ndim == 3
-    if both and a.shape[2] == 1:
+    if both and a.shape[2] == b.shape[1] == 1:
         return torch.mul
     if {a.ndim, b.ndim} <= {2, 3} and _is_shared(a) != _is_shared(b):
         return _product_with_one if not both or len(a) == len(b) else None
     # Few columns cost as much as many; few rows do not.
     return _transposed_product if both and b.shape[2] < _VECTOR <= a.shape[1] else None
-
-
-def _is_by_one(func: Any, args: tuple[Any, ...], weights: Tensor) -> bool:
-    """Whether weights are multiplied by one, as linear layers do it with their bias."""
-    return (
-        func in (torch.ops.aten.mul.Scalar, torch.ops.aten.mul.Tensor)
-        and not isinstance(args[1], Tensor)
-        and args[1] == 1
-        and _home(args[0]) == _home(weights)
-        and torch.result_type(*args) == args[0].dtype
-    )
 
 
 def _is_shared(x: Tensor) -> bool:

@@ -109,6 +109,7 @@ def test_a_signal_to_the_whole_group_lets_runs_be_left(tmp_path, signum):
     assert len(checkpoints(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_was_killed_goes_on(tmp_path):
     process = start(tmp_path, *JOBS, *KEPT)
     under_way(tmp_path, 2)
@@ -131,6 +132,7 @@ def test_a_run_whose_process_was_killed_goes_on(tmp_path):
         assert "resumed_after_steps" in result.environment
 
 
+@pytest.mark.slow
 def test_runs_whose_command_was_killed_keep_their_checkpoints(tmp_path):
     """Their processes end, too; that nobody listens to them is no failure of a run."""
     process = start(tmp_path, *JOBS, *KEPT)

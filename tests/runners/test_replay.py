@@ -132,32 +132,6 @@ def _count(repeat, x, name):
     return sum(event.name == name for event in profile.events())
 
 
-def test_a_bias_is_not_multiplied_by_one():
-    weights, x = torch.randn(5, 8), torch.randn(5, 8)
-    repeat, _ = record(lambda w, x: [w * 1 + x * 1, w * True - x], weights, [x])
-    assert _count(repeat, x, "aten::mul") == 1
-    weights.mul_(2.0)
-    assert torch.equal(repeat(x)[0], weights + x)
-    half, _ = record(lambda w, x: [w * 1.0], torch.ones(2, dtype=torch.int64), [x])
-    assert half(x)[0].dtype == torch.float32
-
-
-def test_what_was_multiplied_by_one_may_be_written_to_and_returned():
-    def written(w, x):
-        y = w * 1
-        y.add_(x)
-        return [y, w + x]
-
-    for function in (written, lambda w, x: [w * 1, w[:1] * 1 + x]):
-        weights, x = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
-        repeat, _ = record(function, weights, [x])
-        assert weights.tolist() == [1.0, 2.0]
-        found = repeat(x)
-        assert all(map(torch.equal, found, function(weights.clone(), x)))
-        weights.add_(100.0)
-        assert found[0].tolist() == function(torch.tensor([1.0, 2.0]), x)[0].tolist()
-
-
 @torch.inference_mode()
 def test_products_of_stacks_are_called_by_their_name():
     weights, x = torch.randn(5, 20, 30), torch.randn(5, 40, 20)

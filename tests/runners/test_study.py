@@ -189,6 +189,7 @@ def test_processes_give_the_same_results_bit_for_bit(tmp_path, undisturbed):
     assert results(tmp_path) == undisturbed
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_repeated(tmp_path, undisturbed):
     moments = random.Random(7)
     for _ in range(5):

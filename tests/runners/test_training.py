@@ -24,7 +24,15 @@ def metrics(result):
     return record
 
 
-@pytest.mark.parametrize("problem", ["digits_mlp", "mnist_vae", "quadratic_deep", "two_d_branin"])
+@pytest.mark.parametrize(
+    "problem",
+    [
+        "digits_mlp",
+        pytest.param("mnist_vae", marks=pytest.mark.slow),
+        "quadratic_deep",
+        "two_d_branin",
+    ],
+)
 @pytest.mark.parametrize("optimizer", ["alig", "adam"])
 def test_one_seed_gives_one_run_bit_for_bit(problem, optimizer):
     spec = RunSpec(problem, optimizer, num_epochs=1, synthetic=True, device="cpu")

@@ -1,4 +1,4 @@
-"""PyTorch's LSTM for many networks at once."""
+"""Layers of PyTorch for many networks at once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 
-class PlainLSTM(TorchFunctionMode):
-    """Computes `torch.lstm`, which `torch.func` cannot batch, as `lstm` does."""
+class PlainLayers(TorchFunctionMode):
+    """Computes some layers as products of matrices, which are what `torch.func` batches best."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        return (lstm if func is torch.lstm else func)(*args, **(kwargs or {}))
+        return _PLAIN.get(func, func)(*args, **(kwargs or {}))
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """What `torch.nn.functional.linear` returns; `torch.func` multiplies its bias by one."""
+    product = x @ weight.t()
+    return product if bias is None else product + bias
 
 
 def lstm(
@@ -30,7 +36,7 @@ def lstm(
     bidirectional: bool,
     batch_first: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What `torch.lstm` returns, up to rounding, by products of matrices.
+    """What `torch.lstm` returns, up to rounding; `torch.func` cannot batch it.
 
     Args:
         x: inputs, ``(batch, time, inputs)``.
@@ -55,7 +61,7 @@ def lstm(
     (h,), (c,) = hx
     of_inputs, of_outputs, *biases = weights
     # The inputs of all steps meet their kernel at once, in one wide product.
-    inputs = torch.nn.functional.linear(x.transpose(0, 1), of_inputs, biases[0] + biases[1])
+    inputs = linear(x.transpose(0, 1), of_inputs, biases[0] + biases[1])
     outputs = []
     for gates in inputs.unbind():
         i, f, g, o = (gates + h @ of_outputs.t()).chunk(4, dim=1)
@@ -63,3 +69,6 @@ def lstm(
         h = o.sigmoid() * c.tanh()
         outputs.append(h)
     return torch.stack(outputs, dim=1), h.unsqueeze(0), c.unsqueeze(0)
+
+
+_PLAIN = {torch.lstm: lstm, torch.nn.functional.linear: linear}
