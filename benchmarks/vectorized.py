@@ -110,7 +110,7 @@ def measure(rounds: int, case: str = "", data_dir: str | None = None) -> list[Ra
         "mnist_logreg": (
             lambda: protocol("mnist_logreg", 5 if data_dir else 20, **mnist), 1, rounds, ">= 5"
         ),
-        "dnc_copy": (lambda: seeds("dnc_copy", 2, 30), 1, max(1, rounds // 10), ">= 5"),
+        "dnc_copy": (lambda: seeds("dnc_copy", 2, 30), 1, rounds, ">= 5"),
     }  # fmt: skip
     found = []
     for name, (make, sample, number, goal) in cases.items():
