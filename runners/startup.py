@@ -24,8 +24,7 @@ def keep_memory() -> None:
     """Keeps freed memory for the next tensors, where the C library is glibc: the last 2 GiB of it.
 
     By itself it gives the memory of large tensors back to the system after every step, and gets it
-    again page by page: a tenth to a fifth of the time of a small convolutional network. Does
-    nothing where the environment says how memory is to be managed.
+    again page by page. Does nothing where the environment says how memory is to be managed.
     """
     if any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         return

@@ -354,7 +354,7 @@ def _mutated(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterat
 
 
 def _tensors(tree: Any) -> Iterator[Tensor]:
-    """What `torch.utils._pytree` finds in arguments and results, at a third of its cost."""
+    """The tensors in arguments and results; `torch.utils._pytree` takes longer to find them."""
     if isinstance(tree, Tensor):
         yield tree
     elif isinstance(tree, tuple | list | dict):

@@ -26,7 +26,6 @@ from alig_deepobs.runners.vectorized import examples as stored
 from alig_deepobs.runners.vectorized import training
 from alig_deepobs.runners.vectorized.examples import Examples
 from alig_deepobs.runners.vectorized.grouping import RULES, Grouping, why_alone
-from alig_deepobs.runners.vectorized.layers import PlainLayers
 from alig_deepobs.runners.vectorized.training import train_together
 from alig_deepobs.settings import parse_setting
 from alig_deepobs.testproblems.datasets import tolstoi
@@ -248,32 +247,6 @@ def test_members_with_a_state_equal_their_runs_alone_after_100_steps(short_book,
     for result, spec in zip(together(specs), specs, strict=True):
         assert result.steps == 100
         assert_alike(result, execute(spec))
-
-
-def test_an_lstm_is_computed_by_products():
-    torch.manual_seed(0)
-    layer, x = nn.LSTM(3, 4, batch_first=True), torch.randn(2, 5, 3)
-    state = torch.randn(1, 2, 4), torch.randn(1, 2, 4)
-    expected = layer(x, state)
-    with PlainLayers():
-        torch.testing.assert_close(layer(x, state), expected)
-        for other in ({"num_layers": 2}, {"bidirectional": True}, {"bias": False}):
-            with pytest.raises(NotImplementedError, match="one layer and direction"):
-                nn.LSTM(3, 4, batch_first=True, **other)(x)
-        with pytest.raises(NotImplementedError, match="batch first"):
-            nn.LSTM(3, 4)(x)
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_a_linear_layer_is_computed_by_a_product(bias):
-    """`torch.func` batches PyTorch's own by multiplying each bias by one."""
-    layer, x = nn.Linear(3, 4, bias=bias), torch.randn(2, 5, 3)
-    weights = {name: torch.stack([p.detach(), -p.detach()]) for name, p in layer.named_parameters()}
-    expected = layer(x)
-    with PlainLayers(), torch.profiler.profile() as profile:
-        found = torch.vmap(lambda w: torch.func.functional_call(layer, w, (x,)))(weights)
-    torch.testing.assert_close(found, torch.stack([expected, -expected]))
-    assert "aten::mul" not in {event.name for event in profile.events()}
 
 
 def test_the_computation_of_all_members_is_compiled_where_it_is_asked_for(monkeypatch):
