@@ -19,9 +19,9 @@ class PlainLayers(TorchFunctionMode):
         return _PLAIN.get(func, func)(*args, **(kwargs or {}))
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """What `torch.nn.functional.linear` returns; `torch.func` multiplies its bias by one."""
-    product = x @ weight.t()
+    product = input @ weight.t()
     return product if bias is None else product + bias
 
 

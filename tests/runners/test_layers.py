@@ -33,3 +33,6 @@ def test_a_linear_layer_is_computed_by_a_product(bias):
         found = torch.vmap(lambda w: torch.func.functional_call(layer, w, (x,)))(weights)
     torch.testing.assert_close(found, torch.stack([expected, -expected]))
     assert "aten::mul" not in {event.name for event in profile.events()}
+    with PlainLayers():
+        names = dict(layer.named_parameters())
+        torch.testing.assert_close(nn.functional.linear(input=x, **names), expected)
