@@ -112,16 +112,17 @@ def _machine(boards: Sequence[Leaderboard]) -> str:
 
 def _across(only: Sequence[str] = (), spread: Spread = "none") -> str:
     with tempfile.TemporaryDirectory() as folder:  # the report reads folders
-        for number, board in enumerate(_boards()):
-            if board.runs[0].num_epochs == _longest(board.entry.name):
-                write_bundle(board.runs, Path(folder) / f"{number}{SUFFIX}")
+        for number, board in enumerate(filter(_is_longest, _boards())):
+            write_bundle(board.runs, Path(folder) / f"{number}{SUFFIX}")
         report = build_report([folder])
     table = across_table(report, Style(columns="optimizers", spread=spread), only)
     return to_markdown(table)
 
 
-def _longest(problem: str) -> int:
-    return max(run.num_epochs for run in measured_results(problem))
+def _is_longest(board: Leaderboard) -> bool:
+    """Whether no other comparison on its problem has more epochs: one stands for each problem."""
+    longest = max(run.num_epochs for run in measured_results(board.entry.name))
+    return board.runs[0].num_epochs == longest
 
 
 def readme() -> str:
@@ -135,15 +136,13 @@ def readme() -> str:
 
 
 def _headline(boards: Sequence[Leaderboard]) -> str:
-    """Where ALI-G is first, level and behind, counted."""
+    """Where ALI-G is first, level and behind, counted over the problems of the table."""
     first, level, behind = [], [], []
-    for board in boards:
+    for board in filter(_is_longest, boards):
         row = next((row for row in board.rows if row.group.optimizer == "alig"), None)
         if row is None:
             continue
-        epochs = board.runs[0].num_epochs
-        short = f", {epochs} epochs" if epochs != _longest(board.entry.name) else ""
-        name = f"`{board.entry.name}`{short}"
+        name = f"`{board.entry.name}`"
         if row.rank == 1:
             first.append(f"{name}{' (with others)' if row.tied else ''}")
         elif row.tied:
