@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
+# `loadgroup`: tests that share what takes long to make stay in one process.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadgroup
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 DEMO_OUTPUT ?= results/demo
 # Tests of optional parts are skipped where their extra is missing. `make test EXTRAS=$(ALL_EXTRAS)`
@@ -21,7 +23,7 @@ demo: $(VENV)/.installed
 	$(BIN)/alig-deepobs compare digits_mlp --seeds 5 --output_dir $(DEMO_OUTPUT)
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	$(PYTEST) -m "not slow"
 
 # What CI runs beyond `make test`: the wheel outside the checkout, two ranks, jobs and kills, one heavy
 # problem. `make test-all` runs everything.
@@ -34,13 +36,13 @@ CI_SLOW := \
 	"tests/testproblems/test_more_problems.py::test_an_epoch_on_the_twin[cifar10_3c3d]"
 
 test-ci: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -q -n 2 -m slow $(CI_SLOW)
+	$(PYTEST) -m slow $(CI_SLOW)
 
 # Also the optional parts, and the tests that take more than a few seconds each. Where there is a
 # pdflatex or tectonic (Debian: texlive-latex-recommended), LaTeX tables are compiled.
 test-all:
 	$(MAKE) EXTRAS=$(ALL_EXTRAS),ray $(VENV)/.installed-test
-	$(BIN)/python -m pytest -q -n 2
+	$(PYTEST)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .

@@ -12,10 +12,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 HERE = Path(__file__).parent
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
+
+def pytest_itemcollected(item):
+    """Keeps the tests of a file in one process of pytest-xdist: they share answers."""
+    item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def _missing():
@@ -55,17 +59,9 @@ def worker(python, tmp_path_factory):
     One process works on all problems it is given, because each start costs several seconds.
     """
 
-    base = tmp_path_factory.getbasetemp()
-    # The processes of pytest-xdist share a folder, so that the work is done by one of them.
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
     def run(name, *problems):
-        folder = shared / "-".join((name, *problems[:1])).replace(",", "-")
-        answer = folder / "answer.json"
-        with FileLock(f"{folder}.lock"):
-            if not answer.exists():
-                folder.mkdir(exist_ok=True)
-                python(HERE / f"{name}.py", folder, *problems)
-        return json.loads(answer.read_text())
+        folder = tmp_path_factory.mktemp(name)
+        python(HERE / f"{name}.py", folder, *problems)
+        return json.loads((folder / "answer.json").read_text())
 
     return run
