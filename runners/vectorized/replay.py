@@ -23,6 +23,12 @@ _OF_SHAPES = {"ones_like", "zeros_like", "full_like", "new_zeros", "new_ones", "
 _VECTOR = 16
 """Columns that the kernel for products handles at a time."""
 
+_NOTICEABLE = 0.2
+"""Another layout of the result pays where so much less of the kernel's work is for nothing."""
+
+_FEW = 32
+"""Members with fewer rows than this are copied below one another where one product needs that."""
+
 _OVERWRITING = {
     torch.ops.aten.add.Tensor: 2, torch.ops.aten.mul.Tensor: 2, torch.ops.aten.sub.Tensor: 1,
     torch.ops.aten.div.Tensor: 1, torch.ops.aten.relu.default: 1, torch.ops.aten.tanh.default: 1,
@@ -105,15 +111,30 @@ class _Tape(TorchDispatchMode):
 
 def _faster(a: Tensor, b: Tensor) -> Callable[[Tensor, Tensor], Tensor] | None:
     """A faster way to the products of matrices, one for each member; None if there is none."""
-    if a.dtype != b.dtype:
+    if a.dtype != b.dtype or not {a.ndim, b.ndim} <= {2, 3} or a.ndim == b.ndim == 2:
         return None
     both = a.ndim == b.ndim == 3
+    if both and len(a) != len(b):
+        return None
     if both and a.shape[2] == b.shape[1] == 1:
         return torch.mul
-    if {a.ndim, b.ndim} <= {2, 3} and _is_shared(a) != _is_shared(b):
-        return _product_with_one if not both or len(a) == len(b) else None
-    # Few columns cost as much as many; few rows do not.
-    return _transposed_product if both and b.shape[2] < _VECTOR <= a.shape[1] else None
+    if _is_shared(a) != _is_shared(b):
+        stack = b.mT if _is_shared(a) else a
+        if stack.shape[1] < _FEW or stack.stride(0) == stack.shape[1] * stack.stride(1):
+            return _product_with_one
+    if _unused(b.shape[-1]) > _unused(a.shape[-2]) + _NOTICEABLE:
+        return _transposed_product
+    return None if both else _product_of_stacks
+
+
+def _unused(columns: int) -> float:
+    """The kernel's work that is for nothing, as a share of the other."""
+    return -columns % _VECTOR / columns if columns else 0.0
+
+
+def _product_of_stacks(a: Tensor, b: Tensor) -> Tensor:
+    members = len(a if a.ndim == 3 else b)
+    return a.expand(members, -1, -1) @ b.expand(members, -1, -1)
 
 
 def _is_shared(x: Tensor) -> bool:
@@ -130,7 +151,7 @@ def _product_with_one(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _transposed_product(a: Tensor, b: Tensor) -> Tensor:
-    return (b.mT @ a.mT).mT
+    return _product_of_stacks(b.mT, a.mT).mT
 
 
 def _joined(tape: _Tape, outputs: Sequence[Tensor]) -> list[_Node]:

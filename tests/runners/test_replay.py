@@ -107,14 +107,31 @@ def test_members_that_share_a_matrix_have_one_product(side, expanded):
     assert "aten::bmm" not in {event.key for event in profile.key_averages()}
 
 
-def test_narrow_products_are_computed_as_wide_ones():
-    weights, x = torch.randn(5, 12, 3), torch.randn(5, 40, 12)
+@pytest.mark.parametrize(("rows", "products"), [(4, "aten::mm"), (40, "aten::bmm")])
+@pytest.mark.parametrize("expanded", [False, True])
+def test_large_weights_are_not_copied_for_one_product(rows, products, expanded):
+    """They lie in rows of all weights of a member, so not below those of the other members."""
+    weights, x = torch.randn(5, rows * 16 + 7), torch.randn(32, 16)
+
+    def function(w, x):
+        return [w[:, 7:].unflatten(1, (rows, 16)) @ (x.expand(5, 32, 16).mT if expanded else x.t())]
+
+    repeat, _ = record(function, weights, [x])
+    other = torch.randn_like(x)
+    torch.testing.assert_close(repeat(other)[0], function(weights, other)[0])
+    assert _count(repeat, other, products) == 1
+    assert _count(repeat, other, "aten::copy_") == (products == "aten::mm")
+
+
+@pytest.mark.parametrize("columns", [3, 50])  # 50 cost as much as 64
+def test_narrow_products_are_computed_as_wide_ones(columns):
+    weights, x = torch.randn(5, 12, columns), torch.randn(5, 48, 12)
     repeat, _ = record(lambda w, x: [x @ w], weights, [x])
     torch.testing.assert_close(repeat(x)[0], x @ weights)
     with torch.profiler.profile(record_shapes=True) as profile:
         repeat(x)
     (product,) = (event for event in profile.events() if event.name == "aten::bmm")
-    assert product.input_shapes[:2] == [[5, 3, 12], [5, 12, 40]]
+    assert product.input_shapes[:2] == [[5, columns, 12], [5, 12, 48]]
 
 
 def test_outer_products_are_computed_without_a_product_of_matrices():
