@@ -11,7 +11,8 @@ cap holds it back.
 
 *At the cap*: (nearly) all steps had the size of the cap. ALI-G is SGD then, with Nesterov's
 momentum if it has one: for a constant step ``gamma``, ``w - gamma g + mu v`` with
-``v = mu v - gamma g`` is that method's step.
+``v = mu v - gamma g`` is that method's step. A cap that moves (SPS's ``smooth_iter``) is said to
+have decided, not the loss. Step sizes are recorded in every ``train_log_interval``-th step.
 """
 
 from __future__ import annotations
@@ -146,15 +147,13 @@ def _non_interpolating_flag(runs: Sequence[RunResult], entry: ProblemEntry) -> F
         f"{entry.label} {known}: the lowest training loss of all {len(runs)} runs is {loss:.4g} "
         f"({lowest.optimizer_name}, seed {lowest.random_seed}; {start:.4g} before training)"
     )
-    if not far:
-        text += ", which is close to 0 all the same"
     if lowest.schema_version == 0 and entry.weight_decay:
         text += "; this loss includes the L2 term"
     return Flag("non_interpolating", entry.name, "", (lowest.random_seed,), text)
 
 
 def share_at_cap(group: Group) -> float:
-    """Mean share of steps at the cap, over epochs and runs; NaN where nothing is recorded."""
+    """Mean share of the recorded steps at the cap, over epochs and runs; NaN where none is."""
     shares = [
         epoch["clipped_fraction"]
         for run in group.runs
@@ -169,7 +168,7 @@ def _cap_flag(group: Group, entry: ProblemEntry) -> Flag | None:
     run, share = group.runs[0], share_at_cap(group)
     if not share > _NEARLY_ALL:
         return None
-    text = f"{group.label}: {100 * share:.0f} % of its steps were at the cap, so "
+    text = f"{group.label}: {100 * share:.0f} % of its {_recorded(run)} were at the cap, so "
     if run.optimizer == "alig":
         momentum = run.hyperparams.get("momentum")
         text += (
@@ -177,10 +176,17 @@ def _cap_flag(group: Group, entry: ProblemEntry) -> Flag | None:
             + (f" with Nesterov momentum {momentum:g}" if momentum else "")
             + f" and the cap {run.learning_rate or math.inf:g} as learning rate"
         )
+    elif run.hyperparams.get("adapt_flag") == "smooth_iter":
+        text += "they grew as fast as smooth_iter lets them, whatever the losses were"
     else:
         text += "its step size did not adapt"
     seeds = tuple(run.random_seed for run in group.runs)
     return Flag("at_cap", entry.name, group.label, seeds, text)
+
+
+def _recorded(run: RunResult) -> str:
+    every = run.train_log_interval
+    return "steps" if every == 1 else f"recorded steps (one in {every})"
 
 
 def _bound_flag(group: Group, entry: ProblemEntry) -> Flag | None:
@@ -195,12 +201,13 @@ def _bound_flag(group: Group, entry: ProblemEntry) -> Flag | None:
         parts.append(f"the lowest training loss it saw is {min(lows):.4g}")
     share = share_at_cap(group)
     if share <= _NEARLY_ALL:  # else there is a flag of its own; False for NaN, too
-        parts.append(f"{100 * share:.0f} % of its steps were at the cap")
+        parts.append(f"{100 * share:.0f} % of its {_recorded(run)} were at the cap")
     below = sum(run.guarded_steps.get("below_f_min", 0) for run in group.runs)
     if below:
         steps = sum(run.steps for run in group.runs)
         parts.append(
-            f"{100 * below / max(1, steps):.0f} % had a loss at or below the bound: no step"
+            f"{100 * below / max(1, steps):.0f} % of all steps had a loss at or below the bound: "
+            "no step"
         )
     seeds = tuple(run.random_seed for run in group.runs)
     return Flag("wrong_bound", entry.name, group.label, seeds, "; ".join(parts))

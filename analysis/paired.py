@@ -273,12 +273,13 @@ def _tested(
 
 
 def _needs_welch(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether all differences are equal though the values are not.
+    """Whether all differences are equal, and not 0, though the values are not.
 
     Pairing would promise a certainty that repeated values of a small test set cannot give.
     """
     spread_out = len(first) > 1 and (np.ptp(first) > 0 or np.ptp(second) > 0)
-    return bool(spread_out and _without_spread(first - second))
+    differences = first - second
+    return bool(spread_out and differences.any() and _without_spread(differences))
 
 
 def _without_spread(values: np.ndarray) -> bool:

@@ -71,7 +71,7 @@ def compared_text(pair: PairedComparison, row: Standing) -> str:
     if found.excludes_zero:
         text = f"seems {_word(pair, row)} by {format_range(smaller, larger, percent)}"
     elif low == high == 0:
-        text = "the same on every seed"
+        return "the same on every seed"
     else:
         worse, better = (format_range(end, end, percent) for end in (-low, high))
         better = better.removesuffix(" points")

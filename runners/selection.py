@@ -87,6 +87,10 @@ def record_selection(result: RunResult) -> None:
         result.best_valid_test_accuracy = chosen.test_accuracy
 
 
+_ACCURACY_DIGITS = 5
+"""One example of the largest validation sets is a fraction of 2e-5."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """How the best of several settings is chosen: by validation data, never by the test set.
@@ -144,10 +148,13 @@ class Rule:
         Args:
             candidates: the runs of each.
         """
-        return [
-            (-runs[0].num_epochs, *map(statistics.fmean, zip(*map(self._score, runs), strict=True)))
-            for runs in candidates
-        ]
+        found = []
+        for runs in candidates:
+            first, *others = map(statistics.fmean, zip(*map(self._score, runs), strict=True))
+            if first < 0:  # an accuracy: equal ones differ by rounding
+                first = round(first, _ACCURACY_DIGITS)
+            found.append((-runs[0].num_epochs, first, *others))
+        return found
 
     def criterion(self, candidate: RunSpec) -> str:
         """What a candidate is judged by, for a reader."""

@@ -146,6 +146,12 @@ def test_differences_without_spread_are_tested_as_two_samples():
     assert pair.p_value == 0.25
 
 
+def test_the_same_on_every_seed_has_no_interval_of_two_samples():
+    (pair,) = compare_all({"A": FIRST, "B": dict(FIRST)}, True)
+    assert (pair.p_value, pair.difference.low, pair.difference.high) == (1.0, 0.0, 0.0)
+    assert not pair.separated
+
+
 def test_a_win_at_exactly_the_level():
     scores = {"A": FIRST, "B": SECOND}
     (pair,) = compare_all(scores, True)

@@ -55,7 +55,7 @@ def test_interpolation(make_run, accuracy_problem, loss_problem):
     assert "was not interpolated here" in find_flags(runs, unknown)[0].text
     near = [make_run(seed=seed, train_data_losses=[90.0, 1.0, 0.001]) for seed in (1, 2)]
     assert find_flags(near, unknown) == []
-    assert "close to 0" in find_flags(near, loss_problem)[0].text
+    assert "is 0.001 (" in find_flags(near, loss_problem)[0].text
 
 
 def at_cap(make_run, clipped, **hyperparams):
@@ -72,8 +72,8 @@ def at_cap(make_run, clipped, **hyperparams):
 def test_wrong_bound(make_run, loss_problem):
     floor, bound = find_flags([at_cap(make_run, 0.4, f_min=0.0)], loss_problem)
     assert (floor.kind, bound.kind) == ("non_interpolating", "wrong_bound")
-    assert "40 % of its steps" in bound.text
-    assert "25 % had a loss at or below the bound" in bound.text  # 5 of 20 steps
+    assert "40 % of its recorded steps (one in 10)" in bound.text
+    assert "25 % of all steps had a loss at or below the bound" in bound.text  # 5 of 20 steps
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,15 @@ def test_all_steps_at_the_cap(make_run, accuracy_problem, loss_problem, momentum
     run = at_cap(make_run, 1.0, momentum=momentum, f_min=0.0)
     (flag,) = find_flags([run], accuracy_problem)
     assert flag.kind == "at_cap"
-    assert f"100 % of its steps were at the cap, so {words}" in flag.text
+    assert f"100 % of its recorded steps (one in 10) were at the cap, so {words}" in flag.text
     assert kinds(find_flags([run], loss_problem)) == ["at_cap", "non_interpolating", "wrong_bound"]
     assert find_flags([at_cap(make_run, 0.5, momentum=momentum)], accuracy_problem) == []
+
+
+def test_a_cap_that_moves_is_no_constant_step_size(make_run, accuracy_problem):
+    run = at_cap(make_run, 1.0, adapt_flag="smooth_iter")
+    (flag,) = find_flags([dataclasses.replace(run, optimizer="sps")], accuracy_problem)
+    assert flag.text.endswith("they grew as fast as smooth_iter lets them, whatever the losses were")
 
 
 def test_at_the_cap_is_the_method_that_the_flag_names():

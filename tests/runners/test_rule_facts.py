@@ -25,6 +25,12 @@ def test_all_are_ranked():
     assert chosen(*runs) == [2, 1, 0]
 
 
+def test_accuracies_that_differ_by_rounding_are_equal():
+    runs = [run(valid_data_losses=[9, loss], valid_accuracies=[0, accuracy], test_losses=[1, 1])
+            for accuracy, loss in ((0.9, 0.5), (0.9 - 1e-8, 0.4), (0.9 - 2e-5, 0.3))]  # fmt: skip
+    assert chosen(*runs) == [1, 0, 2]
+
+
 @pytest.mark.parametrize("kind", ["train_data_losses", "train_losses"])
 def test_training_losses_decide_at_the_epoch_that_is_reported(kind):
     """Files of DeepOBS have no data terms."""
