@@ -19,6 +19,7 @@ from pathlib import Path
 import click
 import paper_page
 import winning_page
+from winning_page import BEHIND, FIRST, LEVEL, place
 
 from alig_deepobs.analysis import leaderboard, to_markdown
 from alig_deepobs.analysis.formats import format_metric
@@ -56,14 +57,15 @@ written by hand. The same figures, with curves and statistics, are a page of
 
     alig-deepobs report baselines/measured --html report.html
 
-**How settings were chosen.** Protocol `{protocol}`: {words}. On the networks for MNIST and
-Fashion-MNIST it is cheaper, and their sections say how. What decides is the validation
+**How settings were chosen.** Protocol `{protocol}`: {words}. On the networks for MNIST,
+Fashion-MNIST and SNLI it is cheaper, and their sections say how. What decides is the validation
 result, or where a problem holds nothing out, the training loss ([protocols](protocols.md)). Tuning
 has as many epochs as the comparison.
 
 **How to read.** Means of the final test accuracy, or of the test loss, over seeds, with 95 %
 intervals; *bold* and `=`: the seeds do not tell it from the best (paired t tests, Holm's
-correction). Epochs, seeds, data and commands stand with each problem. {machine}
+correction). Epochs, seeds, data and commands stand with each problem. Other work ran on the
+machines: `s / epoch` are upper bounds, and say little of an optimizer. {machine}
 """
 
 
@@ -74,11 +76,11 @@ def page() -> str:
     parts = [
         INTRODUCTION.format(protocol=protocol, words=protocol.words, machine=_machine(boards)),
         "## All problems\n",
-        _across(),
-        _headline(boards),
+        _across(_longest(boards)),
+        _headline(_longest(boards)),
         *(_section(board) for board in boards),
         _with_plain_kernels(),
-        _published(),
+        _published_section(),
         paper_page.figure_3(),
         _open(),
     ]
@@ -99,68 +101,74 @@ def _boards() -> Iterator[Leaderboard]:
 
 def _machine(boards: Sequence[Leaderboard]) -> str:
     runs = [run for board in boards for run in board.runs]
-    environments = {
-        f"{run.environment.get('cpu', '?')}, torch {run.environment.get('torch', '?')}"
-        for run in runs
-    }
     threads = sorted({str(run.environment.get("threads", "?")) for run in runs})
     return (
-        f"Measured on {'; '.join(sorted(environments))}; threads of a run: {', '.join(threads)}. "
-        "Bit for bit, results repeat on one machine with equally many threads."
+        f"{winning_page.machines(runs)} Threads of a run: {', '.join(threads)}. Bit for bit, "
+        "results repeat on one machine, with equally many threads and the same runs together."
     )
 
 
-def _across(only: Sequence[str] = (), spread: Spread = "none") -> str:
+def _across(
+    boards: Sequence[Leaderboard], only: Sequence[str] = (), spread: Spread = "none"
+) -> str:  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:  # the report reads folders
-        for number, board in enumerate(filter(_is_longest, _boards())):
-            write_bundle(board.runs, Path(folder) / f"{number}{SUFFIX}")
+        for number, board in enumerate(boards):
+            runs = [run for run in board.runs if not only or run.optimizer in only]
+            write_bundle(runs, Path(folder) / f"{number}{SUFFIX}")
         report = build_report([folder])
     table = across_table(report, Style(columns="optimizers", spread=spread), only)
     return to_markdown(table)
 
 
-def _is_longest(board: Leaderboard) -> bool:
-    """Whether no other comparison on its problem has more epochs: one stands for each problem."""
-    longest = max(run.num_epochs for run in measured_results(board.entry.name))
-    return board.runs[0].num_epochs == longest
+def _longest(boards: Sequence[Leaderboard]) -> list[Leaderboard]:
+    """The comparison with most epochs of each problem stands for it."""
+    longest: dict[str, int] = {}
+    for board in boards:
+        name, epochs = board.entry.name, board.runs[0].num_epochs
+        longest[name] = max(epochs, longest.get(name, 0))
+    return [board for board in boards if board.runs[0].num_epochs == longest[board.entry.name]]
 
 
 def readme() -> str:
-    """README with its table made anew."""
+    """README with its tables made anew."""
     text = README.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
-    boards = list(_boards())
-    made = f"{_machine(boards)}\n\n{_across(FOUR, 'interval')}\n{_headline(boards)}"
+    boards = _longest(list(_boards()))
+    table = _across(boards, FOUR, "interval")
+    made = f"{_machine(boards)}\n\n{table}\n{_headline(boards)}\n{_published_short()}"
     return f"{before}{begin}{made}{end}{after}"
 
 
 def _headline(boards: Sequence[Leaderboard]) -> str:
-    """Where ALI-G is first, level and behind, counted over the problems of the table."""
-    first, level, behind = [], [], []
-    for board in filter(_is_longest, boards):
-        row = next((row for row in board.rows if row.group.optimizer == "alig"), None)
-        if row is None:
-            continue
-        name = f"`{board.entry.name}`"
-        if row.rank == 1:
-            first.append(f"{name}{' (with others)' if row.tied else ''}")
-        elif row.tied:
-            level.append(name)
-        else:
-            behind.append(name)
-    total = len(first) + len(level) + len(behind)
-    listed = (
-        f"best mean on {len(first)} of {total} ({', '.join(first) or 'none'})",
-        f"not told from the best on {len(level)} ({', '.join(level) or 'none'})",
-        f"behind on {len(behind)} ({', '.join(behind) or 'none'})",
-    )
-    return f"**ALI-G**: {'; '.join(listed)}.\n"
+    """Where ALI-G is first, level and behind, counted, and where it was SGD with momentum."""
+    places: dict[str, list[str]] = {FIRST: [], LEVEL: [], BEHIND: []}
+    capped = []
+    for board in boards:
+        if found := place(board):
+            name = f"`{board.entry.name}`"
+            places[found].append(name)
+            if any(f.kind == "at_cap" and f.label == "AliG" for f in board.flags):
+                capped.append(name)
+    total = sum(map(len, places.values()))
+    listed = {
+        "best mean": places[FIRST],
+        "level (the seeds tell of no other that it is better)": places[LEVEL],
+        "behind": places[BEHIND],
+        "all recorded steps at the cap, where ALI-G *is* SGD with Nesterov momentum": capped,
+    }
+    return "\n".join(
+        [f"**ALI-G among all optimizers that were measured, on {total} problems** (paired t tests "
+         "of ALI-G with each other one, Holm's correction over these):\n",
+         *(f"- {what}: {len(names)} ({', '.join(names)})" if names else f"- {what}: none"
+           for what, names in listed.items()), ""]
+    )  # fmt: skip
 
 
 def _section(board: Leaderboard) -> str:
     run = board.runs[0]
-    lines = [f"## `{board.entry.name}`, {run.num_epochs} epochs\n", *_bullets(board.verdict), ""]
+    said = [*board.verdict, *board.warnings]
+    lines = [f"## `{board.entry.name}`, {run.num_epochs} epochs\n", *_bullets(said), ""]
     lines += [to_markdown(board.table).split("\n\n")[1], ""]
     lines += [f"* {setting}" for setting in board.settings]
     lines += _bullets([flag.text for flag in board.flags])
@@ -180,11 +188,18 @@ def _with_plain_kernels() -> str:
     runs = [run for run in read_bundle(KERNELS) if run.purpose != "tuning"]
     board = leaderboard(runs, find_testproblem("digits_mlp"))
     about = runs[0].environment
+    (usual,) = (each for each in _longest(list(_boards())) if each.entry.name == "digits_mlp")
+    told = [
+        ", ".join(row.label for row in each.rows if row.separated) or "none"
+        for each in (usual, board)
+    ]
     return "\n".join(
         ["## `digits_mlp` once more, with plain kernels\n",
          "The same comparison, tuned anew, each run by itself and with PyTorch's kernels for any "
          f"processor (`ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=AVX2`; {about['cpu']}). "
-         "What differs from above is rounding, and what rounding became in 30 epochs.\n",
+         "What differs from above is rounding, and what rounding became in 30 epochs. Told from "
+         f"the best one above: {told[0]}; here: {told[1]}. So a verdict near the level is no more "
+         "than that.\n",
          *_bullets(board.verdict), "", to_markdown(board.table).split("\n\n")[1], "",
          *(f"* {setting}" for setting in board.settings)]
     )  # fmt: skip
@@ -206,32 +221,47 @@ def _cost(board: Leaderboard) -> str:
     return f"{len(tuned)} runs to tune, {len(board.runs)} to report"
 
 
-def _published() -> str:
-    """Runs with DeepOBS's tuned settings, held against its ten seeds, epoch by epoch."""
-    rows, outside = [], 0
+HEAD = """| problem | optimizer | seed | epochs | here | published, ten seeds | inside the range |
+| --- | --- | --- | --- | --- | --- | --- |"""
+
+
+def _published() -> list[tuple[RunResult, str, bool]]:
+    """The runs with DeepOBS's tuned settings, their rows, and whether they end inside the range."""
+    found = []
     for name in published_problems():
         entry = find_testproblem(name)
         for published in _by_setting(published_runs(name)):
             ours = [run for run in measured_results(name) if _same(run, published[0])]
-            for run in ours:
-                row, is_inside = _against(entry, run, published)
-                rows.append(row)
-                outside += not is_inside
-    if not rows:
-        return ""
-    head = (
-        "| problem | optimizer | seed | epochs | here | published, ten seeds | inside the range |"
-    )
+            found += [(run, *_against(entry, run, published)) for run in ours]
+    return found
+
+
+def _published_section() -> str:
+    rows = _published()
+    outside = sum(not inside for _, _, inside in rows)
+    machines = winning_page.machines(run for run, _, _ in rows)
     return "\n".join(
         ["## DeepOBS's published baselines\n",
          "DeepOBS 1.1 on TensorFlow 1 (2019), its tuned settings; here with PyTorch, after as many "
          "epochs. The last column counts the epochs whose result lies within the range of the ten "
-         "published seeds.\n",
-         head, "| --- | --- | --- | --- | --- | --- | --- |", *rows,
+         f"published seeds. {machines}\n",
+         HEAD, *(row for _, row, _ in rows),
          "\nAn eleventh seed of the same distribution lies outside the range of ten in 2 of 11 "
          f"cases: at the last epoch {2 / 11 * len(rows):.1f} of these {len(rows)} runs would be "
          f"expected there, and {outside} are. (Runs of one setting share one range, and on "
          "quadratic_deep the epochs of a run are alike, so neither are independent.)"]
+    )  # fmt: skip
+
+
+def _published_short() -> str:
+    rows = _published()
+    ends = sum(inside for _, _, inside in rows)
+    first = [row for run, row, _ in rows if run.random_seed == 42]
+    return "\n".join(
+        ["Against DeepOBS's published baselines (TensorFlow 1), with their tuned settings and our "
+         "seed 42; the last column counts epochs whose result lies within the range of the ten "
+         f"published seeds. Of all {len(rows)} runs {ends} end inside; "
+         f"{9 / 11 * len(rows):.1f} would be expected.\n", HEAD, *first, ""]
     )  # fmt: skip
 
 

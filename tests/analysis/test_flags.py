@@ -96,7 +96,9 @@ def test_all_steps_at_the_cap(make_run, accuracy_problem, loss_problem, momentum
 def test_a_cap_that_moves_is_no_constant_step_size(make_run, accuracy_problem):
     run = at_cap(make_run, 1.0, adapt_flag="smooth_iter")
     (flag,) = find_flags([dataclasses.replace(run, optimizer="sps")], accuracy_problem)
-    assert flag.text.endswith("they grew as fast as smooth_iter lets them, whatever the losses were")
+    assert flag.text.endswith(
+        "they grew as fast as smooth_iter lets them, whatever the losses were"
+    )
 
 
 def test_at_the_cap_is_the_method_that_the_flag_names():
