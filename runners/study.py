@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 import logging
 import math
+import multiprocessing
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -110,6 +111,12 @@ class Study:
         look_only: bool = False,
         own_process: bool = False,
     ) -> None:
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            # It would wait for the runs of the study that started it, which wait for it.
+            raise UsageError(
+                "a process of this script's study has come to the study once more: put what the "
+                'script does under `if __name__ == "__main__":`'
+            )
         self.cells = list(cells)
         self.store = store
         self.force = force

@@ -325,6 +325,24 @@ def test_what_breaks_a_run_is_named(tmp_path, monkeypatch, body, outcome, reason
     assert len(Study(plan, store).missing) == 1  # tried again by the next command
 
 
+UNGUARDED = """
+from alig_deepobs import compare
+
+compare("two_d_branin", ["sgd"], seeds=1, num_epochs=1, protocol="defaults", jobs=2)
+"""
+
+
+def test_a_script_without_a_guarded_main_program_ends_with_advice(tmp_path):
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert 'under `if __name__ == "__main__":`' in done.stderr
+    (file,) = (tmp_path / "results").rglob("random_seed*.json")
+    assert "the process of the run died (of what it wrote" in file.read_text()
+
+
 def test_a_time_limit_counts_for_the_store(tmp_path):
     def plan(limit):
         spec = RunSpec("digits_mlp", "sgd", num_epochs=5000, synthetic=True, time_limit=limit)
