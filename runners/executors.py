@@ -246,7 +246,9 @@ class Processes:
                     with held():
                         self._send(runs, callbacks, given, again=True)
                     return
-                results = _failed(runs, "the process of the run died (of what it wrote, or out of memory)")
+                results = _failed(
+                    runs, "the process of the run died (of an error above, or of memory)"
+                )
             except BaseException as error:  # noqa: BLE001 - what a worker cannot send back
                 self.free.append(pool)
                 results = [broken(run, error) for run in runs]

@@ -55,6 +55,7 @@ from alig_deepobs.runners.records import (
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.schedule import ScheduledRates, clip_norm_of, decay_of, schedule_of
 from alig_deepobs.runners.signals import Deferred
+from alig_deepobs.runners.startup import import_for_step
 from alig_deepobs.runners.tensorflow.execute import execute_in_tensorflow
 from alig_deepobs.runners.threads import cpu_threads, suitable_threads
 from alig_deepobs.runners.weights import KeptWeights
@@ -172,6 +173,7 @@ class _Training:
             problem.regularization_groups,
             facts(run, problem),
         )
+        import_for_step(self.optimizer)
         params = run.training_params
         self.rates = ScheduledRates(
             self.optimizer, schedule_of(params), decay_of(params, run.split)

@@ -340,7 +340,7 @@ def test_a_script_without_a_guarded_main_program_ends_with_advice(tmp_path):
     )  # fmt: skip
     assert 'under `if __name__ == "__main__":`' in done.stderr
     (file,) = (tmp_path / "results").rglob("random_seed*.json")
-    assert "the process of the run died (of what it wrote" in file.read_text()
+    assert "the process of the run died (of an error above" in file.read_text()
 
 
 def test_a_time_limit_counts_for_the_store(tmp_path):

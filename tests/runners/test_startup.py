@@ -55,3 +55,24 @@ def test_memory_stays_for_the_next_tensors():
 def test_the_environment_decides_about_memory():
     before, after, _ = _faults(MALLOC_TOP_PAD_="0")
     assert after > before / 2
+
+
+@pytest.mark.parametrize(("optimizer", "imported"), [("sgd", True), ("alig", False)])
+def test_the_clock_of_the_first_epoch_holds_no_import(optimizer, imported):
+    program = f"""
+import sys
+from alig_deepobs.run import RunSpec
+from alig_deepobs.runners.resolve import resolve
+from alig_deepobs.runners.startup import prepare_process
+from alig_deepobs.runners.training import Callback, execute
+
+class Look(Callback):
+    def started(self, result, steps_per_epoch):
+        print("torch._dynamo" in sys.modules)
+
+prepare_process()
+execute(resolve(RunSpec("two_d_branin", "{optimizer}", num_epochs=1)), Look())
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == [str(imported)] * 2, done.stderr
