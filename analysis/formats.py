@@ -59,7 +59,7 @@ def format_interval(interval: Interval, percent: bool = False) -> str:
     form = ".2f" if percent else number_form(interval)
     mean = f"{interval.mean * scale:{form}}{unit}"
     if not interval.known:
-        return f"{mean} (n=1, no interval)"
+        return f"{mean} (n={interval.n}, no interval)"
     if interval.low == interval.high:  # which says nothing of how sure it is
         return f"{mean} (all {interval.n} alike)"
     return f"{mean} [{interval.low * scale:{form}}, {interval.high * scale:{form}}]"
@@ -78,7 +78,7 @@ def format_spread(interval: Interval) -> str:
         return MISSING
     form = number_form(interval)
     if not interval.known:
-        return f"{interval.mean:{form}} (n=1)"
+        return f"{interval.mean:{form}} (n={interval.n})"
     return f"{interval.mean:{form}} ± {(interval.high - interval.low) / 2:{form}}"
 
 

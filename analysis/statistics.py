@@ -34,8 +34,8 @@ class Interval:
 
     @property
     def known(self) -> bool:
-        """Whether there is an interval: it takes two values at least."""
-        return self.n >= 2
+        """Whether there is an interval: it takes two values, or two of each stratum."""
+        return self.n >= 2 and not math.isnan(self.low)
 
     @property
     def excludes_zero(self) -> bool:

@@ -7,6 +7,8 @@ checked by `alig_deepobs.runners.checks` before it is run.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import logging
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +23,8 @@ from alig_deepobs.run import FRAMEWORKS, PRECISIONS, SPLITS, TRAINING_PARAMS, Re
 from alig_deepobs.settings import Setting
 from alig_deepobs.testproblems.checks import batch_does_not_fit, check_weight_decay
 from alig_deepobs.testproblems.datasets.identity import data_identity
+
+logger = logging.getLogger(__name__)
 
 
 def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = True) -> ResolvedRun:
@@ -55,10 +59,7 @@ def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = Tr
         "training_params": _training_params(spec.training_params),
         "batch_size": _first(plain["batch_size"], problem.batch_size),
         "num_epochs": _first(plain["num_epochs"], problem.num_epochs),
-        "weight_decay": _first(
-            check_weight_decay(spec.weight_decay, problem.name, problem.weight_decay is not None),
-            problem.weight_decay,
-        ),
+        "weight_decay": _weight_decay(spec, problem, entry),
         # DeepOBS's own runner knows no validation sets and no other order.
         "split": _first(spec.split, problem.default_split if in_pytorch else "full"),
         "reshuffle": _first(spec.reshuffle, problem.reshuffles if in_pytorch else False),
@@ -81,6 +82,25 @@ def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = Tr
                 run.testproblem, data.smallest_size, data.smallest_set, data.label, run.batch_size
             )
     return run
+
+
+def _weight_decay(spec: RunSpec, problem: ProblemEntry, entry: OptimizerEntry) -> float | None:
+    """The factor of the L2 term; the problem's where the optimizer takes neither term nor decay."""
+    given = check_weight_decay(spec.weight_decay, problem.name, problem.weight_decay is not None)
+    if given is None or entry.regularization not in ("ball", "none"):
+        return _first(given, problem.weight_decay)
+    if given:
+        _say_without_effect(spec.optimizer, entry.regularization == "ball")
+    return problem.weight_decay
+
+
+@functools.cache
+def _say_without_effect(optimizer: str, has_ball: bool) -> None:
+    """Once for each optimizer."""
+    remedy = ": bound its weights with max_norm instead" if has_ball else ""
+    logger.warning(
+        "--weight_decay has no effect on %s, which takes no L2 term%s", optimizer, remedy
+    )
 
 
 def _optimizer(

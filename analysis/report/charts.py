@@ -225,7 +225,7 @@ def _sensitivity(section: Section, style: Styles) -> list[Chart]:
     grids = {grid.label: grid for grid in sorted(section.grids, key=lambda g: len(g.finals))}
     parameter = ", ".join(sorted({grid.parameter for grid in section.grids}))
     tuning = any(grid.tuning for grid in section.grids)
-    note = " One seed for each value, from runs that only served to choose a setting." * tuning
+    note = " From runs that only served to choose a setting, with their seeds." * tuning
     lines = {
         label: _scaled(_grid_line(grid), scale) for label, grid in grids.items() if grid.numbers()
     }

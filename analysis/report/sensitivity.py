@@ -138,7 +138,7 @@ def sensitivity_table(grids: Mapping[str, Iterable[Grid]]) -> Table[Any] | None:
         "touches the end of the grid and may be wider."
     ]
     if any(row["tuning_runs"] for row in rows):
-        notes.append("Grids of runs that only served to choose a setting have one seed each.")
+        notes.append("Grids of runs that only served to choose a setting have the seeds of these.")
     texts = {"best": value_text, "decades": "{:.1f}".format}
     columns: list[Column[dict[str, Any]]] = [
         Column(

@@ -10,6 +10,7 @@ from alig_deepobs.analysis import (
     performance_profile,
     score_profile,
 )
+from alig_deepobs.analysis.formats import format_interval
 from alig_deepobs.errors import UsageError
 
 NAN = math.nan
@@ -43,6 +44,12 @@ def test_every_problem_counts_the_same():
     scores = {"A": {"p": [1.0] * 12, "q": [0.0] * 3}}
     # Twelve ones and three zeros, weighted alike, are half and half: the middle half is, too.
     assert aggregate_scores(scores)["A"].mean == pytest.approx(0.5)
+
+
+def test_one_seed_of_each_problem_has_no_interval():
+    found = aggregate_scores({"A": {"p": [1.0], "q": [0.5]}})["A"]
+    assert not found.known
+    assert format_interval(found) == "0.7500 (n=2, no interval)"
 
 
 def test_aggregate_interval_covers_and_needs_equal_problems():

@@ -12,7 +12,7 @@ import pytest
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.run import RunSpec
-from alig_deepobs.runners.resolve import json_value, resolve
+from alig_deepobs.runners.resolve import _say_without_effect, json_value, resolve
 
 SPEC = RunSpec("digits_mlp", "sgd", {"lr": 0.1}, synthetic=True)
 
@@ -109,3 +109,19 @@ def test_what_is_known_of_the_data():
     assert (whole.data_label, whole.data_source) == ("Digits (scikit-learn)", "bundled")
     held_out = resolve(replace(SPEC, split="validation"))
     assert len({run.data_version, whole.data_version, held_out.data_version}) == 3
+
+
+def test_a_weight_decay_without_effect_is_said_and_makes_no_other_run(caplog):
+    _say_without_effect.cache_clear()
+    alike = [resolve(RunSpec("cifar10_3c3d", "alig", weight_decay=w), check_data=False).identity()
+             for w in (None, 0.1, 0.1, 0.0)]  # fmt: skip
+    assert len(set(alike)) == 1
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "--weight_decay has no effect on alig, which takes no L2 term: bound its weights with "
+        "max_norm instead"
+    )
+    assert (
+        resolve(RunSpec("cifar10_3c3d", "sgd", weight_decay=0.1), check_data=False).weight_decay
+        == 0.1
+    )
