@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 DEFAULT_OPTIMIZERS = ("alig", "sgd", "momentum", "adam")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
-    """What a comparison has found.
+    """What a comparison has found; `print` shows the leaderboards.
 
     Attributes:
         outcomes: what came of each optimizer on each problem, tuning included.
@@ -41,6 +41,12 @@ class Comparison:
     outcomes: Sequence[CellOutcome]
     results: Sequence[RunResult]
     reference: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Comparison on {', '.join(self.testproblems)}: {len(self.results)} runs>"
+
+    def __str__(self) -> str:
+        return "\n\n".join(str(self.leaderboard_of(name)) for name in self.testproblems)
 
     @property
     def testproblems(self) -> list[str]:

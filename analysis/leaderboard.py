@@ -13,6 +13,7 @@ from alig_deepobs.analysis.flags import Flag, find_flags
 from alig_deepobs.analysis.formats import seeds_text
 from alig_deepobs.analysis.frames import loss_kind
 from alig_deepobs.analysis.paired import WIN_LEVEL
+from alig_deepobs.analysis.render import to_text
 from alig_deepobs.analysis.standings import Standing, rank_settings
 from alig_deepobs.analysis.table import Table
 from alig_deepobs.analysis.verdict import verdict
@@ -23,9 +24,9 @@ FEW_SEEDS = 5
 """Below so many a table warns."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Leaderboard:
-    """The ranked rows and what they have in common.
+    """The ranked rows and what they have in common; `print` shows the table.
 
     Attributes:
         entry: the problem.
@@ -34,6 +35,12 @@ class Leaderboard:
 
     entry: ProblemEntry
     rows: tuple[Standing, ...]
+
+    def __repr__(self) -> str:
+        return f"<Leaderboard, {self.heading}: {', '.join(row.label for row in self.rows)}>"
+
+    def __str__(self) -> str:
+        return to_text(self.table)
 
     @property
     def runs(self) -> list[RunResult]:

@@ -87,8 +87,10 @@ def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = Tr
 def _weight_decay(spec: RunSpec, problem: ProblemEntry, entry: OptimizerEntry) -> float | None:
     """The factor of the L2 term; the problem's where the optimizer takes neither term nor decay."""
     given = check_weight_decay(spec.weight_decay, problem.name, problem.weight_decay is not None)
-    if given is None or entry.regularization not in ("ball", "none"):
-        return _first(given, problem.weight_decay)
+    if given is None:
+        return problem.weight_decay
+    if entry.regularization not in ("ball", "none"):
+        return given
     if given:
         _say_without_effect(spec.optimizer, entry.regularization == "ball")
     return problem.weight_decay

@@ -17,6 +17,9 @@ def test_frame_leaderboard_and_plot(tmp_path):
     )  # fmt: skip
     assert len(found.frame) == 6
     assert {row.label for row in found.leaderboard.rows} == {"AliG", "SGD", "Adam"}
+    assert "Test accuracy" in str(found)
+    assert repr(found) == "<Comparison on digits_logreg: 6 runs>"
+    assert len(repr(found.leaderboard)) < 200
     picture = found.plot(tmp_path / "curves.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
 
