@@ -13,7 +13,13 @@ from torch.autograd import profiler
 from torch.optim import Optimizer
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
-from alig_deepobs.optimizers._checks import check_group, check_loaded, check_rate, ignore_rate
+from alig_deepobs.optimizers._checks import (
+    check_group,
+    check_loaded,
+    check_rate,
+    check_switches,
+    ignore_rate,
+)
 from alig_deepobs.optimizers._vectors import Foreach, Loop
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
@@ -115,7 +121,7 @@ class Method(Optimizer):
 
         Raises:
             ValueError: it has an option that the method does not have, or that is one for all
-                groups, or a bad rate.
+                groups, or a bad rate or switch.
         """
         name = type(self).__name__
         if "lr" in param_group and "lr" not in self.defaults:
@@ -127,6 +133,7 @@ class Method(Optimizer):
                 raise ValueError(f"{option} is one for all groups: give it to {name} itself")
         if "lr" in param_group:
             check_rate(name, param_group["lr"], self.rate)
+        check_switches({**self.defaults, **param_group})
         super().add_param_group(param_group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import difflib
 import math
 import sys
-import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from numbers import Real
 from typing import Any
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.optim import Optimizer
 
-from alig_deepobs.optimizers.health import HealthWarning
+from alig_deepobs.optimizers.health import warn_user
 
 _LABELS = frozenset({"params", "param_names", "name", "group_name"})
 _OF_SCHEDULERS = frozenset(
@@ -130,12 +131,10 @@ def _a_part_only(optimizer: Optimizer, divider: str) -> RuntimeError:
 def ignore_rate(name: str, lr: float | None) -> None:
     """Says that a learning rate has no effect: tools such as skorch give one to every optimizer."""
     if lr is not None:
-        warnings.warn(
-            f"{name} has no learning rate: lr={lr!r} is ignored", HealthWarning, stacklevel=4
-        )
+        warn_user(f"{name} has no learning rate: lr={lr!r} is ignored")
 
 
-def check_rate(name: str, rate: float | Tensor | None, argument: str) -> None:
+def check_rate(name: str, rate: Any, argument: str) -> None:
     """Refuses a rate that would turn descent into ascent.
 
     A tensor of an accelerator is not read.
@@ -146,20 +145,24 @@ def check_rate(name: str, rate: float | Tensor | None, argument: str) -> None:
         argument: what its argument is called.
 
     Raises:
-        ValueError: the rate is negative, nan or None.
+        ValueError: the rate is negative, nan or no number.
     """
+    if type(rate) is float and rate >= 0:  # in every step
+        return
     if isinstance(rate, Tensor) and rate.device.type != "cpu":
         return
-    if rate is None:
-        raise ValueError(f"{name}: {argument} became None: give group['lr'] a number")
-    if not rate >= 0:
-        value = float(rate)
+    if not is_number(rate):
+        raise ValueError(f"{name}: {argument} became {rate!r}: give group['lr'] a number")
+    value = float(rate)
+    if not value >= 0:
         why = (
-            f"a scheduler multiplied 'no cap' (infinity) by 0; give {argument} a value"
+            f"if a scheduler multiplied 'no cap' (infinity) by 0, give {argument} a value"
             if math.isnan(value)
-            else "such a step would climb; let the scheduler end at 0"
+            else "such a step would climb; if a scheduler did it, let it end at 0"
         )
-        raise ValueError(f"{name}: {argument} became {value:g}: {why}")
+        raise ValueError(
+            f"{name}: {argument} became {value:g}: give group['lr'] a number >= 0; {why}"
+        )
 
 
 _POSITIVE = frozenset(
@@ -169,6 +172,12 @@ _POSITIVE = frozenset(
     }
 )  # fmt: skip
 _FINITE = frozenset({"f_min", "f_star", "lb"})
+_SWITCHES = frozenset(
+    {
+        "adjusted_momentum", "alias_losses", "bias_correction", "capturable", "divide", "foreach",
+        "fused", "official", "use_fstar",
+    }
+)  # fmt: skip
 _RANGES = {
     **dict.fromkeys(("momentum", "beta", "betas", "decay"), (0.0, 1.0)),
     **dict.fromkeys(("eps", "weight_decay", "initial_accumulator"), (0.0,)),
@@ -189,12 +198,51 @@ def checked(**options: Any) -> dict[str, Any]:
     for name, value in options.items():
         if name in _POSITIVE:
             check_positive(name, value)
-        if name in _FINITE and not math.isfinite(value):
-            raise ValueError(f"{name} must be a finite number, not {value!r}")
-        for each in value if isinstance(value, tuple) else (value,):
+        if name in _FINITE:
+            check_finite(name, value)
+        if name == "betas":
+            if not (isinstance(value, (tuple, list)) and len(value) == 2):
+                raise ValueError(f"betas must be two numbers in [0, 1), not {value!r}")
+            options[name] = tuple(value)
+        for each in options["betas"] if name == "betas" else (value,):
             if name in _RANGES:
                 check_range(name, each, *_RANGES[name])
     return options
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is one real number: of Python, of NumPy or in a tensor; True and False are none.
+
+    Example:
+        >>> [is_number(value) for value in (1, 0.1, torch.tensor(0.1), True, None, "0.1", 1j)]
+        [True, True, True, False, False, False, False]
+    """
+    if isinstance(value, Tensor):
+        return value.numel() == 1 and not (value.is_complex() or value.dtype is torch.bool)
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def check_switches(options: Mapping[str, Any]) -> None:
+    """Refuses options that are on or off and have another value, which Python would take for on.
+
+    Raises:
+        ValueError: there is one; the message names it.
+    """
+    for name in sorted(_SWITCHES & options.keys()):
+        value, may_be_none = options[name], name in ("foreach", "fused")
+        if value not in (True, False) and not (value is None and may_be_none):
+            wanted = "True, False or None" if may_be_none else "True or False"
+            raise ValueError(f"{name} must be {wanted}, not {value!r}")
+
+
+def check_finite(name: str, value: float) -> None:
+    """Checks that it is a number, and neither infinite nor nan.
+
+    Raises:
+        ValueError: it is not; the message names the argument.
+    """
+    if not (is_number(value) and math.isfinite(value)):
+        raise ValueError(f"{name} must be a finite number, not {value!r}")
 
 
 def check_range(name: str, value: float, low: float, high: float = math.inf) -> None:
@@ -208,16 +256,21 @@ def check_range(name: str, value: float, low: float, high: float = math.inf) -> 
         Traceback (most recent call last):
         ValueError: momentum must be in [0.0, 1.0), not 1.5
     """
-    if not low <= value < high:
+    if not (is_number(value) and low <= value < high):
         wanted = f"at least {low:g}" if high == math.inf else f"in [{low}, {high})"
         raise ValueError(f"{name} must be {wanted}, not {value!r}")
 
 
-def check_positive(name: str, value: float) -> None:
+def check_positive(name: str, value: float, otherwise: str = "") -> None:
     """Checks ``value > 0``.
+
+    Args:
+        name: of the argument.
+        value: what it has.
+        otherwise: what else it may be, for the message.
 
     Raises:
         ValueError: it is not; the message names the argument.
     """
-    if not value > 0:
-        raise ValueError(f"{name} must be positive, not {value!r}")
+    if not (is_number(value) and value > 0):
+        raise ValueError(f"{name} must be positive{otherwise}, not {value!r}")

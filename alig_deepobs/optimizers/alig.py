@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from alig_deepobs.optimizers._base import Params, Work, gradients
+from alig_deepobs.optimizers._checks import check_finite, check_positive, check_range, is_number
 from alig_deepobs.optimizers._host_plan import SCALE, HostPlan, settle
 from alig_deepobs.optimizers._loss_method import HALF_LARGEST, LossMethod
 from alig_deepobs.optimizers._norm import (
@@ -69,8 +70,9 @@ class AliG(LossMethod):
         params: parameters, or groups of them. A group may have its own ``max_lr`` (or ``lr``),
             ``momentum`` and ``adjusted_momentum``; the step size before the cap is one for all.
         max_lr: cap of the step size, positive; None: no cap. It is kept in ``group["lr"]``
-            (infinity for no cap), so torch's schedulers work on it. ``group["max_lr"]`` is the same
-            (None for no cap), and may be written, as with the authors' code.
+            (infinity for no cap), so torch's schedulers work on it. ``group["max_lr"]`` may be
+            written, as with the authors' code, and is the same (None for no cap) from the next
+            step on; until then a scheduler's new cap is in ``lr`` alone.
         momentum: Nesterov momentum in [0, 1).
         projection_fn: called without arguments at construction and once after each step; it
             projects the parameters in place (see `L2Ball`).
@@ -141,16 +143,13 @@ class AliG(LossMethod):
         self._refuse_weight_decay(weight_decay)
         if max_lr is not None and lr is not None:
             raise ValueError("max_lr and lr are two names of one argument: give only one of them")
-        if not (eps >= 0 and math.isfinite(eps)):
+        if not (is_number(eps) and 0 <= eps < math.inf):
             raise ValueError(f"eps must be a number >= 0, not {eps!r}")
-        if not math.isfinite(f_min):
-            raise ValueError(f"f_min must be a finite number, not {f_min!r}")
+        check_finite("f_min", f_min)
         if projection_fn is not None and not callable(projection_fn):
             raise ValueError("projection_fn must be callable, without arguments")
-        if clip_norm is not None and not clip_norm > 0:
-            raise ValueError(
-                f"clip_norm must be positive (or None for no clipping), not {clip_norm!r}"
-            )
+        if clip_norm is not None:
+            check_positive("clip_norm", clip_norm, " (or None for no clipping)")
         if foreach and fused:
             raise RuntimeError("foreach and fused cannot both be True")
         defaults = {
@@ -195,12 +194,8 @@ class AliG(LossMethod):
         """
         self._caps.follow(self.param_groups)
         Caps.enter(param_group, self.defaults["lr"])
-        cap = param_group["lr"]
-        if not cap > 0:
-            raise ValueError(f"max_lr must be positive (or None for no cap), not {cap!r}")
-        momentum = param_group.get("momentum", self.defaults["momentum"])
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), not {momentum!r}")
+        check_positive("max_lr", param_group["lr"], " (or None for no cap)")
+        check_range("momentum", param_group.get("momentum", self.defaults["momentum"]), 0, 1)
         param_group.setdefault(SCALE, 1.0)
         super().add_param_group(param_group)
         self._caps = Caps(self.param_groups)
@@ -298,8 +293,11 @@ class AliG(LossMethod):
         for rate in rates:
             if not isinstance(rate, float) or not rate >= 0.0:
                 return False
+        try:
+            value, first = float(loss), groups[0]
+        except RuntimeError:
+            return False  # a complex number, which the other step refuses
         self._squared = squared = plan.squared_norm(grads)
-        value, first = float(loss), groups[0]
         step = host_step(value, squared, first["eps"], first["f_min"])
         if step.guard is not None:
             self._count_guard(step.guard)

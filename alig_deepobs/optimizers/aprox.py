@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from alig_deepobs.optimizers._base import Params, Work
-from alig_deepobs.optimizers._checks import checked
+from alig_deepobs.optimizers._checks import checked, is_number
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._scalars import Scalar, at_least, at_most
 
@@ -69,7 +69,7 @@ class Aprox(LossMethod):
         foreach: bool | None = None,
     ) -> None:
         self._refuse_weight_decay(weight_decay)
-        if not 0 <= power <= 1:
+        if not (is_number(power) and 0 <= power <= 1):
             raise ValueError(f"power must be in [0, 1], not {power!r}")
         super().__init__(params, checked(lr=lr, power=power, f_min=f_min, eps=eps), foreach)
 

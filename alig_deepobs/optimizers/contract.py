@@ -12,6 +12,10 @@ from torch import Tensor, nn
 
 _TOLERANCE, _NOISE = 0.05, 1e-4
 _DECREASE = 1e-3
+_WANTED = (
+    "give check_loss_contract a loss_fn that takes the model and the batch and returns the loss, "
+    "for example lambda model, batch: cross_entropy(model(batch[0]), batch[1])"
+)
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,15 @@ def check_loss_contract(
     Args:
         model: the model, in the mode in which it is trained.
         batch: what ``loss_fn`` computes the loss from.
-        loss_fn: called as ``loss_fn(model, batch)``, returns a tensor with one element; None: the
-            model called with the batch (a mapping as keyword arguments) returns the loss, or
-            something with an attribute ``loss``.
+        loss_fn: called as ``loss_fn(model, batch)``, returns a tensor with one element: a function
+            of yours, not one of outputs and targets such as ``cross_entropy``; None: the model
+            called with the batch (a mapping as keyword arguments) returns the loss, or something
+            with an attribute ``loss``.
         loss: what the optimizer will be given; None: the computed loss.
 
     Raises:
         ValueError: the model has no trainable parameter, or the loss has several elements.
+        TypeError: ``loss_fn`` cannot be called so; without one, the model cannot.
 
     Example:
         >>> model = nn.Linear(2, 1)
@@ -113,16 +119,17 @@ def _evaluation(
     model: nn.Module, batch: Any, loss_fn: Callable[[nn.Module, Any], Tensor] | None
 ) -> Callable[[], Tensor]:
     def evaluate() -> Tensor:
-        if loss_fn is not None:
-            value: Any = loss_fn(model, batch)
-        else:
-            value = model(**batch) if isinstance(batch, Mapping) else model(batch)
-            value = getattr(value, "loss", value)
+        try:
+            if loss_fn is not None:
+                value: Any = loss_fn(model, batch)
+            else:
+                value = model(**batch) if isinstance(batch, Mapping) else model(batch)
+                value = getattr(value, "loss", value)
+        except (TypeError, AttributeError) as error:  # as from cross_entropy(model, batch)
+            called = "model(batch)" if loss_fn is None else "loss_fn(model, batch)"
+            raise TypeError(f"{called} failed ({error}): {_WANTED}") from error
         if not isinstance(value, Tensor) or value.numel() != 1:
-            raise ValueError(
-                "the loss must be a tensor with one element: give check_loss_contract a loss_fn "
-                "that returns loss_fn(model, batch)"
-            )
+            raise ValueError(f"the loss must be a tensor with one element: {_WANTED}")
         return value
 
     return evaluate
@@ -148,6 +155,11 @@ def _remarks(
         broken.append(
             f"the optimizer is given the loss {given:.4g}, but this batch has {here:.4g}: give the "
             "loss of the same examples, unscaled and reduced as for backward()"
+        )
+    if given <= 0:
+        notes.append(
+            f"the loss is {given:.4g}: at or below the lower bound (f_min, f_star, lb; 0 by "
+            "default) there is no step. Give the optimizer a lower one, if the loss has one"
         )
     if abs(again - here) > _NOISE * abs(here):
         notes.append(

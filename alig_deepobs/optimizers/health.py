@@ -8,6 +8,7 @@ at where the host reads the device anyway (``step_size``, ``guarded_steps``, ``s
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from collections import deque
 from dataclasses import dataclass
@@ -37,13 +38,25 @@ class HealthWarning(UserWarning):
     """
 
 
+def warn_user(message: str) -> None:
+    """Warns at the line that called this package, directly or through torch's wrappers."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and _is_inside(frame.f_globals.get("__name__")):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, HealthWarning, stacklevel=level)
+
+
+def _is_inside(module: str | None) -> bool:
+    return str(module).partition(".")[0] in ("alig_deepobs", "torch")
+
+
 @dataclass(frozen=True)
 class Health:
     """What an optimizer has seen since it was made.
 
     Attributes:
         steps: steps that were looked at. On an accelerator at most the last 512 between two looks.
-        at_cap: how many of them were at the cap; None if there is no cap.
+        at_cap: how many of those with a gradient were at the cap; None if there is no cap.
         below_f_min: how many had a loss at or below the lower bound.
         zero_norm: how many had step size 0 because there was nothing to divide by, or so little
             that the weights' type cannot hold the step.
@@ -112,7 +125,14 @@ class Monitor:
                 self._say_below()
         elif unclipped == 0:
             self.zero_norm += 1
-        norm = math.sqrt(squared_norm) if squared_norm > 0 else 0.0
+        if squared_norm > 0:
+            norm = math.sqrt(squared_norm)
+        elif squared_norm < 0 < self.largest:
+            norm = 0.0
+        else:  # no step, and so none at the cap
+            if self.largest == 0 and self.steps >= _SEVERAL and loss > bound:
+                self._say_no_gradient()
+            return
         if norm > self.largest * (1 + _SAME_NORM):
             self.largest, self.same_norm = norm, 1
         elif norm > self.largest * (1 - _SAME_NORM):
@@ -159,7 +179,15 @@ class Monitor:
         """Warns, once for each kind."""
         if kind not in self.remarks:
             self.remarks[kind] = f"{self.name}: {remark}"
-            warnings.warn(self.remarks[kind], HealthWarning, stacklevel=2)
+            warn_user(self.remarks[kind])
+
+    def _say_no_gradient(self) -> None:
+        self.say(
+            "no_gradient",
+            f"no parameter had a gradient (other than 0) in any of {self.steps} steps: call "
+            "loss.backward() before the step, in the closure if there is one, and see that the "
+            "loss depends on parameters that are not frozen (requires_grad=False)",
+        )
 
     def _say_not_finite(self) -> None:
         self.say(

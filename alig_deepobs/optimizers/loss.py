@@ -183,6 +183,9 @@ def attach_loss(
     Returns:
         A handle; its ``remove()`` detaches the source.
 
+    Raises:
+        TypeError: the source is neither, but a loss itself, for example.
+
     Example:
         >>> from alig_deepobs import AliG
         >>> w = torch.nn.Parameter(torch.tensor([2.0]))
@@ -195,6 +198,13 @@ def attach_loss(
         tensor(4.)
         >>> handle.remove()
     """
+    # A tensor has a mean, too: it would be the loss of every step to come.
+    is_value = hasattr(source, "__array__")
+    if is_value or not (callable(source) or callable(getattr(source, "mean", None))):
+        raise TypeError(
+            "attach_loss needs a LossMeter or a function that returns the current loss, not "
+            f"{type(source).__name__}: write attach_loss(optimizer, lambda: loss), for example"
+        )
     read: Callable[[], Any] = source if callable(source) else source.mean
 
     def hook(
@@ -262,7 +272,7 @@ def loss_value(loss: Any, name: str) -> float | Tensor:
         name: of the optimizer, for the messages.
 
     Raises:
-        TypeError: it is None, or neither a number nor a tensor.
+        TypeError: it is None, complex, or neither a number nor a tensor.
         ValueError: it has more than one element.
     """
     if not isinstance(loss, Tensor):
@@ -271,6 +281,11 @@ def loss_value(loss: Any, name: str) -> float | Tensor:
         if hasattr(loss, "__array__"):  # as NumPy's arrays have
             loss = torch.as_tensor(loss)
     if isinstance(loss, Tensor):
+        if loss.is_complex():
+            raise TypeError(
+                f"{name}: the loss must be a real number, not a complex tensor: give the value "
+                "that backward() was called on, for example loss.real"
+            )
         if loss.numel() != 1:
             raise ValueError(
                 f"{name}: the loss must be one number, not a tensor of shape {tuple(loss.shape)}: "

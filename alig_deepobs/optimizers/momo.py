@@ -231,7 +231,7 @@ class MomoAdam(_Momo):
     ) -> None:
         defaults = checked(
             lr=lr,
-            betas=tuple(betas),
+            betas=betas,
             eps=eps,
             weight_decay=weight_decay,
             lb=lb,

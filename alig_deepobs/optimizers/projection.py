@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from alig_deepobs.optimizers._checks import check_positive
 from alig_deepobs.optimizers._norm import by_type, host_squared_norm, local, wide_norm
 
 # Norms between these are exact: neither their squares nor the factor leave float32.
@@ -27,7 +28,7 @@ def l2_projection(parameters: Iterable[Tensor] | Tensor, max_norm: float | None)
         max_norm: radius of the ball, positive; None: do nothing.
 
     Raises:
-        ValueError: the radius is not positive.
+        ValueError: the radius is not positive, or there are no parameters.
 
     Source:
         Berrada, Zisserman, Kumar, ICML 2020, section 3 (the constraint set Omega).
@@ -40,10 +41,9 @@ def l2_projection(parameters: Iterable[Tensor] | Tensor, max_norm: float | None)
     """
     if max_norm is None:
         return
-    _check_radius(max_norm)
-    tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    if not tensors:
-        return
+    if not (type(max_norm) is float and max_norm > 0):  # in every step
+        check_positive("max_norm", max_norm)
+    tensors = [parameters] if isinstance(parameters, Tensor) else _some(parameters)
     if tensors[0].device.type == "cpu" and not torch.compiler.is_compiling():
         length = math.sqrt(host_squared_norm(tensors))
         parts = [local(tensor) for tensor in tensors]
@@ -79,7 +79,7 @@ class L2Ball:
         max_norm: its radius, positive.
 
     Raises:
-        ValueError: the radius is not positive.
+        ValueError: the radius is not positive, or there are no parameters.
 
     Example:
         >>> from alig_deepobs import AliG
@@ -91,8 +91,8 @@ class L2Ball:
     """
 
     def __init__(self, parameters: Iterable[Tensor], max_norm: float) -> None:
-        _check_radius(max_norm)
-        self.parameters = list(parameters)
+        check_positive("max_norm", max_norm)
+        self.parameters = _some(parameters)
         self.max_norm = max_norm
 
     def __call__(self) -> None:
@@ -108,6 +108,12 @@ class L2Ball:
         return f"L2Ball({len(self.parameters)} tensors, max_norm={self.max_norm})"
 
 
-def _check_radius(max_norm: float) -> None:
-    if not max_norm > 0:
-        raise ValueError(f"max_norm must be positive, not {max_norm!r}")
+def _some(parameters: Iterable[Tensor]) -> list[Tensor]:
+    """The parameters; of none, a ball would silently be no constraint."""
+    tensors = list(parameters)
+    if not tensors:
+        raise ValueError(
+            "there are no parameters to keep in the ball: a generator such as model.parameters() "
+            "is empty once it was used, so give each user a new one, or a list"
+        )
+    return tensors

@@ -10,7 +10,13 @@ from typing import Any
 import torch
 
 from alig_deepobs.optimizers._base import Params, Work, gradients
-from alig_deepobs.optimizers._checks import check_positive, check_range, checked, ignore_rate
+from alig_deepobs.optimizers._checks import (
+    check_positive,
+    check_range,
+    checked,
+    ignore_rate,
+    is_number,
+)
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.optimizers._norm import host_squared_norm
 from alig_deepobs.optimizers.loss import loss_value
@@ -91,7 +97,7 @@ class SLS(LossMethod):
         self._refuse_weight_decay(weight_decay)
         check_positive("init_step_size", init_step_size)
         for name, value in (("c", c), ("beta_b", beta_b)):
-            if not 0 < value < 1:
+            if not (is_number(value) and 0 < value < 1):
                 raise ValueError(f"{name} must be in (0, 1), not {value!r}")
         check_range("gamma", gamma, 1.0)
         defaults = checked(

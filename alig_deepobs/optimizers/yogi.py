@@ -57,7 +57,7 @@ class Yogi(Method):
     ) -> None:
         defaults = checked(
             lr=lr,
-            betas=tuple(betas),
+            betas=betas,
             eps=eps,
             weight_decay=weight_decay,
             initial_accumulator=initial_accumulator,

@@ -78,14 +78,33 @@ def checked_cap(
         )
     cap = learning_rate if max_lr is None else max_lr
     max_lr = value(cap)
-    if isinstance(max_lr, (int, float)) and not max_lr > 0:
+    is_plain = isinstance(max_lr, (int, float, str))
+    if is_plain and not _holds(lambda: max_lr > 0, max_lr):
         raise ValueError(f"max_lr must be positive (or None for no cap), not {max_lr!r}")
-    if not 0 <= momentum < 1:
+    if not _holds(lambda: 0 <= momentum < 1, momentum):
         raise ValueError(f"momentum must be in [0, 1), not {momentum!r}")
-    if not (eps >= 0 and math.isfinite(eps)):
+    if not _holds(lambda: 0 <= eps < math.inf, eps):
         raise ValueError(f"eps must be a number >= 0, not {eps!r}")
-    if not math.isfinite(f_min):
+    if not _holds(lambda: math.isfinite(f_min), f_min):
         raise ValueError(f"f_min must be a finite number, not {f_min!r}")
-    if max_norm is not None and not max_norm > 0:
+    if max_norm is not None and not _holds(lambda: max_norm > 0, max_norm):
         raise ValueError(f"max_norm must be positive (or None for no ball), not {max_norm!r}")
     return math.inf if cap is None else cap
+
+
+def check_switch(name: str, value: Any) -> None:
+    """Checks an option that is on or off; Python would take any other value for on.
+
+    Raises:
+        ValueError: it is neither; the message names it.
+    """
+    if value not in (True, False):
+        raise ValueError(f"{name} must be True or False, not {value!r}")
+
+
+def _holds(condition: Callable[[], Any], value: Any) -> bool:
+    """Whether a condition holds, which only a number can meet; True and False are none."""
+    try:
+        return not isinstance(value, bool) and bool(condition())
+    except TypeError:
+        return False

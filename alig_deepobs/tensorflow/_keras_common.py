@@ -10,6 +10,7 @@ from typing import Any
 
 from alig_deepobs.tensorflow._arguments import (
     NO_LOSS,
+    check_switch,
     checked_cap,
     refuse_attributes,
     refuse_options,
@@ -73,6 +74,7 @@ class KerasAliG(Mixin):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         refuse_options(options)
+        check_switch("adjusted_momentum", adjusted_momentum)
         cap = checked_cap(max_lr, learning_rate, momentum, eps, f_min, max_norm)
         self._start(float(cap) if isinstance(cap, int) else cap, name)
         self.momentum = momentum

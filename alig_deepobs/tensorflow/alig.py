@@ -9,6 +9,7 @@ from typing import Any
 
 from alig_deepobs.tensorflow._arguments import (
     NO_LOSS,
+    check_switch,
     checked_cap,
     refuse_options,
 )
@@ -94,6 +95,7 @@ class AliG(tf.compat.v1.train.Optimizer):  # type: ignore[misc]
         weight_decay: float = 0.0,
     ) -> None:
         refuse_options({"weight_decay": weight_decay})
+        check_switch("adjusted_momentum", adjusted_momentum)
         self._cap = checked_cap(
             max_lr, learning_rate, momentum, eps, f_min, max_norm, _static_value
         )
@@ -258,7 +260,7 @@ class AliG(tf.compat.v1.train.Optimizer):  # type: ignore[misc]
 
 def _static_value(cap: Any) -> Any:
     """The value of a cap, also of a variable with a constant initial value, if it is known."""
-    if cap is None or isinstance(cap, (int, float)):
+    if cap is None or isinstance(cap, (int, float, str)):
         return cap
     if not tf.compat.v1.executing_eagerly_outside_functions():
         cap = getattr(cap, "initial_value", cap)

@@ -164,6 +164,14 @@ def test_attached_function_supplies_the_loss(make_fast, problem_p):
         optimizer.step()
 
 
+@pytest.mark.parametrize("source", [3.0, None, torch.tensor(3.0), [3.0]])
+def test_a_loss_that_is_attached_itself_is_refused(make_fast, problem_p, source):
+    """A tensor has a mean, which would be the loss of all steps."""
+    optimizer = make_fast(problem_p().parameters)
+    with pytest.raises(TypeError, match="attach_loss needs a LossMeter or a function"):
+        attach_loss(optimizer, source)
+
+
 def test_attached_meter_supplies_its_mean(make_fast, problem_p):
     problem, meter = problem_p(), LossMeter()
     optimizer = make_fast(problem.parameters)

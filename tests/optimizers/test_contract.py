@@ -104,3 +104,30 @@ def test_a_model_that_returns_its_loss():
         check_loss_contract(nn.Linear(2, 2), torch.ones(2))
     with pytest.raises(ValueError, match="no parameter that requires"):
         check_loss_contract(nn.Identity(), torch.ones(1))
+
+
+@pytest.mark.parametrize(
+    "loss_fn",
+    [
+        nn.functional.cross_entropy,
+        nn.MSELoss(),
+        lambda batch: 0.0,
+        lambda outputs, targets: (outputs - targets).square().mean(),
+        None,
+    ],
+    ids=["function", "module", "one argument", "outputs and targets", "none"],
+)
+def test_a_loss_of_outputs_and_targets_says_how_it_is_called(model, batch, loss_fn):
+    with pytest.raises(TypeError, match="a loss_fn that takes the model and the batch"):
+        check_loss_contract(model, batch, loss_fn)
+
+
+@pytest.mark.parametrize("level", [-3.8, 0.0])
+def test_a_loss_below_the_bound_is_remarked(model, batch, level):
+    def loss_fn(model, batch):
+        value = cross_entropy(model, batch)
+        return value - value.detach() + level
+
+    report = check_loss_contract(model, batch, loss_fn, loss=level)
+    assert report.loss == pytest.approx(level)
+    assert "at or below the lower bound" in report.remarks[-1]

@@ -103,8 +103,9 @@ def test_a_pickle_from_before_an_option_existed():
 
 def test_a_group_with_a_rate_where_there_is_none():
     optimizer = Polyak([weights()])
-    with pytest.warns(HealthWarning, match="no learning rate: lr=0.1 is ignored"):
+    with pytest.warns(HealthWarning, match="no learning rate: lr=0.1 is ignored") as said:
         optimizer.add_param_group({"params": [weights()], "lr": 0.1})
+    assert said[0].filename == __file__
     assert "lr" not in optimizer.param_groups[1]
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from optimizer_cases import (
     BY_VALUE,
+    FACTS_OF_OPTIMIZERS,
     OWN,
     WITH_RATE,
     WITHOUT_DECAY,
@@ -37,6 +38,40 @@ def test_options_that_are_one_for_all_groups_are_not_ignored(case):
         w, v = torch.ones(2, requires_grad=True), torch.ones(1, requires_grad=True)
         with pytest.raises(ValueError, match=f"{name} is one for all groups: give it to "):
             case.build([{"params": [w]}, {"params": [v], name: value}])
+
+
+@named(OWN)
+@pytest.mark.parametrize("wrong", ["a", True, 1j])
+def test_arguments_that_are_no_numbers_are_refused_by_name(case, wrong):
+    w, options = torch.ones(2, requires_grad=True), plain_arguments(case)
+    for name in FACTS_OF_OPTIMIZERS["refused"][case.name]:
+        rate = {"lr": 0.1} if case in WITH_RATE and name not in ("max_lr", "eta_max") else {}
+        with pytest.raises(ValueError, match=rf"^{name} (must be|and f_star belong)"):
+            case.entry.load()([w], **{**rate, **options, name: wrong})
+
+
+@named(OWN)
+def test_options_that_are_on_or_off_are_nothing_else(case):
+    w = torch.ones(2, requires_grad=True)
+    options, rate = plain_arguments(case), {"lr": 0.1} if case in WITH_RATE else {}
+    defaults = case.build([w]).defaults
+    names = [name for name, value in defaults.items() if isinstance(value, bool)]
+    for name in [*names, *({"foreach", "fused"} & defaults.keys())]:
+        with pytest.raises(ValueError, match=f"^{name} must be True"):
+            case.entry.load()([w], **{**rate, **options, name: "no"})
+    with pytest.raises(ValueError, match=r"^foreach must be True, False or None, not 'no'"):
+        case.build([{"params": [w], "foreach": "no"}])
+
+
+@named(WITH_RATE)
+@pytest.mark.parametrize("rate", ["a", True, math.nan])
+def test_a_rate_that_became_no_number(case, rate):
+    problem = Convex()
+    optimizer = case.build(problem.parameters)
+    optimizer.param_groups[0]["lr"] = rate
+    became = f"{optimizer.rate} became {rate!r}: give group['lr'] a number"
+    with pytest.raises(ValueError, match=re.escape(became)):
+        problem.steps(optimizer, case, 1)
 
 
 @named(WITH_RATE)
@@ -76,6 +111,8 @@ def test_losses_that_are_no_numbers_are_refused_by_name(case):
     for wrong in ((torch.tensor(1.0), 2), {"loss": torch.tensor(1.0)}, "1.0"):
         with pytest.raises(TypeError, match=f"{name}: the loss must be a number or a tensor"):
             optimizer.step(loss=wrong)
+    with pytest.raises(TypeError, match=f"{name}: the loss must be a real number"):
+        optimizer.step(loss=torch.tensor(1.0 + 1.0j))
     with pytest.raises(ValueError, match=f"{name}: the loss must be one number"):
         optimizer.step(loss=torch.ones(2))
     assert w.tolist() == [1.0, 1.0]

@@ -36,6 +36,7 @@ def feed(optimizer: Any, w: Tensor, steps: int, loss: float, grad: float = 1.0) 
             optimizer.step(loss=loss)
         optimizer.health()
     assert all(issubclass(each.category, HealthWarning) for each in caught)
+    assert all(each.filename == __file__ for each in caught)  # where the step was called
     return [str(each.message) for each in caught]
 
 
@@ -86,6 +87,37 @@ def test_a_cap_that_always_binds_is_said_once_by_all(case):
     assert "of 200 steps were at the cap, where it is " in said[0]
     assert optimizer.rate in said[0]
     assert optimizer.health().at_cap == 450
+
+
+@named(BY_VALUE)
+@pytest.mark.parametrize("gradient", [None, 0.0])
+def test_no_gradient_is_not_taken_for_a_low_cap(case, gradient):
+    """As without backward(), or where all parameters are frozen."""
+    w = torch.ones(2, requires_grad=gradient is not None)
+    optimizer = case.build([w])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(450):
+            w.grad = None if gradient is None else torch.zeros(2)
+            optimizer.step(lambda: 1.0)
+    (said,) = [str(each.message) for each in caught]
+    assert "no parameter had a gradient (other than 0) in any of 10 steps: call loss.back" in said
+    assert optimizer.health().remarks == (said,)
+    assert not optimizer.health().at_cap
+
+
+def test_gradients_that_vanish_at_the_minimum_are_no_trouble():
+    w = torch.ones(1, requires_grad=True)
+    optimizer = AliG([w], max_lr=0.1, f_min=-1.0)
+    assert feed(optimizer, w, 10, 1.0) == feed(optimizer, w, 300, 1.0, grad=0.0) == []
+
+
+def test_a_warning_is_at_the_line_of_the_user_also_through_torchs_wrappers():
+    w = torch.ones(1, requires_grad=True)
+    optimizer = AliG([w], max_lr=0.1)
+    optimizer.register_step_post_hook(lambda *_: None)
+    torch.optim.lr_scheduler.ConstantLR(optimizer)
+    assert "not finite" in feed(optimizer, w, 20, math.nan)[0]
 
 
 def test_a_healthy_run_says_nothing():

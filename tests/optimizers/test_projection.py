@@ -24,13 +24,23 @@ def flat(model: torch.nn.Module) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in model.parameters()]).clone()
 
 
-@pytest.mark.parametrize("max_norm", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("max_norm", [0.0, -1.0, float("nan"), "1", True])
 def test_radius_must_be_positive(max_norm):
     model = network()
     with pytest.raises(ValueError, match="max_norm"):
         l2_projection(model.parameters(), max_norm)
     with pytest.raises(ValueError, match="max_norm"):
         L2Ball(model.parameters(), max_norm)
+
+
+def test_a_ball_of_nothing_is_refused():
+    used = network().parameters()
+    list(used)
+    for nothing in (used, []):
+        with pytest.raises(ValueError, match="no parameters to keep in the ball"):
+            L2Ball(nothing, 1.0)
+        with pytest.raises(ValueError, match="no parameters to keep in the ball"):
+            l2_projection(nothing, 1.0)
 
 
 @pytest.mark.parametrize("give", [list, tuple, iter], ids=["list", "tuple", "generator"])

@@ -306,11 +306,20 @@ def bad_arguments():
     with tf.Graph().as_default():
         nan, inf = float("nan"), float("inf")
         bad = {
-            "max_lr": [-0.1, 0.0, nan, v1.Variable(-0.1, trainable=False), tf.constant(-1.0)],
-            "momentum": [1.0, -0.1, nan],
-            "eps": [-1.0, nan, inf],
-            "f_min": [inf, nan],
-            "max_norm": [0.0, -1.0, nan],
+            "max_lr": [
+                -0.1,
+                0.0,
+                nan,
+                "0.1",
+                True,
+                v1.Variable(-0.1, trainable=False),
+                tf.constant(-1.0),
+            ],
+            "momentum": [1.0, -0.1, nan, None],
+            "eps": [-1.0, nan, inf, None],
+            "f_min": [inf, nan, None],
+            "max_norm": [0.0, -1.0, nan, "a"],
+            "adjusted_momentum": ["no", None],
         }
         return {
             name: [message(AliG, **{name: value}) for value in values]
