@@ -26,6 +26,7 @@ from alig_deepobs.runners.cells import Cell, CellOutcome
 from alig_deepobs.runners.places import Place
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.store import Store
+from alig_deepobs.words import counted
 
 if TYPE_CHECKING:
     from alig_deepobs.runners.executors import Executor
@@ -405,8 +406,7 @@ class Study:
             claim.close()
         if not reasons:
             return ""
-        count = len(reasons)
-        return f"{count} result{'' if count == 1 else 's'} could not be written: {reasons[0]}"
+        return f"{counted(len(reasons), 'result')} could not be written: {reasons[0]}"
 
     def _take(self, task: _Task, result: RunResult) -> list[_Task]:
         """Takes a result; returns the tasks that are possible now."""

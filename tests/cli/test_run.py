@@ -89,7 +89,7 @@ def test_no_logs(call, tmp_path):
 def test_divergence_is_a_result_not_an_error(call):
     called = call("run", "digits_mlp", "--optimizer", "sgd[lr=1e30]", *QUICK)
     assert called.code == 0
-    assert "diverged (train loss is not finite after 1 epochs)" in called.out
+    assert "diverged (train loss is not finite after 1 epoch)" in called.out
 
 
 @pytest.mark.parametrize(
