@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alig_deepobs.analysis import leaderboard, load_results, runs_frame
-from alig_deepobs.errors import UsageError, unknown_choice
+from alig_deepobs.errors import UsageError, check_text, unknown_choice
 from alig_deepobs.protocols import DEFAULT, Protocol
 from alig_deepobs.registry import expand_names, find_optimizer, find_testproblem
 from alig_deepobs.run import Outcome, RunResult, RunSpec
@@ -182,8 +182,8 @@ def plan_comparison(
     Raises:
         UsageError: a name or an option is wrong.
     """
-    problems = [testproblems] if isinstance(testproblems, str) else list(testproblems)
-    given = [optimizers] if isinstance(optimizers, str) else list(optimizers)
+    problems = _names("test problem", testproblems)
+    given = _names("optimizer", optimizers)
     texts = dict.fromkeys(text for several in given for text in split_settings(several))
     settings = [parse_setting(text) for text in texts]
     if not settings:
@@ -199,6 +199,15 @@ def plan_comparison(
             spec = replace(spec, problem_options={**spec.problem_options, **problem.params})
             cells.append(protocol.cell(spec, seeds))
     return cells
+
+
+def _names(kind: str, given: Any) -> list[str]:
+    """One name or several, as a list."""
+    alone = isinstance(given, (str, type)) or not isinstance(given, Iterable)
+    names = [given] if alone else list(given)
+    for name in names:
+        check_text(kind, name)
+    return names
 
 
 def check_reference(reference: str | None, cells: Sequence[Cell], store: Store | None) -> None:

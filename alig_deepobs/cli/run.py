@@ -126,8 +126,11 @@ def _setting(text: str, learning_rate: float | None, framework: str) -> Setting:
     """A setting of the command line; ``--learning_rate`` sets its main rate."""
     from alig_deepobs.errors import UsageError
     from alig_deepobs.registry import find_optimizer
-    from alig_deepobs.settings import Setting, parse_setting
+    from alig_deepobs.settings import Setting, parse_setting, split_settings
 
+    if len(split_settings(text)) > 1:
+        several = " ".join(f"--optimizer {part}" for part in split_settings(text))
+        raise UsageError(f"--optimizer takes one setting, not {text!r}: write {several}")
     setting = parse_setting(text)
     if learning_rate is None:
         return setting

@@ -95,10 +95,14 @@ def test_divergence_is_a_result_not_an_error(call):
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["nonsense"], 2, "No such command 'nonsense'"),
+        (["lst"], 2, "unknown command 'lst'; did you mean list?"),
         (["run"], 2, "Missing argument"),
         (["run", "mnist_mpl"], 2, "unknown test problem 'mnist_mpl'; did you mean mnist_mlp"),
         (["run", "digits_mlp", "--optimizer", "agil"], 2, "unknown optimizer 'agil'; did you mean"),
+        (["run", "digits_mlp", "--optimizer", "a.b.C"], 2, "a colon before its name, a.b:C"),
+        (["run", "digits_mlp", "--optimizer", "alig,sgd"], 2, "--optimizer alig --optimizer sgd"),
+        (["run", "digits_mlp", "--optimizer", "builtins:object"], 2, "no torch.optim.Optimizer"),
+        (["run", "digits_mlp", "--optimizer", "torch.optim:SGD[lr=a]"], 2, "lr='a' is text"),
         (["run", "digits_mlp", "--optimizer", "sgd[lr"], 2, "malformed setting 'sgd[lr'"),
         (["run", "digits_mlp", "--optimizer", "sgd[lr=a]"], 2, "sgd: lr must be a number"),
         (["run", "digits_mlp", "--optimizer", "sgd[mu=1]"], 2, "sgd has no hyper-parameter 'mu'"),
