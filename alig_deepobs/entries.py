@@ -141,6 +141,17 @@ def _one_of(of: str, name: str, value: Any, known: tuple[str, ...]) -> str:
     return value
 
 
+def check_counts(of: str, batch_size: int, num_epochs: int) -> None:
+    """Checks the defaults of a test problem.
+
+    Raises:
+        UsageError: one is no such number.
+    """
+    for name, value, lowest in (("batch_size", batch_size, 1), ("num_epochs", num_epochs, 0)):
+        if type(value) is not int or value < lowest:
+            raise UsageError(f"{of}: {name} must be an integer from {lowest} on, not {value!r}")
+
+
 def _check_entry(entry: Any, declared: Any) -> None:
     """Checks that the texts of an entry are texts, and its parameters declarations."""
     for item in fields(entry):
@@ -333,9 +344,7 @@ class ProblemEntry:
         _check_entry(self, self.options)
         _one_of(self.name, "metric", self.metric, ("accuracy", "loss"))
         _one_of(self.name, "default_split", self.default_split, ("full", "validation"))
-        for name in ("batch_size", "num_epochs"):
-            if type(getattr(self, name)) is not int:
-                raise UsageError(f"{self.name}: {name} must be an integer")
+        check_counts(self.name, self.batch_size, self.num_epochs)
 
     @property
     def higher_is_better(self) -> bool:
