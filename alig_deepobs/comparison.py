@@ -16,7 +16,7 @@ from alig_deepobs.runners.cells import Cell, CellOutcome
 from alig_deepobs.runners.loggers import Logged
 from alig_deepobs.runners.places import check_checkpoints
 from alig_deepobs.runners.store import Store
-from alig_deepobs.runners.study import Silent, Study, local
+from alig_deepobs.runners.study import Silent, Study, local, without_repeats
 from alig_deepobs.runners.vectorized import MODES, Mode
 from alig_deepobs.settings import parse_setting, split_settings
 
@@ -198,7 +198,7 @@ def plan_comparison(
             spec = RunSpec(problem.name, setting.name, setting.params, **options)
             spec = replace(spec, problem_options={**spec.problem_options, **problem.params})
             cells.append(protocol.cell(spec, seeds))
-    return cells
+    return without_repeats(cells)
 
 
 def _names(kind: str, given: Any) -> list[str]:

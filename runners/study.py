@@ -80,6 +80,19 @@ class _Task:
     run: ResolvedRun = field(compare=False)
 
 
+def without_repeats(cells: Sequence[Cell]) -> list[Cell]:
+    """Cells without those that ask for the same as an earlier one, such as ``lr=1e-2`` and 0.01.
+
+    Raises:
+        UsageError: a run makes no sense.
+    """
+    found: dict[tuple[object, ...], Cell] = {}
+    for cell in cells:
+        runs = (resolve(spec, check_data=False).identity() for spec in cell.candidates)
+        found.setdefault((*runs, cell.seeds, cell.search is None), cell)
+    return list(found.values())
+
+
 class Study:
     """The runs of several cells.
 

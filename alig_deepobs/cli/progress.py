@@ -221,6 +221,8 @@ def carry_out(
     stream = Lasting(sys.stdout)
     display = Display(Console(file=cast("TextIO", stream)), output_dir or "", print_steps)
     progress: Progress = Logged(display, place.log, place.folder) if place.log else display
+    if any(run.data_source == "synthetic" for run in study.runs):
+        display.say("The data are synthetic: what comes out says nothing about the real problem")
     with ending_signals(), display.shown(), warnings.catch_warnings():
         warnings.showwarning = display.warn
         outcomes = study.carry_out(place.start, progress)

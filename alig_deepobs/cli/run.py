@@ -72,6 +72,7 @@ def run(
     from alig_deepobs.registry import expand_names
     from alig_deepobs.run import RunSpec
     from alig_deepobs.runners.cells import Cell
+    from alig_deepobs.runners.study import without_repeats
     from alig_deepobs.settings import parse_setting
 
     settings = [_setting(text, learning_rate, options["framework"]) for text in optimizer]
@@ -94,7 +95,7 @@ def run(
         for setting in settings
     ]
     folder = None if no_logs else output_dir
-    done = carry_out(cells, output_dir=folder, print_steps=print_train_iter, **how)
+    done = carry_out(without_repeats(cells), output_dir=folder, print_steps=print_train_iter, **how)
     if done is None:
         return 0
     if not no_logs:

@@ -51,6 +51,15 @@ def test_several_problems_optimizers_and_seeds(call, tmp_path):
     assert {result.random_seed for result in results} == {42, 43}
 
 
+def test_a_setting_that_is_given_twice_is_run_once(call, tmp_path):
+    settings = ["sgd[lr=1e-2]", "sgd[lr=0.01]"]
+    words = [word for setting in settings for word in ("--optimizer", setting)]
+    called = call("run", "digits_logreg", *words, *QUICK)
+    assert "1 run: 1 to be run" in called.out
+    assert "[1/1] " in called.out
+    assert called.out.count("The data are synthetic") == 1
+
+
 def test_the_papers_checkpoint(call, tmp_path):
     called = call("run", "digits_mlp", "--split", "validation", "--keep_best", "best", *QUICK)
     assert called.code == 0

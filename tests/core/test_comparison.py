@@ -32,6 +32,13 @@ def test_it_holds_all_runs_of_the_folder_that_compare(tmp_path):
     assert {result.num_epochs for result in found.results} == {1}
 
 
+def test_a_setting_that_is_given_twice_is_compared_once():
+    twice = ["sgd[lr=1e-2]", "sgd[lr=0.01]"]
+    found = alig_deepobs.compare("digits_logreg", twice, seeds=2, output_dir=None, **QUICK)
+    assert len(found.outcomes) == 1
+    assert len(found.results) == 2
+
+
 def test_classes_are_given_by_their_paths():
     with pytest.raises(UsageError, match=r"torch\.optim\.sgd:SGD"):
         alig_deepobs.compare("digits_logreg", [torch.optim.SGD])
