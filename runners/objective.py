@@ -94,7 +94,7 @@ def build_optimizer(
         if not hasattr(optimizer_class, "step") and optimizer_class.__new__ is object.__new__:
             raise _no_optimizer(entry.name) from error
         texts = [f"{k}={v!r}" for k, v in hyperparams.items() if isinstance(v, str)]
-        hint = f" ({', '.join(texts)} is text)" if texts else ""
+        hint = f" ({', '.join(texts)} is text)" if texts and isinstance(error, TypeError) else ""
         raise UsageError(f"{entry.name}: {error}{hint}") from error
     _check_step(optimizer, entry)
     factor = max(factors, default=0.0)
