@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -130,7 +131,7 @@ def _setting(text: str, learning_rate: float | None, framework: str) -> Setting:
     from alig_deepobs.settings import Setting, parse_setting, split_settings
 
     if len(split_settings(text)) > 1:
-        several = " ".join(f"--optimizer {part}" for part in split_settings(text))
+        several = " ".join(f"--optimizer {shlex.quote(part)}" for part in split_settings(text))
         raise UsageError(f"--optimizer takes one setting, not {text!r}: write {several}")
     setting = parse_setting(text)
     if learning_rate is None:
