@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alig_deepobs.analysis import leaderboard, load_results, runs_frame
-from alig_deepobs.errors import UsageError, unknown_choice
+from alig_deepobs.errors import UsageError, check_text, unknown_choice
 from alig_deepobs.protocols import DEFAULT, Protocol
 from alig_deepobs.registry import expand_names, find_optimizer, find_testproblem
 from alig_deepobs.run import Outcome, RunResult, RunSpec
@@ -16,7 +16,7 @@ from alig_deepobs.runners.cells import Cell, CellOutcome
 from alig_deepobs.runners.loggers import Logged
 from alig_deepobs.runners.places import check_checkpoints
 from alig_deepobs.runners.store import Store
-from alig_deepobs.runners.study import Silent, Study, local
+from alig_deepobs.runners.study import Silent, Study, local, without_repeats
 from alig_deepobs.runners.vectorized import MODES, Mode
 from alig_deepobs.settings import parse_setting, split_settings
 
@@ -188,8 +188,8 @@ def plan_comparison(
     Raises:
         UsageError: a name or an option is wrong.
     """
-    problems = [testproblems] if isinstance(testproblems, str) else list(testproblems)
-    given = [optimizers] if isinstance(optimizers, str) else list(optimizers)
+    problems = _names("test problem", testproblems)
+    given = _names("optimizer", optimizers)
     texts = dict.fromkeys(text for several in given for text in split_settings(several))
     settings = [parse_setting(text) for text in texts]
     if not settings:
@@ -204,7 +204,16 @@ def plan_comparison(
             spec = RunSpec(problem.name, setting.name, setting.params, **options)
             spec = replace(spec, problem_options={**spec.problem_options, **problem.params})
             cells.append(protocol.cell(spec, seeds))
-    return cells
+    return without_repeats(cells)
+
+
+def _names(kind: str, given: Any) -> list[str]:
+    """One name or several, as a list."""
+    alone = isinstance(given, (str, type)) or not isinstance(given, Iterable)
+    names = [given] if alone else list(given)
+    for name in names:
+        check_text(kind, name)
+    return names
 
 
 def check_reference(reference: str | None, cells: Sequence[Cell], store: Store | None) -> None:

@@ -87,7 +87,8 @@ class HyperParameter:
         if type(value) is not self.type or (isinstance(value, float) and math.isnan(value)):
             none = " or None" if self.optional else ""
             raise UsageError(
-                f"{of}: {name} must be {_TYPE_NAMES.get(self.type, self.type.__name__)}{none}, "
+                f"{of}: {name} must be {_TYPE_NAMES.get(self.type, self.type.__name__)}{none}"
+                f"{f' such as {self.default}' if isinstance(self.default, tuple) else ''}, "
                 f"not {value!r}"
             )
         if self.choices and value not in self.choices:
@@ -113,7 +114,9 @@ def _checked(
     for key in given:
         if key not in declared:
             known = ", ".join(declared) or "none"
-            raise UsageError(f"{of} has no {kind} {key!r}; it has: {known}")
+            rate = next((name for name in RATES if name in declared), None)
+            hint = f": write {rate}" if key in RATES and rate else ""
+            raise UsageError(f"{of} has no {kind} {key!r}{hint}; it has: {known}")
     return {key: declared[key].check(key, value, of) for key, value in given.items()}
 
 
@@ -123,13 +126,30 @@ RUN_FACTS = ("data_size", "num_epochs", "batches_per_epoch")
 RATES = ("lr", "learning_rate", "max_lr", "fraction")
 """Names under which optimizers know their learning rate, or what takes its place."""
 
-_TYPE_NAMES = {float: "a number", int: "an integer", bool: "True or False", str: "text"}
+_TYPE_NAMES = {
+    float: "a number",
+    int: "an integer",
+    bool: "True or False",
+    str: "text",
+    tuple: "a tuple",
+}
 
 
 def _one_of(of: str, name: str, value: Any, known: tuple[str, ...]) -> str:
     if not (isinstance(value, str) and value in known):
         raise UsageError(f"{of}: {name} must be {' or '.join(known)}, not {value!r}")
     return value
+
+
+def check_counts(of: str, batch_size: int, num_epochs: int) -> None:
+    """Checks the defaults of a test problem.
+
+    Raises:
+        UsageError: one is no such number.
+    """
+    for name, value, lowest in (("batch_size", batch_size, 1), ("num_epochs", num_epochs, 0)):
+        if type(value) is not int or value < lowest:
+            raise UsageError(f"{of}: {name} must be an integer from {lowest} on, not {value!r}")
 
 
 def _check_entry(entry: Any, declared: Any) -> None:
@@ -324,9 +344,7 @@ class ProblemEntry:
         _check_entry(self, self.options)
         _one_of(self.name, "metric", self.metric, ("accuracy", "loss"))
         _one_of(self.name, "default_split", self.default_split, ("full", "validation"))
-        for name in ("batch_size", "num_epochs"):
-            if type(getattr(self, name)) is not int:
-                raise UsageError(f"{self.name}: {name} must be an integer")
+        check_counts(self.name, self.batch_size, self.num_epochs)
 
     @property
     def higher_is_better(self) -> bool:

@@ -59,8 +59,25 @@ def unknown_name(
         "unknown optimizer 'adm'; did you mean adam? (`alig-deepobs list` shows all)"
     """
     names = sorted(known)
-    hint = _near(name, names) or ";"
-    return UsageError(f"unknown {kind} {name!r}{hint} (`{command}` shows all)")
+    return UsageError(f"unknown {kind} {name!r}{_near(name, names)} (`{command}` shows all)")
+
+
+def check_text(kind: str, name: Any) -> None:
+    """Refuses a class, or anything else, where its name is wanted.
+
+    Args:
+        kind: what the name stands for, for example ``"optimizer"``.
+        name: what was given.
+
+    Raises:
+        UsageError: it is no text.
+    """
+    if isinstance(name, str):
+        return
+    found = name if isinstance(name, type) else type(name)
+    path = f"{found.__module__}:{found.__qualname__}"
+    instead = f", {path!r}" if isinstance(name, type) else f"; this is a {path}"
+    raise UsageError(f"{kind}s are given by name, or by path, 'package.module:Class'{instead}")
 
 
 def unknown_choice(kind: str, name: str, known: Iterable[str]) -> UsageError:

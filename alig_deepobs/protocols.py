@@ -31,6 +31,7 @@ from alig_deepobs.runners.cells import Cell, Search
 from alig_deepobs.runners.selection import Rule, tuning_seeds
 from alig_deepobs.searches import Extension, Halving, Tpe
 from alig_deepobs.spaces import Axis, check_axes, declared_axis, main_axis, parse_axes
+from alig_deepobs.words import counted
 
 KINDS = ("equal", "budget", "halving", "tpe", "grid", "deepobs", "known", "defaults")
 DEFAULT = "equal"
@@ -123,18 +124,20 @@ class Protocol:
     def words(self) -> str:
         """What it does, in one line for the foot of a table."""
         several = self.seeds > 1
-        per_trial = f"each with {self.seeds} tuning seed{'s' * several}, " + (
+        per_trial = f"each with {counted(self.seeds, 'tuning seed')}, " + (
             "which are not reported" if several else "which is not reported"
         )
+        trials = counted(self.trials, "trial")
+        quasi_random = counted(self.trials, "quasi-random trial")
         return {
-            "equal": f"{self.trials} trials for every optimizer, {per_trial}; two more at a time "
-            "where the best lies at the end of its range",
-            "budget": f"{self.trials} quasi-random trials for every optimizer over all its "
+            "equal": f"{trials} for every optimizer, {per_trial}; two more at a time where the "
+            "best lies at the end of its range",
+            "budget": f"{quasi_random} for every optimizer over all its "
             f"hyper-parameters with a range, {per_trial}",
-            "halving": f"{self.trials} quasi-random trials for every optimizer over all its "
+            "halving": f"{quasi_random} for every optimizer over all its "
             f"hyper-parameters with a range, {per_trial}; the best third goes on three times as "
             "long, until the full length (successive halving)",
-            "tpe": f"{self.trials} trials for every optimizer over all its hyper-parameters with a "
+            "tpe": f"{trials} for every optimizer over all its hyper-parameters with a "
             f"range, chosen one by one by Optuna's TPE, {per_trial}",
             "grid": f"the values given for each optimizer, {per_trial}",
             "deepobs": "36 rates from 1e-5 to 100 with seed 42, the best by the headline metric "
@@ -184,9 +187,9 @@ class Protocol:
         settings = _product(axes) if all(axis.values for axis in axes) else None
         if settings is not None and len(settings) != self.trials:
             raise UsageError(
-                f"{spec.optimizer} has a grid of {len(settings)} settings, and the protocol gives "
-                f"each optimizer {self.trials}: use --protocol equal:{len(settings)} for all, or "
-                "--protocol grid"
+                f"{spec.optimizer} has a grid of {counted(len(settings), 'setting')}, and the "
+                f"protocol gives each optimizer {self.trials}: use --protocol "
+                f"equal:{len(settings)} for all, or --protocol grid"
             )
         return self._cell(spec, reported, settings or _spread(axes, self.trials), axes)
 
@@ -251,12 +254,15 @@ class Protocol:
             )
         epochs = problem.num_epochs if spec.num_epochs is None else spec.num_epochs
         made_for = [] if known.problem == problem.name else [f"for {known.problem}"]
-        made_for += [] if known.num_epochs == epochs else [f"for {known.num_epochs} epochs"]
+        made_for += (
+            [] if known.num_epochs == epochs else [f"for {counted(known.num_epochs, 'epoch')}"]
+        )
         words = " and ".join(made_for)
         if made_for and not self.force_known:
             raise UsageError(
-                f"the known setting of {entry.name} was tuned {words}, not for {epochs} epochs of "
-                f"{problem.name}: --force_known takes it all the same, {tune}"
+                f"the known setting of {entry.name} was tuned {words}, not for "
+                f"{counted(epochs, 'epoch')} of {problem.name}: --force_known takes it all the "
+                f"same, {tune}"
             )
         source = f"{known.source}, tuned {words}" if made_for else known.source
         spec = replace(spec, hyperparams={**known.params, **spec.hyperparams})

@@ -12,6 +12,7 @@ from typing import Any
 from alig_deepobs.foreign import brief
 from alig_deepobs.registry import optimizers
 from alig_deepobs.run import FRAMEWORKS, SPLITS, Outcome, RunResult
+from alig_deepobs.words import counted
 
 LARGEST = 1e100
 """Magnitude of the largest number that counts as finite: its square must be one, too."""
@@ -171,21 +172,25 @@ def _check_lengths(result: RunResult) -> None:
     for name in CURVES:
         length = len(getattr(result, name))
         if length > epochs + 1:
-            raise ValueError(f"{name} has {length} entries for {epochs} epochs")
+            raise ValueError(f"{name} has {length} entries for {counted(epochs, 'epoch')}")
         if whole and length and length != epochs + 1:
             raise ValueError(
-                f"{name} ends after {length - 1} of {epochs} epochs, but the outcome is done"
+                f"{name} ends after {length - 1} of {counted(epochs, 'epoch')}, "
+                "but the outcome is done"
             )
     if whole and not finished == epochs:
-        raise ValueError(f"it ends after {finished} of {epochs} epochs, but the outcome is done")
+        raise ValueError(
+            f"it ends after {finished} of {counted(epochs, 'epoch')}, but the outcome is done"
+        )
     for name, most in (
         ("training_seconds", epochs),
         ("epoch_mean_losses", epochs),
         ("step_sizes", epochs),
         ("evaluation_seconds", epochs + 1),
     ):
-        if len(getattr(result, name)) > most:
-            raise ValueError(f"{name} has {len(getattr(result, name))} entries for {epochs} epochs")
+        length = len(getattr(result, name))
+        if length > most:
+            raise ValueError(f"{name} has {length} entries for {counted(epochs, 'epoch')}")
     best = result.best_valid_epoch
     if best is not None and best > epochs:
         raise _wrong("best_valid_epoch", best, f"at most {epochs}")

@@ -21,7 +21,7 @@ from alig_deepobs.entries import (
     ProblemEntry,
     check_name,
 )
-from alig_deepobs.errors import AligDeepobsError, UsageError, unknown_name
+from alig_deepobs.errors import AligDeepobsError, UsageError, check_text, unknown_name
 from alig_deepobs.foreign import shown
 from alig_deepobs.plugins import calling, load_object
 from alig_deepobs.settings import Setting
@@ -131,6 +131,7 @@ def find_testproblem(name: str) -> ProblemEntry:
         UsageError: there is none of that name; the message has the nearest names. Or the path
             cannot be imported, or is that of something else.
     """
+    check_text("test problem", name)
     entries = testproblems()
     dotted = name.replace(":", ".")
     if dotted in entries:
@@ -184,6 +185,7 @@ def find_optimizer(name: str, framework: str = "pytorch") -> OptimizerEntry:
         UsageError: there is none of that name, it does not run in that framework, or the path
             cannot be imported.
     """
+    check_text("optimizer", name)
     entries = optimizers()
     for_tensorflow = framework == "tensorflow"
     if name in entries:
@@ -198,6 +200,11 @@ def find_optimizer(name: str, framework: str = "pytorch") -> OptimizerEntry:
     if ":" in name:
         return (
             _tensorflow_entry(name) if for_tensorflow else entry_of_class(load_object(name), name)
+        )
+    module, _, attribute = name.rpartition(".")
+    if module and attribute.isidentifier():
+        raise UsageError(
+            f"unknown optimizer {name!r}: a class has a colon before its name, {module}:{attribute}"
         )
     raise unknown_name("optimizer", name, entries)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from alig_deepobs.errors import UsageError
 from alig_deepobs.run import RunSpec
 from alig_deepobs.spaces import Axis
+from alig_deepobs.words import counted
 
 EXTENSION = 4.0
 """Decades beyond either end of its range to which a search may go on."""
@@ -95,7 +96,8 @@ class Halving:
             epochs.insert(0, round(num_epochs / KEPT ** len(epochs)))
         if len(epochs) < 2 or epochs[0] == num_epochs:
             raise UsageError(
-                f"successive halving of {trials} trials over {num_epochs} epochs has no stages: "
+                f"successive halving of {counted(trials, 'trial')} over "
+                f"{counted(num_epochs, 'epoch')} has no stages: "
                 "use --protocol budget, or more epochs"
             )
         return Halving(tuple(epochs))

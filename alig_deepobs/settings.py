@@ -53,7 +53,7 @@ def parse_setting(text: str) -> Setting:
         Setting(name='sgd', params={})
     """
     match = _FORM.fullmatch(text.strip()) if len(text) <= _LONGEST else None
-    if match is None:
+    if match is None or re.search("[=,]", match["name"]):  # as in alig(max_lr=0.1)
         raise _malformed(text)
     params: dict[str, Any] = {}
     inside = match["params"]

@@ -33,6 +33,7 @@ from alig_deepobs.baselines.trivial import (
 )
 from alig_deepobs.registry import ProblemEntry
 from alig_deepobs.run import Outcome, RunResult
+from alig_deepobs.words import counted
 
 Kind = Literal["collapsed", "at_cap", "non_interpolating", "wrong_bound"]
 
@@ -118,8 +119,8 @@ def _collapsed_flag(group: Group, entry: ProblemEntry) -> Flag | None:
     if not seeds:
         return None
     text = (
-        f"{group.label}: {len(seeds)} of {len(group.runs)} runs collapsed ({seeds_text(seeds)}): "
-        f"{reasons[seeds[0]]}"
+        f"{group.label}: {len(seeds)} of {counted(len(group.runs), 'run')} collapsed "
+        f"({seeds_text(seeds)}): {reasons[seeds[0]]}"
     )
     if len(seeds) < len(group.runs):
         text += "; their mean with the others describes no run"
@@ -143,8 +144,9 @@ def _non_interpolating_flag(runs: Sequence[RunResult], entry: ProblemEntry) -> F
     if entry.interpolates is None and not far:
         return None
     known = "does not interpolate" if entry.interpolates is False else "was not interpolated here"
+    of = "the only run" if len(runs) == 1 else f"all {len(runs)} runs"
     text = (
-        f"{entry.label} {known}: the lowest training loss of all {len(runs)} runs is {loss:.4g} "
+        f"{entry.label} {known}: the lowest training loss of {of} is {loss:.4g} "
         f"({lowest.optimizer_name}, seed {lowest.random_seed}; {start:.4g} before training)"
     )
     if lowest.schema_version == 0 and entry.weight_decay:

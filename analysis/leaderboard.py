@@ -19,6 +19,7 @@ from alig_deepobs.analysis.table import Table
 from alig_deepobs.analysis.verdict import verdict
 from alig_deepobs.registry import ProblemEntry
 from alig_deepobs.run import RunResult
+from alig_deepobs.words import counted
 
 FEW_SEEDS = 5
 """Below so many a table warns."""
@@ -64,7 +65,7 @@ class Leaderboard:
         devices = sorted({str(run.environment.get("device") or "") for run in self.runs} - {""})
         parts = [
             run.data_label or "data not recorded",
-            f"{run.num_epochs} epoch{'' if run.num_epochs == 1 else 's'}",
+            counted(run.num_epochs, "epoch"),
             f"batch size {' / '.join(map(str, self.batch_sizes))}",
             seeds_text(run.random_seed for run in self.runs),
             " / ".join(devices) or "device not recorded",

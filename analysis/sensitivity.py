@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from alig_deepobs.errors import UsageError
+from alig_deepobs.words import counted
 
 TOLERANCE = 0.05
 """A value counts as good if it is within 5 % of the best one of its grid."""
@@ -66,15 +67,15 @@ class GoodRange:
 
     def __str__(self) -> str:
         if not self.values:
-            return f"none of {self.tried} values"
+            return f"none of {counted(self.tried, 'value')}"
         finite = self._finite
         if not finite:
-            return f"only without a cap ({self.good} of {self.tried} values)"
+            return f"only without a cap ({self.good} of {counted(self.tried, 'value')})"
         text = f"{finite[0]:g}" if len(finite) == 1 else f"{finite[0]:g} to {finite[-1]:g}"
         without = " and without a cap" if math.inf in self.values else ""
         ends = ("", ", open at one end", ", open at both ends")[self.open_low + self.open_high]
         decades = f"{self.decades:.2g} decade{'' if self.decades == 1 else 's'}"
-        return f"{text}{without} ({decades}, {self.good} of {self.tried} values{ends})"
+        return f"{text}{without} ({decades}, {self.good} of {counted(self.tried, 'value')}{ends})"
 
 
 def relative_performance(

@@ -21,6 +21,7 @@ from alig_deepobs.analysis.statistics import (
 from alig_deepobs.errors import UsageError, unknown_choice
 from alig_deepobs.registry import ProblemEntry
 from alig_deepobs.run import Outcome, RunResult
+from alig_deepobs.words import counted
 
 UNFINISHED = tuple(outcome for outcome in Outcome if outcome is not Outcome.DONE)
 """How a run may end without a result; all of them count alike."""
@@ -259,5 +260,5 @@ def _reference(rows: Sequence[Standing], name: str | None) -> str:
 def _common_seeds(row: Standing, best: Standing) -> str:
     if not (row.n_done and best.n_done) or row.seeds == best.seeds:
         return ""
-    n = len(row.finals.keys() & best.finals.keys())
-    return f"{n} seed{'' if n == 1 else 's'} in common with rank 1"
+    common = row.finals.keys() & best.finals.keys()
+    return f"{counted(len(common), 'seed')} in common with rank 1"

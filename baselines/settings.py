@@ -8,6 +8,7 @@ from typing import Any
 
 from alig_deepobs.baselines.committed import measured_results, published_runs
 from alig_deepobs.baselines.trivial import is_trivial
+from alig_deepobs.words import counted
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ def known_setting(problem: str, optimizer: str) -> KnownSetting | None:
     failed = sum(map(is_trivial, runs))
     if failed:
         # Otherwise the table would pass off a failed baseline as a tuned one.
-        source += f"; there {failed} of {len(runs)} seeds did not beat a constant prediction"
+        source += (
+            f"; there {failed} of {counted(len(runs), 'seed')} did not beat a constant prediction"
+        )
     return KnownSetting(params, source, origin, runs[0].num_epochs)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
-from alig_deepobs.errors import AligDeepobsError
+from alig_deepobs.errors import AligDeepobsError, UsageError
 from alig_deepobs.plugins import FOLDER_VARIABLE
 from alig_deepobs.registry import optimizers
 
@@ -25,9 +26,10 @@ def main(name: str = "") -> None:
     if not name:
         if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
             known = ", ".join(optimizers())
-            raise SystemExit(
+            _end(
                 "usage: python -m alig_deepobs.runners OPTIMIZER TESTPROBLEM [FLAG...]\n"
-                f"optimizers: {known}; OPTIMIZER --help has its flags"
+                f"optimizers: {known}; OPTIMIZER --help has its flags",
+                UsageError.exit_code,
             )
         name = sys.argv.pop(1)
         sys.argv[0] = f"alig_deepobs.runners {name}"  # what argparse calls the program
@@ -38,7 +40,16 @@ def main(name: str = "") -> None:
     except AligDeepobsError as error:
         if debug:
             raise
-        raise SystemExit(f"Error: {error}") from error
+        _end(f"Error: {error}", error.exit_code)
+    except SystemExit as ended:
+        if debug and isinstance(ended.__cause__, AligDeepobsError):
+            raise ended.__cause__ from None
+        raise
+
+
+def _end(text: str, code: int) -> NoReturn:
+    sys.stderr.write(f"{text}\n")
+    raise SystemExit(code)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alig_deepobs.run import Evaluation, RunResult
+from alig_deepobs.words import counted
 
 
 class Callback:
@@ -76,4 +77,5 @@ class PrintEvaluations(Callback):
             + (f", accuracy {metrics.accuracy:.4f}" if metrics.accuracy is not None else "")
             for name, metrics in evaluations.items()
         ]
-        print(f"After {epoch} epochs: {'; '.join(texts)}")  # noqa: T201 - DeepOBS prints it too
+        after = counted(epoch, "epoch")
+        print(f"After {after}: {'; '.join(texts)}")  # noqa: T201 - DeepOBS prints it too

@@ -91,7 +91,12 @@ def build_optimizer(
         with calling("its constructor", (TypeError, ValueError)):
             optimizer = optimizer_class(given, **arguments)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{entry.name}: {error}") from error
+        if not hasattr(optimizer_class, "step") and optimizer_class.__new__ is object.__new__:
+            raise _no_optimizer(entry.name) from error
+        texts = [f"{k}={v!r}" for k, v in hyperparams.items() if isinstance(v, str)]
+        hint = f" ({', '.join(texts)} is text)" if texts and isinstance(error, TypeError) else ""
+        raise UsageError(f"{entry.name}: {error}{hint}") from error
+    _check_step(optimizer, entry)
     factor = max(factors, default=0.0)
     if entry.regularization == "own":
         factor = arguments.get("weight_decay", factor)
@@ -99,6 +104,44 @@ def build_optimizer(
     if entry.regularization in ("ball", "none"):
         return optimizer, Objective("none" if max_norm is None else "ball", 0.0, max_norm)
     return optimizer, Objective("l2" if factor else "none", factor, max_norm)
+
+
+def _no_optimizer(name: str) -> UsageError:
+    return UsageError(f"{name} is no torch.optim.Optimizer: it has no step()")
+
+
+_NEEDS_OF_ARGUMENTS = {
+    "closure": NeedsLoss.CLOSURE,
+    "losses": NeedsLoss.PER_EXAMPLE,
+    "indices": NeedsLoss.PER_EXAMPLE,
+    "loss": NeedsLoss.VALUE,
+}
+
+
+def _check_step(optimizer: Any, entry: OptimizerEntry) -> None:
+    """Refuses a ``step`` that cannot be called as its declaration says, before the first one."""
+    if not callable(getattr(optimizer, "step", None)):
+        raise _no_optimizer(entry.name)
+    try:
+        signature = inspect.signature(optimizer.step)
+    except (TypeError, ValueError):  # some functions cannot be looked at
+        return
+    names = {
+        NeedsLoss.VALUE: ("loss",),
+        NeedsLoss.PER_EXAMPLE: ("loss", "losses"),
+    }.get(entry.needs_loss, ())
+    if "indices" in signature.parameters and entry.needs_loss is NeedsLoss.PER_EXAMPLE:
+        names += ("indices",)
+    closure = [None] if entry.needs_loss is NeedsLoss.CLOSURE else []
+    try:
+        signature.bind(*closure, **dict.fromkeys(names))
+    except TypeError as error:
+        required = [n for n, p in signature.parameters.items() if p.default is p.empty]
+        needs = next((v for k, v in _NEEDS_OF_ARGUMENTS.items() if k in required), "nothing")
+        raise UsageError(
+            f'{entry.name}: step() does not fit needs_loss = "{entry.needs_loss}" ({error}): '
+            f'write needs_loss = "{needs}" into the class, or change step()'
+        ) from error
 
 
 def _groups(

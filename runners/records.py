@@ -16,6 +16,7 @@ from alig_deepobs.results import plain_scalar
 from alig_deepobs.run import Evaluation, Outcome, RunResult, step_size_facts
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.selection import record_selection
+from alig_deepobs.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ def note_evaluations(result: RunResult, epoch: int, evaluations: Mapping[str, Ev
     for name, metrics in evaluations.items():
         if not metrics.is_finite:
             result.outcome = Outcome.DIVERGED
-            result.outcome_reason = f"{name} loss is not finite after {epoch} epochs"
+            result.outcome_reason = f"{name} loss is not finite after {counted(epoch, 'epoch')}"
             return False
     for name, metrics in evaluations.items():
         result.append(name, metrics)
@@ -84,7 +85,7 @@ def note_interrupt(result: RunResult) -> None:
     """Enters that a run was interrupted."""
     result.outcome = Outcome.INTERRUPTED
     finished = max(0, len(result.test_losses) - 1)
-    result.outcome_reason = f"interrupted after {finished} epochs"
+    result.outcome_reason = f"interrupted after {counted(finished, 'epoch')}"
 
 
 def validation_metric(result: RunResult) -> float:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from alig_deepobs.registry import find_testproblem, testproblems
 from alig_deepobs.run import Outcome, RunResult, RunSpec
+from alig_deepobs.words import counted
 
 TUNING_SEED = 1000
 """The seed of tuning runs: none of those that results are reported for."""
@@ -167,8 +168,8 @@ class Rule:
     def source(self, candidates: Sequence[RunSpec]) -> str:
         """Who chose a setting among these, and how, for the record."""
         seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
-        by = self.criterion(candidates[0])
-        return f"best of {_distinct(candidates)} settings by {by}, {self.epoch} epoch, {seeds}"
+        by, tried = self.criterion(candidates[0]), counted(_distinct(candidates), "setting")
+        return f"best of {tried} by {by}, {self.epoch} epoch, {seeds}"
 
     def facts(self, candidates: Sequence[RunSpec]) -> dict[str, Any]:
         """The same as `source` for a record."""

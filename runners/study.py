@@ -27,6 +27,7 @@ from alig_deepobs.runners.cells import Cell, CellOutcome
 from alig_deepobs.runners.places import Place
 from alig_deepobs.runners.resolve import resolve
 from alig_deepobs.runners.store import Store
+from alig_deepobs.words import counted
 
 if TYPE_CHECKING:
     from alig_deepobs.runners.executors import Executor
@@ -78,6 +79,19 @@ class _Task:
     cell: int
     candidate: int
     run: ResolvedRun = field(compare=False)
+
+
+def without_repeats(cells: Sequence[Cell]) -> list[Cell]:
+    """Cells without those that ask for the same as an earlier one, such as ``lr=1e-2`` and 0.01.
+
+    Raises:
+        UsageError: a run makes no sense.
+    """
+    found: dict[tuple[object, ...], Cell] = {}
+    for cell in cells:
+        runs = (resolve(spec, check_data=False).identity() for spec in cell.candidates)
+        found.setdefault((*runs, cell.seeds, cell.search is None), cell)
+    return list(found.values())
 
 
 class Study:
@@ -412,8 +426,7 @@ class Study:
             claim.close()
         if not reasons:
             return ""
-        count = len(reasons)
-        return f"{count} result{'' if count == 1 else 's'} could not be written: {reasons[0]}"
+        return f"{counted(len(reasons), 'result')} could not be written: {reasons[0]}"
 
     def _take(self, task: _Task, result: RunResult) -> list[_Task]:
         """Takes a result; returns the tasks that are possible now."""

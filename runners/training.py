@@ -61,6 +61,7 @@ from alig_deepobs.runners.threads import cpu_threads, suitable_threads
 from alig_deepobs.runners.weights import KeptWeights
 from alig_deepobs.testproblems import TestProblem
 from alig_deepobs.testproblems.checks import find_device
+from alig_deepobs.words import counted
 
 
 def execute(
@@ -367,7 +368,8 @@ class _Training:
         if isinstance(error, _TimeUp):
             finished = max(0, len(result.test_losses) - 1)
             result.outcome, result.time_limit = Outcome.TIMEOUT, limit
-            result.outcome_reason = f"the limit of {limit:g} s was over after {finished} epochs"
+            after = counted(finished, "epoch")
+            result.outcome_reason = f"the limit of {limit:g} s was over after {after}"
         if self.can_resume:
             self._save()
 
@@ -431,7 +433,7 @@ class _Training:
         if self.writes:
             restore_generators(content["generators"], self.device)
         elif self.ranks is not None:
-            phase = f"{self.ranks.phase('train')} after {self.epoch.steps} steps"
+            phase = f"{self.ranks.phase('train')} after {counted(self.epoch.steps, 'step')}"
             seed_noise(self.run.random_seed, phase, self.epoch.number)
 
     def _switch(self, mode: str) -> None:

@@ -6,17 +6,24 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import data as torch_data
 
+from alig_deepobs.entries import check_counts
 from alig_deepobs.errors import UsageError
 from alig_deepobs.testproblems.base import TestProblem
+from alig_deepobs.testproblems.checks import check_weight_decay
 from alig_deepobs.testproblems.datasets.base import Batch, DataSet, content_of, held_out
 from alig_deepobs.testproblems.losses import Loss, reduce_losses
+from alig_deepobs.words import counted
 
-Examples = torch_data.Dataset[Any] | torch_data.DataLoader[Any] | Sequence[Tensor]
-"""A torch data set, a loader of one, or tensors whose first dimension is that of the examples."""
+Examples = torch_data.Dataset[Any] | torch_data.DataLoader[Any] | Sequence[Tensor | np.ndarray]
+"""A torch data set, a loader of one, or inputs and targets as tensors or NumPy arrays, whose first
+dimension is that of the examples."""
+
+_EXAMPLES = "a Dataset, a DataLoader, or a pair of tensors or arrays (inputs, targets)"
 
 
 def from_dataset(
@@ -59,7 +66,7 @@ def from_dataset(
         The class.
 
     Raises:
-        UsageError: the name is no name of a class.
+        UsageError: the name is no name of a class, or an argument is not what it should be.
 
     Example:
         >>> x = torch.linspace(-1, 1, 96).unsqueeze(1)
@@ -75,8 +82,14 @@ def from_dataset(
     """
     if not name.isidentifier():
         raise UsageError(f"{name!r} is no name of a class: use letters, digits and _")
+    for part, source in (("train", train), ("test", test), ("valid", valid)):
+        if part != "valid" or source is not None:
+            _check_source(source, f"{name}: {part}")
+    _check_makers(name, network, loss)
     if batch_size is None:
         batch_size = getattr(train, "batch_size", None) or TestProblem.default_batch_size
+    check_counts(name, batch_size, num_epochs)
+    check_weight_decay(weight_decay, name, has_l2=True)
     has_accuracy = _has_classes(test, name) if accuracy is None else accuracy
     own: dict[str, Any] = {
         "__doc__": f"{name}, made of a user's data, network and loss.",
@@ -124,7 +137,8 @@ class _Own(TestProblem):
         if losses.ndim == 0 or len(losses) != len(batch[0]):
             raise UsageError(
                 f"{type(self).__name__}: the loss has shape {tuple(losses.shape)} with "
-                f"reduction='none', but {len(batch[0])} examples"
+                f"reduction='none', but {counted(len(batch[0]), 'example')}: it must give one "
+                "loss for each"
             )
         return losses.flatten(1).mean(dim=1) if losses.ndim > 1 else losses
 
@@ -134,6 +148,38 @@ class _Own(TestProblem):
             return None
         correct: Tensor = (outputs.argmax(dim=1) == batch[1]).float()
         return correct.flatten(1).mean(dim=1) if correct.ndim > 1 else correct
+
+
+def _check_makers(name: str, network: Any, loss: Any) -> None:
+    """Refuses a network that is made already, which the next run would go on with, and the like."""
+    if isinstance(network, nn.Module) or not callable(network):
+        raise UsageError(
+            f"{name}: network must be a function that makes it anew for each run, such as "
+            f"lambda: nn.Linear(4, 2), not a {type(network).__name__}"
+        )
+    if not callable(loss) or getattr(loss, "reduction", "none") != "none":
+        kind = type(loss).__name__
+        raise UsageError(
+            f"{name}: loss must be a class or a function, such as nn.CrossEntropyLoss, not a "
+            f"{kind}; where it needs arguments, give it reduction='none' among them"
+        )
+
+
+def _check_source(source: Any, where: str) -> None:
+    """Refuses what can hold no examples."""
+    if not (callable(source) or hasattr(source, "__getitem__") or hasattr(source, "__iter__")):
+        raise UsageError(f"{where}: examples are {_EXAMPLES}, not a {type(source).__name__}")
+
+
+def _as_tensors(source: Any, where: str) -> Any:
+    """Tensors of arrays; everything else stays what it is."""
+    arrays = isinstance(source, (tuple, list)) and len(source) > 0
+    if not (arrays and all(isinstance(x, (Tensor, np.ndarray)) for x in source)):
+        return source
+    try:
+        return [x if isinstance(x, Tensor) else torch.as_tensor(x.copy()) for x in source]
+    except (TypeError, ValueError) as error:  # of texts or objects
+        raise UsageError(f"{where}: {error}") from error
 
 
 def _class_of(function: Callable[..., Any]) -> type[nn.Module]:
@@ -179,6 +225,8 @@ def tensors_of(source: Any, where: str) -> Batch:
     """
     if callable(source) and not isinstance(source, torch_data.Dataset):
         source = source()
+        _check_source(source, where)
+    source = _as_tensors(source, where)
     collate: Callable[[list[Any]], Any] = torch_data.default_collate
     if isinstance(source, torch_data.DataLoader):
         collate, source = source.collate_fn, source.dataset
@@ -206,7 +254,9 @@ def _collated(examples: list[Any], collate: Callable[[list[Any]], Any], where: s
     try:
         pair = collate(examples)
     except (RuntimeError, TypeError) as error:
-        raise UsageError(f"{where}: the examples make no tensors: {error}") from error
+        raise UsageError(
+            f"{where}: the examples make no tensors; give {_EXAMPLES}: {error}"
+        ) from error
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise UsageError(f"{where}: an example must be a pair of inputs and target")
     if not all(isinstance(x, Tensor) for x in pair):
@@ -225,6 +275,7 @@ def _usual(x: Tensor) -> Tensor:
 def _has_classes(source: Any, name: str) -> bool:
     if callable(source) and not isinstance(source, torch_data.Dataset):
         raise UsageError(f"{name}: say accuracy=True or False, where the examples come later")
+    source = _as_tensors(source, name)
     if isinstance(source, (tuple, list)) and len(source) == 2 and isinstance(source[1], Tensor):
         return not source[1].is_floating_point()
     collate: Callable[[list[Any]], Any] = torch_data.default_collate

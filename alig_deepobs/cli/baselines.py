@@ -11,6 +11,7 @@ import click
 from alig_deepobs.cli.options import option
 from alig_deepobs.cli.output import say
 from alig_deepobs.foreign import shown
+from alig_deepobs.words import counted
 
 if TYPE_CHECKING:
     from alig_deepobs.analysis.table import Table
@@ -64,7 +65,7 @@ def show(problems: tuple[str, ...], grid: bool, as_json: bool) -> None:
     for note in known.notes(list(tables.values())):
         out.print(note, style="dim", markup=False, highlight=False)
     for of in imports:
-        say(f"Imported: {of.name}, {of.runs} runs, from {of.source}")
+        say(f"Imported: {of.name}, {counted(of.runs, 'run')}, from {of.source}")
 
 
 @baselines.command("import")
@@ -121,7 +122,7 @@ def remove(name: str) -> None:
     """Remove an import."""
     from alig_deepobs.baselines import remove_import
 
-    say(f"{name}: {remove_import(name)} runs removed")
+    say(f"{name}: {counted(remove_import(name), 'run')} removed")
 
 
 def _report(report: ImportReport) -> int:
@@ -133,16 +134,16 @@ def _report(report: ImportReport) -> int:
         text = reason if name in reason else f"{name}: {reason}"
         say(shown(f"left out: {text}"), err=True)
     if len(report.problems) > SHOWN_PROBLEMS:
-        say(f"left out: {len(report.problems) - SHOWN_PROBLEMS} more files", err=True)
+        say(f"left out: {counted(len(report.problems) - SHOWN_PROBLEMS, 'more file')}", err=True)
     if not report.added and not report.known:
         raise ResultError(
             f"{report.name} holds no result: result files end in .json and lie in folders whose "
-            f"names start with num_epochs ({len(report.problems)} files left out)"
+            f"names start with num_epochs ({counted(len(report.problems), 'file')} left out)"
         )
     known = f", {report.known} were already there" if report.known else ""
     skipped = f", {len(report.problems)} left out" if report.problems else ""
     say(
-        f"{report.name}: {report.added} runs imported{known}{skipped}; "
+        f"{report.name}: {counted(report.added, 'run')} imported{known}{skipped}; "
         f"test problems: {', '.join(report.testproblems)}; in {imports_folder() / report.name}"
     )
     return 1 if report.problems else 0

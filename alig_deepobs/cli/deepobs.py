@@ -10,6 +10,7 @@ import click
 
 from alig_deepobs.cli.options import option
 from alig_deepobs.cli.output import say
+from alig_deepobs.words import counted
 
 
 def _without_sign(context: click.Context, option: click.Parameter, value: Any) -> Any:
@@ -100,7 +101,8 @@ def get_baselines(data_dir: str) -> None:
     from alig_deepobs.baselines.committed import write_published
 
     count = write_published(Path(data_dir))
-    say(f"{count} runs written to {data_dir}" if count else f"{data_dir}: all runs are there")
+    written = f"{counted(count, 'run')} written to {data_dir}"
+    say(written if count else f"{data_dir}: all runs are there")
 
 
 @deepobs.command("estimate_runtime")

@@ -17,7 +17,7 @@ import click
 
 from alig_deepobs import __version__
 from alig_deepobs.cli.output import CLOSED, ShownFormatter, is_open, say
-from alig_deepobs.errors import AligDeepobsError
+from alig_deepobs.errors import AligDeepobsError, unknown_choice
 from alig_deepobs.plugins import (
     FOLDER_VARIABLE,
     TRACEBACKS,
@@ -58,6 +58,13 @@ class _LazyGroup(click.Group):
         module_name, _, attribute = VERBS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module_name), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in VERBS and not args[0].startswith("-"):
+            ctx.fail(str(unknown_choice("command", args[0], VERBS)))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

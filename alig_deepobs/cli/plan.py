@@ -11,6 +11,7 @@ from alig_deepobs.errors import UsageError
 from alig_deepobs.files import write_text_atomically
 from alig_deepobs.run import ResolvedRun
 from alig_deepobs.runners.study import Study, estimated_seconds
+from alig_deepobs.words import counted
 
 
 def plan_text(study: Study, jobs: int = 1) -> str:
@@ -29,9 +30,8 @@ def plan_text(study: Study, jobs: int = 1) -> str:
         time = "?" if unknown else duration(seconds)
         rows.append((*key, str(len(runs)), f"{epochs:,}", time))
     seconds, unknown = estimated_seconds(study.missing)
-    text = (
-        f"{len(study.runs)} runs: {len(study.found)} there already, {len(study.missing)} to be run"
-    )
+    total = counted(len(study.runs), "run")
+    text = f"{total}: {len(study.found)} there already, {len(study.missing)} to be run"
     lines = [in_columns(rows), "", text]
     if seconds:
         lines[-1] += f", about {duration(seconds)} on one CPU core"
@@ -40,7 +40,7 @@ def plan_text(study: Study, jobs: int = 1) -> str:
     if any(cell.search is not None for cell in study.cells):
         lines.append("searches may ask for more runs, as their results come in")
     if unknown:
-        lines.append(f"of {unknown} runs nobody knows how long they take")
+        lines.append(f"of {counted(unknown, 'run')} nobody knows how long it takes")
     return "\n".join(lines)
 
 

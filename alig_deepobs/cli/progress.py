@@ -31,6 +31,7 @@ from alig_deepobs.runners.signals import ENDING, arrival, is_echo
 from alig_deepobs.runners.store import Store
 from alig_deepobs.runners.study import Progress, Study
 from alig_deepobs.settings import Setting
+from alig_deepobs.words import counted
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two lines of one run where the output is not a terminal."""
@@ -91,7 +92,7 @@ class Display:
         self.total = total - found
         if self.where:
             there = f"{found} in {self.where}, " if found else ""
-            self.say(f"{total} run{'' if total == 1 else 's'}: {there}{self.total} to be run")
+            self.say(f"{counted(total, 'run')}: {there}{self.total} to be run")
 
     def grown(self, runs: int) -> None:
         """See `Progress.grown`."""
@@ -164,9 +165,8 @@ class Display:
         if self.lost is not None:
             raise self.lost
         if self.failures:
-            count = len(self.failures)
             raise RunError(
-                f"{count} of {self.total} run{'' if self.total == 1 else 's'} failed; the first: "
+                f"{len(self.failures)} of {counted(self.total, 'run')} failed; the first: "
                 f"{self.failures[0]}"
             )
 
@@ -215,12 +215,14 @@ def carry_out(
     study = Study(cells, store, force=force, own_process=True)
     if emit is not None:
         write_commands(study.ready, output_dir or "results", Path(emit))
-        say(f"{len(study.ready)} commands are in {emit}; run them, then repeat this one")
+        say(f"{emit} has {counted(len(study.ready), 'command')}: run it, then repeat this one")
         return None
     place = replace(place, folder=output_dir or "results")
     stream = Lasting(sys.stdout)
     display = Display(Console(file=cast("TextIO", stream)), output_dir or "", print_steps)
     progress: Progress = Logged(display, place.log, place.folder) if place.log else display
+    if any(run.data_source == "synthetic" for run in study.runs):
+        display.say("The data are synthetic: what comes out says nothing about the real problem")
     with ending_signals(), display.shown(), warnings.catch_warnings():
         warnings.showwarning = display.warn
         outcomes = study.carry_out(place.start, progress)
@@ -354,9 +356,9 @@ def _summary(result: RunResult) -> str:
     name = _shown_set(result.purpose, ["valid"] if result.valid_data_losses else [])
     text = _metric(name, result.last(name), find_testproblem(result.testproblem).metric)
     seconds = sum(result.training_seconds) + sum(result.evaluation_seconds)
-    epochs = f"{result.num_epochs} epoch{'' if result.num_epochs == 1 else 's'}"
+    epochs = counted(result.num_epochs, "epoch")
     guarded = sum(result.guarded_steps.values())
-    skipped = f", {guarded} of {result.steps} steps had step size 0" if guarded else ""
+    skipped = f", {guarded} of {counted(result.steps, 'step')} had step size 0" if guarded else ""
     return f"{text} after {epochs}{_best(result)}, {seconds:.1f} s{skipped}"
 
 

@@ -10,6 +10,7 @@ import click
 from alig_deepobs.cli.options import option, reference_option
 from alig_deepobs.cli.output import say
 from alig_deepobs.foreign import shown
+from alig_deepobs.words import counted
 
 if TYPE_CHECKING:
     from alig_deepobs.analysis.report import Report
@@ -72,8 +73,7 @@ def report(
     for item in found.skipped:
         say(shown(f"skipped: {item.path}: {reason_without_path(item)}"), err=True)
     if found.skipped:
-        count = len(found.skipped)
-        say(f"{count} file{'' if count == 1 else 's'} skipped", err=True)
+        say(f"{counted(len(found.skipped), 'file')} skipped", err=True)
     return 1 if found.skipped else 0
 
 

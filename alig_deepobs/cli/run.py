@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,6 +73,7 @@ def run(
     from alig_deepobs.registry import expand_names
     from alig_deepobs.run import RunSpec
     from alig_deepobs.runners.cells import Cell
+    from alig_deepobs.runners.study import without_repeats
     from alig_deepobs.settings import parse_setting
 
     settings = [_setting(text, learning_rate, options["framework"]) for text in optimizer]
@@ -94,7 +96,7 @@ def run(
         for setting in settings
     ]
     folder = None if no_logs else output_dir
-    done = carry_out(cells, output_dir=folder, print_steps=print_train_iter, **how)
+    done = carry_out(without_repeats(cells), output_dir=folder, print_steps=print_train_iter, **how)
     if done is None:
         return 0
     if not no_logs:
@@ -126,8 +128,11 @@ def _setting(text: str, learning_rate: float | None, framework: str) -> Setting:
     """A setting of the command line; ``--learning_rate`` sets its main rate."""
     from alig_deepobs.errors import UsageError
     from alig_deepobs.registry import find_optimizer
-    from alig_deepobs.settings import Setting, parse_setting
+    from alig_deepobs.settings import Setting, parse_setting, split_settings
 
+    if len(split_settings(text)) > 1:
+        several = " ".join(f"--optimizer {shlex.quote(part)}" for part in split_settings(text))
+        raise UsageError(f"--optimizer takes one setting, not {text!r}: write {several}")
     setting = parse_setting(text)
     if learning_rate is None:
         return setting

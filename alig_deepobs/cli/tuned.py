@@ -8,6 +8,7 @@ from alig_deepobs.analysis import Column, Table
 from alig_deepobs.protocols import Protocol
 from alig_deepobs.runners.cells import CellOutcome
 from alig_deepobs.settings import Setting
+from alig_deepobs.words import counted
 
 
 def tuning_table(outcomes: Sequence[CellOutcome], protocol: Protocol) -> Table[CellOutcome]:
@@ -37,7 +38,8 @@ def trials_text(outcome: CellOutcome) -> str:
         setting = Setting(candidates[number].optimizer, candidates[number].hyperparams)
         score = cell.rule.score_text(outcome.tuning[number])
         lengths = {candidate.num_epochs for candidate in candidates}
-        length = f"{candidates[number].num_epochs} epochs, " if len(lengths) > 1 else ""
+        epochs = candidates[number].num_epochs
+        length = f"{counted(epochs, 'epoch')}, " if epochs and len(lengths) > 1 else ""
         lines.append(f"{mark} {setting!s:40} {length}{score}")
     return "\n".join([*lines, *filter(None, [_end(outcome)])])
 
@@ -48,8 +50,7 @@ def _setting(outcome: CellOutcome) -> str:
 
 
 def _trials(outcome: CellOutcome) -> str:
-    seeds = len(outcome.cell.rule.seeds)
-    return f"{len(outcome.candidates)} x {seeds} seed{'' if seeds == 1 else 's'}"
+    return f"{len(outcome.candidates)} x {counted(len(outcome.cell.rule.seeds), 'seed')}"
 
 
 def _place(outcome: CellOutcome) -> str:

@@ -12,6 +12,7 @@ from alig_deepobs.reproduce.declare import Kind, Part
 from alig_deepobs.reproduce.plan import Plan, PlannedMethod
 from alig_deepobs.run import Outcome, RunResult
 from alig_deepobs.runners.cells import CellOutcome
+from alig_deepobs.words import counted
 
 QUANTITIES: Mapping[Kind, str] = {
     Kind.TABLE: "test accuracy in %",
@@ -126,7 +127,7 @@ class Finding:
         for kind in Outcome:
             bad = [run for run in self.runs if run.outcome is kind]
             if bad and kind is not Outcome.DONE:
-                texts.append(f"{len(bad)} of {len(self.runs)} runs {kind.value}")
+                texts.append(f"{len(bad)} of {counted(len(self.runs), 'run')} {kind.value}")
         return "; ".join([*texts, *filter(None, [self.planned.method.note])])
 
 
@@ -206,7 +207,9 @@ def _epochs_to_accuracy(findings: Sequence[Finding]) -> list[str]:
         for run in finding.runs if finding.planned.part.problem == TOP_5_PROBLEM else []:
             reached = [e for e, value in enumerate(run.train_accuracies) if value >= TOP_5]
             last = f"{run.train_accuracies[-1]:.1%}" if run.train_accuracies else "unknown"
-            text = f"after {reached[0]} epochs" if reached else f"never (at the end {last})"
+            text = (
+                f"after {counted(reached[0], 'epoch')}" if reached else f"never (at the end {last})"
+            )
             sentences.append(
                 f"{finding.label}: a top-5 training accuracy of {TOP_5:.0%} {text}."
             )  # fmt: skip

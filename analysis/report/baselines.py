@@ -20,6 +20,7 @@ from alig_deepobs.baselines import (
     published_runs,
 )
 from alig_deepobs.run import RunResult
+from alig_deepobs.words import counted
 
 PUBLISHED = "DeepOBS (TensorFlow 1, 2019, ten seeds)"
 
@@ -150,7 +151,7 @@ def _baseline(section: Section, row: Standing, kind: str) -> Baseline:
     ]
     if run.num_epochs != epochs:
         comparable = False
-        caveats.append(f"Published after {run.num_epochs} epochs, yours {epochs}")
+        caveats.append(f"Published after {counted(run.num_epochs, 'epoch')}, yours {epochs}")
     if run.batch_size not in section.board.batch_sizes:
         comparable = False
         caveats.append(f"Published with batch size {run.batch_size}")
@@ -166,7 +167,7 @@ def _baseline(section: Section, row: Standing, kind: str) -> Baseline:
 
 
 def _measured_origin(group: Group) -> str:
-    run, seeds = group.runs[0], len(group.runs)
+    run = group.runs[0]
     version = run.environment.get("torch") or run.environment.get("tensorflow") or ""
-    words = [run.framework, str(version), f"{seeds} seed{'' if seeds == 1 else 's'}"]
+    words = [run.framework, str(version), counted(len(group.runs), "seed")]
     return f"measured by alig-deepobs ({', '.join(word for word in words if word)})"

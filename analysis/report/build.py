@@ -12,6 +12,7 @@ from alig_deepobs.analysis.report.overall import Overall, make_overall
 from alig_deepobs.analysis.report.sections import Section, make_sections
 from alig_deepobs.errors import UsageError
 from alig_deepobs.run import RunResult
+from alig_deepobs.words import counted
 
 
 @dataclass(frozen=True)
@@ -113,16 +114,6 @@ def build_report(
     )
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun.
-
-    Example:
-        >>> counted(1, "run"), counted(1200, "run")
-        ('1 run', '1,200 runs')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def listed(names: Sequence[str], most: int = 5) -> str:
     """The first names, and how many more there are."""
     more = len(names) - most
@@ -131,7 +122,9 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 
 def _nothing_usable(names: str, n_tuning: int, skipped: Sequence[LoadProblem]) -> str:
     if n_tuning:
-        return f"{names}: only {n_tuning} runs that served to choose a setting, no results"
+        return (
+            f"{names}: only {counted(n_tuning, 'run')} that served to choose a setting, no results"
+        )
     reasons = "; ".join(f"{item.path}: {item.reason}" for item in skipped[:3])
     more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
     return f"no usable result in {names}: {reasons}{more}"

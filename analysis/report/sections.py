@@ -17,6 +17,7 @@ from alig_deepobs.analysis.report.sensitivity import Grid, find_grids, main_para
 from alig_deepobs.errors import unknown_choice
 from alig_deepobs.registry import ProblemEntry, testproblems
 from alig_deepobs.run import Run, RunResult, facets
+from alig_deepobs.words import counted
 
 # More variants than this of one optimizer are a search, of which the best one is shown.
 _MOST_VARIANTS = 6
@@ -199,7 +200,7 @@ def _shared_text(name: str, value: Any) -> str:
         case "problem_options":
             return params_text(value)
         case "num_epochs":
-            return f"{value} epoch{'' if value == 1 else 's'}"
+            return counted(value, "epoch")
         case "split":
             return f"{value} split"
         case "data_label":

@@ -15,7 +15,7 @@ from alig_deepobs.analysis.formats import MISSING, escape_markdown, format_metri
 from alig_deepobs.analysis.loading import LoadProblem
 from alig_deepobs.analysis.render import to_markdown, to_rich
 from alig_deepobs.analysis.report.baselines import baseline_table
-from alig_deepobs.analysis.report.build import Report, counted
+from alig_deepobs.analysis.report.build import Report
 from alig_deepobs.analysis.report.environment import environment_table
 from alig_deepobs.analysis.report.overall import Overall
 from alig_deepobs.analysis.report.sections import Section
@@ -29,6 +29,7 @@ from alig_deepobs.analysis.targets import (
     seconds_until,
 )
 from alig_deepobs.foreign import shown
+from alig_deepobs.words import counted
 
 # Ends of medians of epochs are whole numbers; more resamples would not move them.
 _RESAMPLES = 500
@@ -211,8 +212,8 @@ def _summary_notes(overall: Overall) -> list[str]:
         )
         few = " With fewer than five problems this says little." if ranking.n_problems < 5 else ""
         notes.append(
-            f"Mean ranks over {ranking.n_problems} problems. {friedman}Ranks that differ by less "
-            f"than {ranking.critical_difference:.2f} are not told apart (Nemenyi, "
+            f"Mean ranks over {counted(ranking.n_problems, 'problem')}. {friedman}Ranks that "
+            f"differ by less than {ranking.critical_difference:.2f} are not told apart (Nemenyi, "
             f"{ranking.alpha:g}).{few}"
         )
     if overall.scores:

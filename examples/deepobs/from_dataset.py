@@ -22,3 +22,4 @@ if __name__ == "__main__":
     assert find_testproblem("__main__:Quarter").metric == "accuracy"
     assert output["num_epochs"] == 20
     assert output["test_accuracies"][-1] > 0.85
+    print(f"test accuracy {output['test_accuracies'][-1]:.1%} after {output['num_epochs']} epochs")

@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 import random
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -199,6 +200,7 @@ class PTRunner(Hooks, abc.ABC):
 
         Raises:
             UsageError: a hyper-parameter is missing, or an argument is wrong.
+            SystemExit: the command line is wrong.
             KeyboardInterrupt: the run was interrupted; what it had is written.
         """
         asked = self.ask(
@@ -265,10 +267,17 @@ class PTRunner(Hooks, abc.ABC):
             chosen["learning_rate" if "learning_rate" in declared else "lr"] = learning_rate
         params = {**(training_params or {}), **more}
         if self.is_script:
+            read = given["testproblem"] is None
             given, chosen, params = complete_from_command_line(given, chosen, params, self)
             if given["data_dir"] is not None:
                 config.set_data_dir(given["data_dir"])
-            entry = find_entry(given["testproblem"])
+            try:
+                entry = find_entry(given["testproblem"])
+            except UsageError as error:
+                if not read:
+                    raise
+                sys.stderr.write(f"Error: {error}\n")  # as argparse ends
+                raise SystemExit(error.exit_code) from error
             for name, value in config.DEFAULT_TEST_PROBLEMS_SETTINGS.get(entry.name, {}).items():
                 given[name] = value if given[name] is None else given[name]
             if entry.data_set == testproblems.OWN and None in (
@@ -620,8 +629,10 @@ class LearningRateScheduleRunner(StandardRunner):
 
 def _as_class(make: Any) -> Any:
     """A class for whatever makes optimizers and has a name, such as a function."""
-    if isinstance(make, type) or not hasattr(make, "__name__"):
+    if isinstance(make, type):
         return make
+    if not (callable(make) and hasattr(make, "__name__")):
+        raise UsageError(f"{make!r} is not a class (or function) such as torch.optim.SGD")
     own = {
         "__new__": lambda cls, *arguments, **hyperparams: make(*arguments, **hyperparams),
         "__module__": getattr(make, "__module__", "__main__"),

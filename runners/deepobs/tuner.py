@@ -19,6 +19,7 @@ from alig_deepobs.run import Outcome
 from alig_deepobs.runners.deepobs import tuner_utils
 from alig_deepobs.runners.deepobs.tuner_utils import RERUN_SEEDS, again, carry_out
 from alig_deepobs.runners.selection import Rule
+from alig_deepobs.words import counted
 
 __all__ = ["GridSearch", "ParallelizedTuner", "RandomSearch", "Tuner", "tuner_utils"]
 
@@ -190,7 +191,9 @@ class GridSearch(ParallelizedTuner):
         super().__init__(optimizer_class, hyperparam_names, ressources, runner)
         size = math.prod(len(values) for values in grid.values())
         if size > ressources:
-            raise UsageError(f"the grid has {size} settings, but ressources allows {ressources}")
+            raise UsageError(
+                f"the grid has {counted(size, 'setting')}, but ressources allows {ressources}"
+            )
         self._grid = grid
 
     def _sample(self) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ from alig_deepobs.testproblems.datasets.base import DataSet
 from alig_deepobs.testproblems.datasets.deepobs_files import write_for_deepobs
 from alig_deepobs.testproblems.datasets.fetch import cache_dir
 from alig_deepobs.testproblems.datasets.identity import data_of, reads_records
+from alig_deepobs.words import counted
 
 
 def execute_in_tensorflow(run: ResolvedRun, callback: Callback | None = None) -> RunResult:
@@ -74,7 +75,7 @@ def execute_in_tensorflow(run: ResolvedRun, callback: Callback | None = None) ->
                         break
             except KeyboardInterrupt:
                 finished = max(0, len(result.test_losses) - 1)
-                reports.end(Outcome.INTERRUPTED, f"interrupted after {finished} epochs")
+                reports.end(Outcome.INTERRUPTED, f"interrupted after {counted(finished, 'epoch')}")
             finally:
                 process.kill()
                 code = process.wait()

@@ -15,6 +15,7 @@ from typing import Any
 from alig_deepobs.errors import UsageError
 from alig_deepobs.run import step_size_facts
 from alig_deepobs.tensorflow._install import require
+from alig_deepobs.words import counted
 
 tf: Any = require("tensorflow")
 
@@ -175,5 +176,6 @@ class Recorder:
         )
         for part, values in self._evaluations.items():
             if not (math.isfinite(values["loss"]) and math.isfinite(values["data_loss"])):
-                raise Diverged(f"{part} loss is not finite after {self._epoch} epochs")
+                after = counted(self._epoch, "epoch")
+                raise Diverged(f"{part} loss is not finite after {after}")
         self._evaluations, self._evaluation_seconds = {}, 0.0

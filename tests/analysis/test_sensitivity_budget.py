@@ -56,7 +56,7 @@ def test_range_stops_at_a_gap():
          "10 to 1000 and without a cap (2 decades, 3 of 4 values)"),
         ([(1.0, 9.0), (math.inf, 0.5)], 1.0, "only without a cap (1 of 2 values)"),
         ([(1.0, 9.0), (10.0, math.inf)], 1.0, "none of 2 values"),
-        ([(1.0, math.inf)], math.inf, "none of 1 values"),
+        ([(1.0, math.inf)], math.inf, "none of 1 value"),
     ],
 )  # fmt: skip
 def test_widest_ranges(cells, limit, text):

@@ -131,11 +131,11 @@ def test_import_and_show(call, tmp_path):
     path = own_results(tmp_path / "mine")
     called = call("baselines", "import", "mine")
     assert called.code == 0
-    assert "mine: 1 runs imported; test problems: quadratic_deep" in called.out
+    assert "mine: 1 run imported; test problems: quadratic_deep" in called.out
     assert "1 were already there" in call("baselines", "import", "mine").out
     shown = call("baselines", "show", "quadratic_deep").out
     assert "87.25" in shown
-    assert f"Imported: mine, 1 runs, from {tmp_path / 'mine'}" in shown.replace("\n", "")
+    assert f"Imported: mine, 1 run, from {tmp_path / 'mine'}" in shown.replace("\n", "")
     (path.parent / "cut.json").write_text("{")
     called = call("baselines", "import", "mine", "--name", "again")
     assert called.code == 1

@@ -102,7 +102,7 @@ def test_known_settings_need_no_tuning(call, tmp_path):
     )  # fmt: skip
     refused = call(*words)
     assert refused.code == 2
-    assert "tuned for 100 epochs, not for 1 epochs of quadratic_deep: --force_known" in refused.err
+    assert "tuned for 100 epochs, not for 1 epoch of quadratic_deep: --force_known" in refused.err
     called = call(*words, "--force_known")
     assert called.code == 0
     assert "[8/8]" in called.out

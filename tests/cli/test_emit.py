@@ -24,7 +24,7 @@ def test_emitted_commands_give_the_same_results(call, tmp_path):
         if not commands:
             break
         rounds.append(len(commands))
-        assert f"{len(commands)} commands are in" in printed
+        assert f"has {len(commands)} command" in printed
         for command in commands:
             subprocess.run(
                 command.replace("alig-deepobs", ours), shell=True, check=True, cwd="/",

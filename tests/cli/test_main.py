@@ -77,6 +77,8 @@ def test_lazy_public_names():
     for name in alig_deepobs.__all__:
         assert getattr(alig_deepobs, name) is not None
         assert name in dir(alig_deepobs)
+    shown = {name for name in dir(alig_deepobs) if not name.startswith("_")}
+    assert shown == {*alig_deepobs.__all__} - {"__version__"}
 
 
 def test_a_bug_is_one_line_too(call, monkeypatch):

@@ -51,6 +51,15 @@ def test_several_problems_optimizers_and_seeds(call, tmp_path):
     assert {result.random_seed for result in results} == {42, 43}
 
 
+def test_a_setting_that_is_given_twice_is_run_once(call, tmp_path):
+    settings = ["sgd[lr=1e-2]", "sgd[lr=0.01]"]
+    words = [word for setting in settings for word in ("--optimizer", setting)]
+    called = call("run", "digits_logreg", *words, *QUICK)
+    assert "1 run: 1 to be run" in called.out
+    assert "[1/1] " in called.out
+    assert called.out.count("The data are synthetic") == 1
+
+
 def test_the_papers_checkpoint(call, tmp_path):
     called = call("run", "digits_mlp", "--split", "validation", "--keep_best", "best", *QUICK)
     assert called.code == 0
@@ -89,16 +98,20 @@ def test_no_logs(call, tmp_path):
 def test_divergence_is_a_result_not_an_error(call):
     called = call("run", "digits_mlp", "--optimizer", "sgd[lr=1e30]", *QUICK)
     assert called.code == 0
-    assert "diverged (train loss is not finite after 1 epochs)" in called.out
+    assert "diverged (train loss is not finite after 1 epoch)" in called.out
 
 
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["nonsense"], 2, "No such command 'nonsense'"),
+        (["lst"], 2, "unknown command 'lst'; did you mean list?"),
         (["run"], 2, "Missing argument"),
         (["run", "mnist_mpl"], 2, "unknown test problem 'mnist_mpl'; did you mean mnist_mlp"),
         (["run", "digits_mlp", "--optimizer", "agil"], 2, "unknown optimizer 'agil'; did you mean"),
+        (["run", "digits_mlp", "--optimizer", "a.b.C"], 2, "a colon before its name, a.b:C"),
+        (["run", "digits_mlp", "--optimizer", "alig,sgd"], 2, "--optimizer alig --optimizer sgd"),
+        (["run", "digits_mlp", "--optimizer", "builtins:object"], 2, "no torch.optim.Optimizer"),
+        (["run", "digits_mlp", "--optimizer", "torch.optim:SGD[lr=a]"], 2, "lr='a' is text"),
         (["run", "digits_mlp", "--optimizer", "sgd[lr"], 2, "malformed setting 'sgd[lr'"),
         (["run", "digits_mlp", "--optimizer", "sgd[lr=a]"], 2, "sgd: lr must be a number"),
         (["run", "digits_mlp", "--optimizer", "sgd[mu=1]"], 2, "sgd has no hyper-parameter 'mu'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 import alig_deepobs
 from alig_deepobs.errors import UsageError
@@ -32,6 +33,20 @@ def test_it_holds_all_runs_of_the_folder_that_compare(tmp_path):
     found = alig_deepobs.compare("digits_logreg", "adam", seeds=2, num_epochs=1, **common)
     assert sorted(result.optimizer for result in found.results) == ["adam"] * 2 + ["sgd"] * 2
     assert {result.num_epochs for result in found.results} == {1}
+
+
+def test_a_setting_that_is_given_twice_is_compared_once():
+    twice = ["sgd[lr=1e-2]", "sgd[lr=0.01]"]
+    found = alig_deepobs.compare("digits_logreg", twice, seeds=2, output_dir=None, **QUICK)
+    assert len(found.outcomes) == 1
+    assert len(found.results) == 2
+
+
+def test_classes_are_given_by_their_paths():
+    with pytest.raises(UsageError, match=r"torch\.optim\.sgd:SGD"):
+        alig_deepobs.compare("digits_logreg", [torch.optim.SGD])
+    with pytest.raises(UsageError, match="test problems are given by name"):
+        alig_deepobs.compare(torch.nn.Linear)
 
 
 def test_several_problems_are_asked_for_by_name():

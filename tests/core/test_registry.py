@@ -67,6 +67,13 @@ def test_unknown_names_come_with_the_nearest():
         find_optimizer("adamm")
 
 
+def test_a_class_is_given_by_its_path():
+    with pytest.raises(UsageError, match=r"or by path, .*, 'torch\.optim\.sgd:SGD'"):
+        find_optimizer(torch.optim.SGD)
+    with pytest.raises(UsageError, match="test problems are given by name"):
+        find_testproblem(None)
+
+
 def test_hyperparameters_are_checked():
     entry, params = resolve_optimizer(Setting("alig", {"max_lr": 1}))
     assert params["max_lr"] == 1.0
@@ -76,8 +83,10 @@ def test_hyperparameters_are_checked():
         entry.complete({"max_lr": "big"})
     with pytest.raises(UsageError, match="alig: adjusted_momentum must be True or False, not 1"):
         entry.complete({"adjusted_momentum": 1})
-    with pytest.raises(UsageError, match="has no hyper-parameter 'lr'; it has: max_lr, momentum"):
+    with pytest.raises(UsageError, match="no hyper-parameter 'lr': write max_lr; it has: max_lr,"):
         entry.complete({"lr": 0.1})
+    with pytest.raises(UsageError, match=r"betas must be a tuple such as \(0.9, 0.999\), not 0.9"):
+        find_optimizer("adam").complete({"betas": 0.9})
     with pytest.raises(UsageError, match="sgd: lr must be a number, not nan"):
         find_optimizer("sgd").complete({"lr": float("nan")})
 

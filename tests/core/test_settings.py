@@ -35,7 +35,7 @@ def test_forms(text, expected):
 
 @pytest.mark.parametrize(
     "text", ["", "[lr=1]", "sgd[lr]", "sgd[lr=]", "sgd[=1]", "sgd[lr=1", "sgd]", "sgd[lr=1,lr=2]",
-             "sgd[1x=2]", "sgd[lr=1]x", "a[b[c=1]"],
+             "sgd[1x=2]", "sgd[lr=1]x", "a[b[c=1]", "alig(max_lr=0.1)", "alig,sgd"],
 )  # fmt: skip
 def test_malformed(text):
     with pytest.raises(UsageError, match=r"malformed setting .*name\[param=value"):

@@ -67,7 +67,7 @@ def run_script(folder, *words):
 def test_alig_as_a_run_script(tmp_path):
     words = ("digits_logreg", "--max_lr", "0.2", "-N", "1")
     done = run_script(tmp_path, "alig_deepobs.runners.alig", *words)
-    assert "After 1 epochs" in done.stdout, done.stderr
+    assert "After 1 epoch" in done.stdout, done.stderr
     (path,) = (tmp_path / "results" / "digits_logreg" / "AliG").rglob("*.json")
     assert json.loads(path.read_text())["optimizer_hyperparams"]["max_lr"] == 0.2
 
@@ -76,7 +76,7 @@ def test_run_script_of_any_optimizer(tmp_path):
     """The flags, their types and the run are those of `alig-deepobs run`."""
     flags = ("--betas", "(0.8,0.9)", "--lr", "0.01", "-N", "1")
     done = run_script(tmp_path, "alig_deepobs.runners", "adam", "digits_logreg", *flags)
-    assert "After 1 epochs" in done.stdout, done.stderr
+    assert "After 1 epoch" in done.stdout, done.stderr
     (path,) = (tmp_path / "results" / "digits_logreg" / "Adam").rglob("*.json")
     record = json.loads(path.read_text())
     assert record["optimizer_hyperparams"] == {"lr": 0.01, "betas": [0.8, 0.9], "eps": 1e-8}

@@ -152,7 +152,7 @@ def test_example_script_without_the_beta(tmp_path):
          "--no-nesterov"],
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert "After 1 epochs: train loss" in done.stdout
+    assert "After 1 epoch: train loss" in done.stdout
     (path,) = (tmp_path / "results").rglob("*.json")
     record = json.loads(path.read_text())
     assert record["optimizer_hyperparams"] == {"lr": 0.01, "momentum": 0.0, "nesterov": False}

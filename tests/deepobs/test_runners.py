@@ -11,9 +11,11 @@ import torch
 
 from alig_deepobs import AliG
 from alig_deepobs.errors import RunError, UsageError
+from alig_deepobs.plugins import FOLDER_VARIABLE
 from alig_deepobs.results import read_result
 from alig_deepobs.run import Outcome
 from alig_deepobs.runners import Callback
+from alig_deepobs.runners.__main__ import main
 from alig_deepobs.runners.deepobs import config, pytorch_config
 from alig_deepobs.runners.deepobs.runners import (
     LearningRateScheduleRunner,
@@ -170,7 +172,7 @@ def test_what_makes_optimizers_need_not_be_a_class():
     assert output["optimizer_name"] == "halved"
     assert output["test_losses"] == plain["test_losses"]
     with pytest.raises(UsageError, match="is not a class"):
-        StandardRunner(object(), LR).run(hyperparams={"lr": 0.2}, **QUICK)
+        StandardRunner("sgd", LR)
 
 
 def test_a_run_that_breaks_is_on_record(tmp_path):
@@ -189,6 +191,28 @@ def test_missing_hyperparameter_ends_as_argparse_does(capsys):
     with pytest.raises(SystemExit):
         StandardRunner(torch.optim.SGD, LR).run(**QUICK)
     assert "--lr" in capsys.readouterr().err
+
+
+def test_a_misspelt_problem_ends_as_argparse_does(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["script.py", "digits_logregg", "--lr", "0.1"])
+    with pytest.raises(SystemExit) as ended:
+        StandardRunner(torch.optim.SGD, LR).run()
+    assert ended.value.code == 2
+    assert "Error: unknown test problem 'digits_logregg'; did you mean" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["alg", "digits_logreg"], "did you mean alig"), ([], "usage: "),
+     (["sgd", "digits_logregg"], "did you mean digits_logreg")],
+)  # fmt: skip
+def test_wrong_words_for_a_run_script(capsys, monkeypatch, words, message):
+    monkeypatch.setattr(sys, "argv", ["runners", *words])
+    monkeypatch.setenv(FOLDER_VARIABLE, "")  # which main() sets
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 def test_writes_and_returns_the_same(tmp_path):

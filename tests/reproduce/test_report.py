@@ -89,7 +89,7 @@ def test_a_search_in_which_everything_diverges(run, tmp_path):
     declared = experiment(methods=(hopeless, METHODS[1]))
     plan, outcomes, _ = run(declared, Budget("b", epochs=1, seeds=1))
     sgd, alig = find(plan, outcomes)
-    assert sgd.note == "every setting of the search diverged or failed; 1 of 1 runs diverged"
+    assert sgd.note == "every setting of the search diverged or failed; 1 of 1 run diverged"
     assert sgd.measured.n == 0
     assert sgd.difference is None
     assert alig.measured.n == 1
@@ -107,7 +107,7 @@ def test_curves(run, tmp_path):
     sgd, alig, hopeless = findings = find(plan, outcomes)
     assert sgd.measured.mean == outcomes[0].runs[0].epoch_mean_losses[-1]
     assert hopeless.measured.n == 0
-    assert hopeless.note == "1 of 1 runs diverged"
+    assert hopeless.note == "1 of 1 run diverged"
     (sentence,) = statements(plan, findings)
     ratio = sgd.measured.mean / alig.measured.mean
     assert sentence == (

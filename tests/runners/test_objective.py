@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from alig_deepobs.errors import RunError
+from alig_deepobs.errors import RunError, UsageError
 from alig_deepobs.runners import execute
 from alig_deepobs.runners.noise import generator_states, restore_generators
 
@@ -40,6 +40,22 @@ def test_closure(with_l2, spy_class):
     assert [float(call["closure_loss"]) for call in spy.calls] == result.minibatch_train_losses
     plain = spy_class("nothing")
     assert run(with_l2, plain).test_losses == result.test_losses
+
+
+@pytest.mark.parametrize(
+    ("step", "declared", "wanted"),
+    [
+        (lambda self, closure=None, *, loss: None, "nothing", "value"),
+        (lambda self, closure: None, "nothing", "closure"),
+        (lambda self, loss, losses: None, "value", "per_example"),
+        (lambda self: None, "value", "nothing"),
+    ],
+)
+def test_a_step_that_does_not_fit_its_declaration(with_l2, step, declared, wanted):
+    mine = type("Mine", (torch.optim.SGD,), {"step": step, "needs_loss": declared})
+    words = f'does not fit needs_loss = "{declared}" .*: write needs_loss = "{wanted}" into'
+    with pytest.raises(UsageError, match=words):
+        run(with_l2, mine)
 
 
 def test_closure_that_is_never_called(with_l2):

@@ -93,7 +93,7 @@ def test_source_of_a_choice():
         "best of 2 settings by validation accuracy, last epoch, seed 1000"
     )
     best = Rule((7, 8), "best").source([RunSpec("two_d_branin", "sgd")])
-    assert best == "best of 1 settings by training loss, best epoch, seeds 7, 8"
+    assert best == "best of 1 setting by training loss, best epoch, seeds 7, 8"
     (in_tensorflow,) = [RunSpec("mnist_mlp", "sgd", framework="tensorflow")]
     assert "by training loss" in Rule().source([in_tensorflow])
 

@@ -61,6 +61,8 @@ def test_bad_input(tmp_path):
         runner.run(no_logs=True, **QUICK)
     with pytest.raises(UsageError, match="'mu' was not declared; declared: lr"):
         runner.run(hyperparams={"lr": 0.1, "mu": 1}, no_logs=True, **QUICK)
+    with pytest.raises(UsageError, match=r"lr='0\.1' is text"):
+        runner.run(hyperparams={"lr": "0.1"}, no_logs=True, **QUICK)
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultError, match="not writable"):
         runner.run(hyperparams={"lr": 0.1}, output_dir=tmp_path / "file", **QUICK)

@@ -120,7 +120,7 @@ def test_no_epochs_means_evaluation_only(spec):
 def test_divergence_is_recorded_and_nothing_is_padded(spec, tmp_path):
     result = execute(replace(spec, hyperparams={"lr": 1e30}, num_epochs=5))
     assert result.outcome is Outcome.DIVERGED
-    assert "not finite after 1 epochs" in result.outcome_reason
+    assert "not finite after 1 epoch" in result.outcome_reason
     assert len(result.test_losses) == len(result.train_losses) == 1
     assert len(result.training_seconds) == 1
     assert all(map(math.isfinite, result.minibatch_train_losses))

@@ -376,7 +376,7 @@ def test_an_interrupt_ends_all_members_with_what_was_measured():
     ]  # fmt: skip
     results = train_together(runs, [Callback(), Interrupting()])
     assert [result.outcome for result in results] == [Outcome.INTERRUPTED] * 2
-    assert all(result.outcome_reason == "interrupted after 1 epochs" for result in results)
+    assert all(result.outcome_reason == "interrupted after 1 epoch" for result in results)
 
 
 @pytest.mark.parametrize("heard", ["started", "evaluated"])

@@ -87,7 +87,7 @@ class TestReports:
     def test_diverged_run_ends(self, of):
         answer = of("diverged")
         assert answer["ending"]["event"] == "diverged"
-        assert answer["ending"]["message"] == "train loss is not finite after 1 epochs"
+        assert answer["ending"]["message"] == "train loss is not finite after 1 epoch"
         assert len(of_kind(answer, "trained")) == 1  # of 50
 
     def test_endings(self, of):
@@ -184,7 +184,7 @@ class TestProcess:
         spec = RunSpec("quadratic_deep", "momentum", num_epochs=1000, framework="tensorflow")
         result = execute(spec, watcher)
         assert result.outcome is Outcome.INTERRUPTED
-        assert result.outcome_reason == "interrupted after 1 epochs"
+        assert result.outcome_reason == "interrupted after 1 epoch"
         assert len(result.test_losses) == 2
         assert result.steps == 7
         assert watcher.heard == [

@@ -71,7 +71,7 @@ def test_prepare_data_of_unknown_and_of_imagenet(tmp_path):
 
 def test_get_baselines_once(tmp_path):
     done = run("get_baselines", f"--data_dir={tmp_path / 'baselines'}")
-    assert "1080 runs written" in done.output
+    assert "1,080 runs written" in done.output
     assert write_published(tmp_path / "baselines") == 0
 
 
