@@ -3,8 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
-# `loadgroup`: tests that share what takes long to make stay in one process.
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -q -n 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 DEMO_OUTPUT ?= results/demo
 # Tests of optional parts are skipped where their extra is missing. `make test EXTRAS=$(ALL_EXTRAS)`

@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from alig_deepobs.cli.main import main
+
+# On a busy machine the first draws can take a second, which says nothing about a test.
+settings.register_profile("busy", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 _AT_THE_START = {
     name: os.environ.get(name) for name in ("PYTHONSAFEPATH", "ALIG_DEEPOBS_PLUGIN_FOLDER")
@@ -60,3 +65,16 @@ def pytest_configure(config):
     # The networks of the tests are so small that a second thread costs more than it brings, and
     # with parallel test workers the threads would fight for the cores.
     torch.set_num_threads(1)
+
+
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist there is nothing to schedule
+def pytest_xdist_make_scheduler(config, log):
+    """Gives the tests of a file that share a process of TensorFlow to one worker, others singly."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return file if file.startswith("tests/tensorflow/") else nodeid
+
+    return Scheduling(config, log)

@@ -17,11 +17,6 @@ HERE = Path(__file__).parent
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
-def pytest_itemcollected(item):
-    """Keeps the tests of a file in one process of pytest-xdist: they share answers."""
-    item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 def _missing():
     return [name for name in ("tensorflow", "tf_keras") if importlib.util.find_spec(name) is None]
 
