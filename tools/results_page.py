@@ -96,7 +96,9 @@ def _boards() -> Iterator[Leaderboard]:
             if protocol.partition(":")[0] == str(Protocol.parse()):
                 sets.setdefault(f"{protocol} {run.comparison()}", []).append(run)
         for runs in sets.values():
-            yield leaderboard(runs, find_testproblem(name))
+            board = leaderboard(runs, find_testproblem(name))
+            if len({row.seeds for row in board.rows}) == 1:  # else it is under way
+                yield board
 
 
 def _machine(boards: Sequence[Leaderboard]) -> str:
