@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import results_page
 
 from alig_deepobs.analysis import budget_curve, leaderboard
 from alig_deepobs.analysis.frames import final_headline
@@ -35,13 +36,15 @@ def test_every_file(problem):
     runs = measured_results(problem)
     equal = bool(on_equal_terms(problem))
     # One run of DeepOBS's settings is held against its ten, and compared with nothing else.
-    against_published = {run.tuning.get("protocol") for run in runs} == {"known"}
+    published = [run for run in runs if run.tuning.get("protocol") == "known"]
+    against_published = len(published) == len(runs)
     optimizers = OPTIMIZERS | (RIVALS if equal else set())
     found = {run.optimizer for run in runs}
     assert found <= optimizers if against_published else found == optimizers
     seeds = {}
     for run in runs:
-        seeds.setdefault(run.setting(), set()).add(run.random_seed)
+        of_protocol = seeds.setdefault(run.tuning.get("protocol"), {})
+        of_protocol.setdefault(run.setting(), set()).add(run.random_seed)
         resolve_optimizer(Setting(run.optimizer, run.setting_params()))
         assert run.testproblem == problem
         assert run.data_label
@@ -58,9 +61,13 @@ def test_every_file(problem):
         assert finished or (run.outcome is Outcome.DIVERGED and run.optimizer in RIVALS)
         assert len(run.test_data_losses) == run.num_epochs + 1 or not finished
         assert len(run.training_seconds) == run.num_epochs or not finished
-    # Every optimizer has the same seeds, and at least three.
-    assert len(set(map(frozenset, seeds.values()))) == 1
-    assert len(next(iter(seeds.values()))) >= (1 if against_published else 3)
+    # Every optimizer has the same seeds, and at least three, once a comparison is carried out.
+    under_way = f"* {problem} (cpu)" in results_page._open().splitlines()
+    for protocol, of_setting in seeds.items():
+        assert under_way or len(set(map(frozenset, of_setting.values()))) == 1
+        assert under_way or len(next(iter(of_setting.values()))) >= (
+            1 if protocol == "known" else 3
+        )
     for epochs in {run.num_epochs for run in on_equal_terms(problem)}:
         compared = on_equal_terms(problem, epochs)
         assert len(leaderboard(compared, entry).rows) == 8
