@@ -152,8 +152,8 @@ class Rule:
         found = []
         for runs in candidates:
             first, *others = map(statistics.fmean, zip(*map(self._score, runs), strict=True))
-            if first < 0:  # an accuracy: equal ones differ by rounding
-                first = round(first, _ACCURACY_DIGITS)
+            if math.isfinite(first) and self._is_by_accuracy(runs[0]):
+                first = round(first, _ACCURACY_DIGITS)  # equal ones differ by rounding
             found.append((-runs[0].num_epochs, first, *others))
         return found
 
@@ -189,7 +189,7 @@ class Rule:
         if bad:
             return f"{bad[0]} in {len(bad)} of {len(runs)} runs" if len(runs) > 1 else bad[0]
         score = statistics.fmean(self._score(run)[0] for run in runs)
-        if score < 0:
+        if self._is_by_accuracy(runs[0]):
             return f"validation accuracy {-score:.2%}"
         return f"{'validation' if runs[0].valid_data_losses else 'training'} loss {score:.4g}"
 
@@ -210,10 +210,18 @@ class Rule:
         best = select(result)
         epoch = best.epoch if self.epoch == "best" and best is not None else -1
         loss = valid_losses[epoch]
-        entry = testproblems().get(result.testproblem)
-        if not result.valid_accuracies or (entry is not None and entry.metric == "loss"):
+        if not self._is_by_accuracy(result):
             return loss, loss, reached
         return -result.valid_accuracies[epoch], loss, reached
+
+    def _is_by_accuracy(self, result: RunResult) -> bool:
+        """Whether a result is judged by an accuracy; losses may be below 0, too."""
+        if self.metric and getattr(result, self.metric):
+            return self.metric.endswith("accuracies")
+        entry = testproblems().get(result.testproblem)
+        has_accuracy = entry is None or entry.metric == "accuracy"
+        held_out = result.valid_data_losses or result.valid_losses
+        return bool(held_out and result.valid_accuracies) and has_accuracy
 
 
 def _distinct(candidates: Sequence[RunSpec]) -> int:

@@ -433,7 +433,7 @@ class _Training:
         if self.writes:
             restore_generators(content["generators"], self.device)
         elif self.ranks is not None:
-            phase = f"{self.ranks.phase('train')} after {counted(self.epoch.steps, 'step')}"
+            phase = f"{self.ranks.phase('train')} after {self.epoch.steps} steps"
             seed_noise(self.run.random_seed, phase, self.epoch.number)
 
     def _switch(self, mode: str) -> None:

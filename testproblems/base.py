@@ -73,7 +73,8 @@ class TestProblem:
         default_num_epochs: that of a problem in no registry.
         side_by_side: whether many runs can be trained as one computation (their networks differ in
             nothing but weights, and have no state beside them but what `carry` hands on): ``"no"``,
-            ``"gpu"`` where that is faster on an accelerator at most, ``"anywhere"``.
+            ``"gpu"`` where that is faster on an accelerator at most, ``"anywhere"``, or ``"cpu"``
+            where it is possible on a CPU alone, and gains nothing (dropout, sampled codes).
         drops_incomplete: whether the rest of a set that fills no mini-batch is left out, as in
             DeepOBS, or makes a smaller last mini-batch.
         batch_share: size of the last mini-batch that was drawn as a fraction of ``batch_size``:
@@ -106,7 +107,7 @@ class TestProblem:
     default_weight_decay: ClassVar[float | None] = None
     default_batch_size: ClassVar[int] = 32
     default_num_epochs: ClassVar[int] = 10
-    side_by_side: ClassVar[Literal["no", "gpu", "anywhere"]] = "no"
+    side_by_side: ClassVar[Literal["no", "cpu", "gpu", "anywhere"]] = "no"
     loss_function: ClassVar[type[nn.Module]] = nn.CrossEntropyLoss
     source: ClassVar[Callable[..., DataSet]]
 

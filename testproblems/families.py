@@ -141,7 +141,7 @@ class AllConvolutional(ColourImages):
     """
 
     default_weight_decay = 5e-4
-    side_by_side = "gpu"
+    side_by_side = "cpu"
 
     def build_net(self, generator: torch.Generator) -> nn.Module:
         """Builds the network."""

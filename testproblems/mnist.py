@@ -100,7 +100,7 @@ class _AutoEncoder(TestProblem):
     """
 
     has_accuracy = False
-    side_by_side = "gpu"
+    side_by_side = "cpu"
     loss_function: ClassVar[type[nn.Module]] = VAELoss
 
     def build_net(self, generator: torch.Generator) -> VAE:

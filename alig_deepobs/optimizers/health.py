@@ -125,14 +125,11 @@ class Monitor:
                 self._say_below()
         elif unclipped == 0:
             self.zero_norm += 1
-        if squared_norm > 0:
-            norm = math.sqrt(squared_norm)
-        elif squared_norm < 0 < self.largest:
-            norm = 0.0
-        else:  # no step, and so none at the cap
+        if squared_norm == 0 or squared_norm < 0 == self.largest:  # no step, so none at the cap
             if self.largest == 0 and self.steps >= _SEVERAL and loss > bound:
                 self._say_no_gradient()
             return
+        norm = math.sqrt(max(squared_norm, 0.0))
         if norm > self.largest * (1 + _SAME_NORM):
             self.largest, self.same_norm = norm, 1
         elif norm > self.largest * (1 - _SAME_NORM):

@@ -109,6 +109,8 @@ def why_alone(run: ResolvedRun) -> str:
     problem = _problem_class(run)
     if problem is None or problem.side_by_side == "no":
         return f"{run.testproblem} cannot be computed for many networks at once"
+    if problem.side_by_side == "cpu" and _device_type(run) not in ("cpu", ""):
+        return f"what {run.testproblem} draws (dropout, codes) is alike on the CPU only"
     # Momo has a step size of its own for each factor of the L2 term.
     if rule is Momo and run.weight_decay and run.hyperparams.get("weight_decay") is None:
         return "Momo with an L2 term on a part of the weights has several step sizes"
@@ -118,13 +120,18 @@ def why_alone(run: ResolvedRun) -> str:
 def is_faster(run: ResolvedRun) -> bool:
     """Whether training together is faster than one after the other (measured)."""
     problem = _problem_class(run)
-    if problem is None or problem.side_by_side == "no":
+    if problem is None:
         return False
+    faster_on = {"gpu": ("cuda",), "anywhere": ("cpu", "cuda")}.get(problem.side_by_side, ())
+    return _device_type(run) in faster_on
+
+
+def _device_type(run: ResolvedRun) -> str:
+    """Where it is trained; empty where there is no such device, which is said elsewhere."""
     try:
-        on_gpu = find_device(run.device).type == "cuda"
+        return find_device(run.device).type
     except AligDeepobsError:
-        return False
-    return on_gpu or problem.side_by_side == "anywhere"
+        return ""
 
 
 def _problem_class(run: ResolvedRun) -> type[TestProblem] | None:

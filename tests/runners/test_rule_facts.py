@@ -31,6 +31,14 @@ def test_accuracies_that_differ_by_rounding_are_equal():
     assert chosen(*runs) == [1, 0, 2]
 
 
+def test_losses_below_0_are_no_accuracies():
+    """Noise is added to those of two_d_*."""
+    near, nearest = (run("two_d_beale", test_losses=[1, 1], train_data_losses=[3.0, -0.001 - x])
+                     for x in (1e-7, 2e-7))  # fmt: skip
+    assert chosen(near, nearest) == [1, 0]
+    assert Rule().score_text([near]) == "training loss -0.001"
+
+
 @pytest.mark.parametrize("kind", ["train_data_losses", "train_losses"])
 def test_training_losses_decide_at_the_epoch_that_is_reported(kind):
     """Files of DeepOBS have no data terms."""

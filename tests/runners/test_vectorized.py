@@ -23,7 +23,7 @@ from alig_deepobs.runners.selection import Rule as Choice
 from alig_deepobs.runners.study import Silent, local
 from alig_deepobs.runners.training import set_up
 from alig_deepobs.runners.vectorized import examples as stored
-from alig_deepobs.runners.vectorized import training
+from alig_deepobs.runners.vectorized import grouping, training
 from alig_deepobs.runners.vectorized.examples import Examples
 from alig_deepobs.runners.vectorized.grouping import RULES, Grouping, why_alone
 from alig_deepobs.runners.vectorized.training import train_together
@@ -342,6 +342,16 @@ def test_auto_leaves_few_runs_and_large_problems_alone():
         assert always.key(resolve(large)) is not None
     outcome = Study([Cell((small,), (1, 2, 3))], None).carry_out(local(1, "auto"))[0]
     assert "vectorized" not in outcome.runs[0].environment
+
+
+def test_problems_that_draw_are_trained_alone_on_a_gpu(monkeypatch):
+    """Its kernels draw in an order of their own."""
+    vae, mlp = (resolve(RunSpec(name, "sgd", {"lr": 0.1}, synthetic=True))
+                for name in ("mnist_vae", "mnist_mlp"))  # fmt: skip
+    monkeypatch.setattr(grouping, "find_device", lambda device: torch.device("cuda"))
+    assert "alike on the CPU only" in why_alone(vae)
+    assert Grouping("auto").key(vae) is None
+    assert Grouping("auto").key(mlp) is not None
 
 
 @pytest.mark.parametrize(
