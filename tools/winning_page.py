@@ -26,8 +26,9 @@ INTRODUCTION = """# When does ALI-G win?
 Made by `python tools/results_page.py` from the runs in `baselines/measured` and
 `baselines/variants`; nothing here is written by hand. All comparisons are on equal terms: protocol
 `equal` with three tuning seeds, and ten seeds; on `mnist_mlp` and `fmnist_mlp` its cheaper form
-`equal:7` with one tuning seed, and five seeds. Of the optimizers that were
-measured, ALI-G with momentum 0.9, SGD, Momentum, Nesterov and Adam are compared here. The pieces are in `benchmarks/campaign.toml`.
+`equal:7` with one tuning seed, and five seeds. Of the optimizers that were measured,
+ALI-G with momentum 0.9, SGD, Momentum, Nesterov and Adam are compared here. The pieces are in
+`benchmarks/campaign.toml`.
 {machines}
 """
 
