@@ -253,12 +253,14 @@ def test_wrong_protocols(text, options, message):
         Protocol.parse(text, **options)
 
 
-def test_every_protocol_says_what_it_does():
-    for kind in KINDS:
-        counted = kind in ("budget", "halving", "tpe")
-        protocol = Protocol.parse(f"{kind}:8" if counted else kind)
-        assert protocol.words
-        assert str(Protocol.parse(str(protocol))) == str(protocol)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_protocol_says_what_it_does(kind):
+    if kind == "tpe":
+        pytest.importorskip("optuna")
+    counted = kind in ("budget", "halving", "tpe")
+    protocol = Protocol.parse(f"{kind}:8" if counted else kind)
+    assert protocol.words
+    assert str(Protocol.parse(str(protocol))) == str(protocol)
 
 
 @pytest.mark.parametrize(

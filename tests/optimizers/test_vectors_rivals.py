@@ -87,7 +87,8 @@ def all_methods():
     import alig_deepobs.optimizers as package
 
     for path in Path(package.__file__).parent.glob("[a-z]*.py"):
-        load_object(f"alig_deepobs.optimizers.{path.stem}:__name__")
+        if path.stem != "lightning":  # a callback, which needs a package of its own
+            load_object(f"alig_deepobs.optimizers.{path.stem}:__name__")
     found, classes = set(), [Method]
     while classes:
         below = classes.pop().__subclasses__()
