@@ -28,9 +28,11 @@ test: $(VENV)/.installed-test
 # problem. `make test-all` runs everything.
 CI_SLOW := \
 	tests/test_packaging.py \
-	tests/runners/test_ddp.py \
-	tests/runners/test_clusters.py \
-	tests/runners/test_study.py \
+	tests/runners/test_ddp.py::test_two_ranks_are_one_process \
+	tests/runners/test_ddp.py::test_a_rank_that_dies_is_named_and_the_run_is_taken_up \
+	tests/runners/test_clusters.py::test_jobs_give_the_same_results \
+	tests/runners/test_clusters.py::test_a_job_that_dies_is_submitted_again_from_its_checkpoint \
+	tests/runners/test_study.py::test_killed_at_random_moments_and_repeated \
 	tests/cli/test_emit.py \
 	"tests/testproblems/test_more_problems.py::test_an_epoch_on_the_twin[cifar10_3c3d]"
 
@@ -48,7 +50,6 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy -p alig_deepobs
 	$(BIN)/lint-imports --no-cache --no-logo
-	$(BIN)/python -m pytest -q tests/test_doctests.py
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .

@@ -73,7 +73,7 @@ RUN = ["run", "digits_logreg", *map(str, QUICK)]
         (["-malig_deepobs", "list"], False),
         (["-m", "alig_deepobs", "report", "."], False),
         (["-m", "alig_deepobs", *RUN, "--seeds", "2", "--jobs", "2"], False),
-        (["-m", "alig_deepobs", *RUN, "--ddp", "2"], False),
+        pytest.param(["-m", "alig_deepobs", *RUN, "--ddp", "2"], False, marks=pytest.mark.slow),
         (["-m", "alig_deepobs.tensorflow", "none.py"], False),
         # `-c` puts the folder first itself, unless it is told not to.
         (["-c", "import alig_deepobs.cli.main as m; m.main()", *RUN], True),
@@ -97,6 +97,7 @@ def test_nothing_in_the_current_folder_runs_unasked(tmp_path, words, safe):
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_processes_of_runs_do_not_look_in_the_current_folder(tmp_path):
     for name in ("json", "multiprocessing", "torch"):
         trap = f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})"
@@ -235,9 +236,7 @@ def test_a_class_that_cannot_be_looked_at(call, write):
     assert f"{name}.py, line 7)" in called.err
 
 
-@pytest.mark.parametrize(
-    "code", ["sys.stdout.close()", "sys.stdout.close(); sys.stderr.close()", "sys.stdout = 3"]
-)
+@pytest.mark.parametrize("code", ["sys.stdout.close(); sys.stderr.close()", "sys.stdout = 3"])
 def test_a_closed_output_costs_the_output_alone(write, tmp_path, code):
     name = write(SGD.format(method="step", code=f"import sys; {code}"))
     words = ["--optimizer", f"{name}:Mine[lr=0.1]", "--seeds", "2"]

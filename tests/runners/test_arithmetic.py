@@ -28,7 +28,10 @@ def asked(problem="digits_mlp", **options):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n == "snli_bilstm")) for n in FAMILIES],
+)
 def test_weights_gradients_and_losses_stay_single_in_bf16(name):
     if name == "dnc_copy" or name.startswith("cifar"):
         torch.set_num_threads(1)

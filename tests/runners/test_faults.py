@@ -233,12 +233,23 @@ def test_a_clock_that_goes_backwards(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "variables",
     [
-        {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"PYTHONIOENCODING": "cp1252"},
-        {"HOME": "", "XDG_CACHE_HOME": "", "ALIG_DEEPOBS_CACHE": ""},
-        {"HOME": "/nowhere", "ALIG_DEEPOBS_CACHE": "/proc/nowhere"},
-        {"MPLBACKEND": "module://no_such.backend", "MPLCONFIGDIR": "/proc/nowhere"},
-        {"MPLBACKEND": "no_such_backend"},
+        {
+            "LANG": "C",
+            "LC_ALL": "C",
+            "PYTHONUTF8": "0",
+            "PYTHONCOERCECLOCALE": "0",
+            "HOME": "",
+            "XDG_CACHE_HOME": "",
+            "ALIG_DEEPOBS_CACHE": "",
+            "MPLBACKEND": "no_such_backend",
+        },
+        {
+            "PYTHONIOENCODING": "cp1252",
+            "HOME": "/nowhere",
+            "ALIG_DEEPOBS_CACHE": "/proc/nowhere",
+            "MPLBACKEND": "module://no_such.backend",
+            "MPLCONFIGDIR": "/proc/nowhere",
+        },
     ],
     ids=lambda variables: next(iter(variables)),
 )

@@ -71,9 +71,8 @@ def under_way(folder, count):
 KEPT = ["-N", "100000", "--checkpoint_interval", "0.1"]
 
 
-@pytest.mark.parametrize(
-    "signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_processes_start_costs_nothing(tmp_path, signum):
     process = start(tmp_path, *JOBS, *KEPT)
     under_way(tmp_path, 2)
@@ -208,7 +207,7 @@ def test_a_folder_that_is_removed_in_mid_run_ends_nothing(tmp_path, monkeypatch)
     assert outcomes(folder) == [Outcome.DONE]
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_runs_begin_where_the_current_folder_is_gone(tmp_path, jobs):
     here, folder = tmp_path / "here", tmp_path / "results"
     here.mkdir()

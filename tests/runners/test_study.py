@@ -223,7 +223,10 @@ def test_processes_share_the_work(tmp_path, undisturbed, count):
     assert not (tmp_path / ".claims").exists()
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "signum",
+    [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_signals_end_a_study_with_what_was_measured(tmp_path, signum, jobs):
     process = start(

@@ -102,6 +102,7 @@ class TestEnabled:
         assert analyzed["style"] == []
 
 
+@pytest.mark.slow
 def test_deepobs_may_be_imported_before(python):
     program = (
         "import deepobs, alig_deepobs.tensorflow as half\n"
@@ -115,6 +116,7 @@ def test_deepobs_may_be_imported_before(python):
     assert python("-c", program).endswith("True (100,)\n")
 
 
+@pytest.mark.slow
 def test_alias_is_for_the_script_that_asks(python, tmp_path):
     script = tmp_path / "script.py"
     (tmp_path / "other.py").write_text("import tensorflow as tf\n")

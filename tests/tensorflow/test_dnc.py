@@ -6,6 +6,8 @@ import pytest
 
 from alig_deepobs import registry
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def answer(worker):

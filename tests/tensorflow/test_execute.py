@@ -170,6 +170,7 @@ class TestProcess:
         assert {"tensorflow", "tf_keras", "deepobs", "threads", "device"} <= set(result.environment)
         assert "torch" not in result.environment
 
+    @pytest.mark.slow
     def test_time_limit_keeps_what_there_is(self):
         spec = RunSpec(
             "quadratic_deep", "momentum", num_epochs=100_000, framework="tensorflow", time_limit=5.0

@@ -9,7 +9,7 @@ import pytest
 from alig_deepobs.errors import UsageError, no_weight_decay
 
 
-@pytest.fixture(scope="module", params=["keras", "tf_keras"])
+@pytest.fixture(scope="module", params=["keras", pytest.param("tf_keras", marks=pytest.mark.slow)])
 def of(request, worker):
     answers = worker("keras_worker", request.param)
 

@@ -39,10 +39,7 @@ COSTLY = {
 
 OPTIMIZERS = ("sgd", "momentum", "adam", "alig")
 # With all four optimizers in every test run; the others have the other three in a slow test.
-LIGHT = (
-    "quadratic_deep", "two_d_beale", "two_d_branin", "two_d_rosenbrock", "mnist_logreg",
-    "mnist_mlp", "mnist_2c2d", "mnist_vae", "fmnist_logreg", "fmnist_2c2d", "cifar10_3c3d",
-)  # fmt: skip
+LIGHT = ("quadratic_deep", "two_d_beale", "mnist_logreg", "mnist_2c2d", "mnist_vae")
 HEAVY = tuple(name for name in CHEAP if name not in LIGHT)
 
 

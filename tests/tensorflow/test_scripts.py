@@ -75,6 +75,7 @@ def test_get_baselines_once(tmp_path):
     assert write_published(tmp_path / "baselines") == 0
 
 
+@pytest.mark.slow
 def test_analyzer_reads_the_baselines(python, tmp_path):
     """The runs of the grids, of which the ends were kept, have their final values at the end."""
     write_published(tmp_path / "baselines_deepobs")

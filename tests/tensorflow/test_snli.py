@@ -12,6 +12,7 @@ def answer(worker):
     return worker("snli_worker")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["snli_bilstm", "masked", "snli_bilstm_svm"])
 def test_outputs_losses_and_gradients_of_pytorch(case, answer):
     # The mini-batch is the same one, too: the second of the first epoch under the same seed.
@@ -20,6 +21,7 @@ def test_outputs_losses_and_gradients_of_pytorch(case, answer):
     assert answer[case]["largest_gradient"] > 1e-2
 
 
+@pytest.mark.slow
 def test_deepobs_own_runner_trains_it(answer):
     losses, accuracies = answer["train"]["train_losses"], answer["train"]["test_accuracies"]
     assert len(losses) == len(accuracies) == 4
@@ -27,6 +29,7 @@ def test_deepobs_own_runner_trains_it(answer):
     assert losses[0] != losses[-1]
 
 
+@pytest.mark.slow
 def test_full_size(answer):
     assert answer["parameters"] == 47_155_715
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from alig_deepobs.results import read_result
 
 CODE = """
@@ -18,6 +20,7 @@ assert callable(deepobs.analyzer.analyze.plot_lr_sensitivity)
 """
 
 
+@pytest.mark.slow
 def test_both_halves_of_deepobs(python):
     assert "TEST: loss 353.447" in python("-c", CODE)
 

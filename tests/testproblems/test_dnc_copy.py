@@ -234,10 +234,9 @@ def test_a_run_and_its_record():
     # The whole task is evaluated on both, so both are the same.
     assert result.train_losses == result.test_losses
     assert len(result.epoch_mean_losses) == 1
-    again = execute(RunSpec("dnc_copy", "alig", {"max_lr": 100}, num_epochs=1))
-    assert again.epoch_mean_losses == result.epoch_mean_losses
 
 
+@pytest.mark.slow
 def test_a_run_learns():
     result = execute(RunSpec("dnc_copy", "adam", {"lr": 0.01}, num_epochs=2))
     assert result.test_losses[0] == pytest.approx(11.264, rel=0.05)
