@@ -19,7 +19,15 @@ from alig_deepobs.foreign import is_short
 from alig_deepobs.record_checks import is_finite
 from alig_deepobs.registry import entry_of_class, find_testproblem, resolve_optimizer
 from alig_deepobs.results import check_folder_name, plain_scalar
-from alig_deepobs.run import FRAMEWORKS, PRECISIONS, SPLITS, TRAINING_PARAMS, ResolvedRun, RunSpec
+from alig_deepobs.run import (
+    FRAMEWORKS,
+    PRECISIONS,
+    SPLITS,
+    TRAINING_PARAMS,
+    ResolvedRun,
+    RunSpec,
+    facets,
+)
 from alig_deepobs.settings import Setting
 from alig_deepobs.testproblems.checks import batch_does_not_fit, check_weight_decay
 from alig_deepobs.testproblems.datasets.identity import data_identity
@@ -163,9 +171,11 @@ def _first(value: Any, default: Any) -> Any:
 
 
 def _check_values(values: Mapping[str, Any]) -> None:
-    for name, lowest in (("batch_size", 1), ("num_epochs", 0), ("train_log_interval", 1)):
-        if values[name] < lowest:
-            raise UsageError(f"{name} must be at least {lowest}, not {values[name]}")
+    for name, facet in facets(ResolvedRun).items():
+        value = values.get(name)
+        # Nan is not smaller than anything, either.
+        if facet.minimum is not None and value is not None and not value >= facet.minimum:
+            raise UsageError(f"{name} must be at least {facet.minimum}, not {value}")
     for name in ("num_epochs", "train_log_interval", "random_seed"):
         _check_integer(name, values[name])
     if values["split"] not in SPLITS:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,8 @@ from alig_deepobs.foreign import shown
 if TYPE_CHECKING:
     from alig_deepobs.analysis import Table
 
+
+INDENT = " " * 4
 
 CLOSED = "code that is no part of alig-deepobs has closed it"
 
@@ -52,12 +56,25 @@ def show(table: Table[Any]) -> None:
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of texts as lines, each column as wide as its longest text."""
+    """Rows of texts as lines, each column as wide as its longest text.
+
+    In a terminal that is too narrow for them the widest columns stand below the others.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    beside = list(range(len(widths)))
+    is_terminal = is_open(sys.stdout) and sys.stdout.isatty()
+    room = shutil.get_terminal_size().columns
+    while is_terminal and len(beside) > 1 and sum(widths[c] + 2 for c in beside) - 2 > room:
+        beside.remove(max(beside[1:], key=lambda c: widths[c]))
+    lines = []
+    for row in rows:
+        lines.append("  ".join(row[c].ljust(widths[c]) for c in beside).rstrip())
+        for c in set(range(len(widths))).difference(beside):
+            lines += textwrap.wrap(
+                row[c], room, initial_indent=INDENT, subsequent_indent=INDENT,
+                break_long_words=False, break_on_hyphens=False,
+            )  # fmt: skip
+    return "\n".join(lines)
 
 
 class ShownFormatter(logging.Formatter):

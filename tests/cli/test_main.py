@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from functools import partial
@@ -12,6 +13,7 @@ import pytest
 
 import alig_deepobs
 from alig_deepobs import registry
+from alig_deepobs.cli.output import in_columns
 
 
 def test_help_is_quick_and_imports_no_framework():
@@ -46,6 +48,23 @@ def test_list(call):
     for name in (*registry.testproblems(), *registry.optimizers()):
         assert name in called.out
     assert "sgd" not in call("list", "problems").out.split()
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (None, ["name   data", "short  digits  a text of thirty letters or so"]),
+        (50, ["name   data", "short  digits  a text of thirty letters or so"]),
+        (24, ["name   data", "short  digits", "    a text of thirty", "    letters or so"]),
+        (12, ["name", "    data", "short", "    digits", "    a text", "    of", "    thirty",
+              "    letters", "    or so"]),
+    ],
+)  # fmt: skip
+def test_tables_fit_into_a_terminal(monkeypatch, width, expected):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: width is not None)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((width, 24)))
+    rows = [("name", "data", ""), ("short", "digits", "a text of thirty letters or so")]
+    assert in_columns(rows).splitlines() == expected
 
 
 def test_list_as_json(call):

@@ -80,6 +80,9 @@ def test_what_no_file_can_hold(value, message):
     ("changes", "message"),
     [
         ({"train_log_interval": 0}, "train_log_interval must be at least 1, not 0"),
+        ({"time_limit": math.nan}, "time_limit must be at least 0, not nan"),
+        ({"checkpoint_interval": -1.0}, "checkpoint_interval must be at least 0, not -1.0"),
+        ({"threads": 0}, "threads must be at least 1, not 0"),
         ({"framework": "jax"}, "framework must be one of .* not 'jax'"),
         ({"training_params": {"lr_sched_epoch": [1]}}, "did you mean lr_sched_epochs"),
         ({"keep_best": "x"}, "add --split validation"),
