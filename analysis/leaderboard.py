@@ -13,7 +13,7 @@ from alig_deepobs.analysis.flags import Flag, find_flags
 from alig_deepobs.analysis.formats import seeds_text
 from alig_deepobs.analysis.frames import loss_kind
 from alig_deepobs.analysis.paired import WIN_LEVEL
-from alig_deepobs.analysis.render import to_text
+from alig_deepobs.analysis.render import PARAGRAPH, to_text
 from alig_deepobs.analysis.standings import Standing, rank_settings
 from alig_deepobs.analysis.table import Table
 from alig_deepobs.analysis.verdict import verdict
@@ -41,7 +41,7 @@ class Leaderboard:
         return f"<Leaderboard, {self.heading}: {', '.join(row.label for row in self.rows)}>"
 
     def __str__(self) -> str:
-        return to_text(self.table)
+        return to_text(self.table, PARAGRAPH)
 
     @property
     def runs(self) -> list[RunResult]:

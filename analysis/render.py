@@ -22,12 +22,19 @@ from alig_deepobs.analysis.table import Cell, Table
 from alig_deepobs.files import write_text_atomically
 from alig_deepobs.foreign import shown
 
+PARAGRAPH = 120
+"""Characters in a line of text where no terminal gives a width."""
+
+_ENDLESS = 100_000
 _ARROWS = {1: r" $\uparrow$", -1: r" $\downarrow$", 0: ""}
 
 
-def to_rich(table: Table[Any], width: int = 80) -> Group:
-    """The table for a rich console of that width, without the columns that do not fit."""
-    table = table.narrowed(width)
+def to_rich(table: Table[Any], width: int | None = 80) -> Group:
+    """The table for a rich console of that width, without the columns that do not fit.
+
+    None: with all columns, for a console that is wide enough.
+    """
+    table = table if width is None else table.narrowed(width)
     drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in table.headings:
         justify = "right" if heading.right else "left"
@@ -37,7 +44,7 @@ def to_rich(table: Table[Any], width: int = 80) -> Group:
         drawn.add_row(*(_text(cell.text, "bold" if cell.strong else "") for cell in cells))
     parts: list[RenderableType] = [_text(table.title, "bold"), drawn]
     if table.all_notes:
-        notes = "\n".join(wrapped(note, width) for note in table.all_notes)
+        notes = "\n".join(wrapped(note, width or PARAGRAPH) for note in table.all_notes)
         parts.append(_text(notes, "dim"))
     return Group(*parts)
 
@@ -47,12 +54,13 @@ def _text(text: str, style: str = "") -> Text:
     return Text(shown(text, lines=True), style=style)
 
 
-def to_text(table: Table[Any], width: int = 120) -> str:
-    """The same as plain text, for pipes and files; no line is longer than the width."""
+def to_text(table: Table[Any], width: int | None = None) -> str:
+    """The same as plain text, for pipes and files; no line is longer than the width, if given."""
     stream = io.StringIO()
     console = Console(
-        file=stream, width=width, color_system=None, force_terminal=False, legacy_windows=False
-    )
+        file=stream, width=width or _ENDLESS, color_system=None, force_terminal=False,
+        legacy_windows=False,
+    )  # fmt: skip
     console.print(to_rich(table, width), soft_wrap=False)
     return "\n".join(line.rstrip() for line in stream.getvalue().rstrip().splitlines()) + "\n"
 

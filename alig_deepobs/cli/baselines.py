@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alig_deepobs.cli.options import option
-from alig_deepobs.cli.output import say
+from alig_deepobs.cli.output import say, say_table, say_wrapped
 from alig_deepobs.foreign import shown
 from alig_deepobs.words import counted
 
@@ -36,10 +36,7 @@ def baselines() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def show(problems: tuple[str, ...], grid: bool, as_json: bool) -> None:
     """Show the baselines of test problems, or what there is of all."""
-    from rich.console import Console
-
     from alig_deepobs.analysis import known
-    from alig_deepobs.analysis.render import to_rich
     from alig_deepobs.baselines import about_published, stored_imports
 
     names = list(dict.fromkeys(problems)) or known.known_problems()
@@ -55,15 +52,11 @@ def show(problems: tuple[str, ...], grid: bool, as_json: bool) -> None:
         }
         say(json_module.dumps(document, indent=2, allow_nan=False))
         return
-    console = Console()
-    width = console.width if console.is_terminal else 140
-    out = Console(width=width, highlight=False)
     for name, table in tables.items():
-        out.print(to_rich(table, width))
+        say_table(table)
         if name in grids:
-            out.print(to_rich(grids[name], width))
-    for note in known.notes(list(tables.values())):
-        out.print(note, style="dim", markup=False, highlight=False)
+            say_table(grids[name])
+    say_wrapped(known.notes(list(tables.values())))
     for of in imports:
         say(f"Imported: {of.name}, {counted(of.runs, 'run')}, from {of.source}")
 

@@ -16,7 +16,7 @@ from alig_deepobs.cli.options import (
     run_options,
     study_options,
 )
-from alig_deepobs.cli.output import say, show
+from alig_deepobs.cli.output import say, say_table
 from alig_deepobs.cli.study_file import study_file_options
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ def compare(
     written = [_write(found, name, boards[name], Path(output_dir)) for name in boards]
     tuned = tuning_table(done[0], protocol)
     if tuned.rows:
-        show(tuned)
+        say_table(tuned)
     for table, paths in zip(boards.values(), written, strict=True):
-        show(table)
+        say_table(table)
         names = ", ".join(path.name for path in paths)
         say(f"Results are in {output_dir}; written: {names}")
     done[1].check_failures()

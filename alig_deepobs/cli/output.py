@@ -41,18 +41,35 @@ def is_open(stream: Any) -> bool:
     return callable(getattr(stream, "write", None)) and not getattr(stream, "closed", False)
 
 
-def show(table: Table[Any]) -> None:
-    """Prints a table after a blank line: as wide as the terminal, or as plain text in a pipe."""
+def say_table(table: Table[Any]) -> None:
+    """Prints a table after a blank line: as wide as the terminal, or in a pipe with all columns."""
     from rich.console import Console
 
     from alig_deepobs.analysis import to_rich, to_text
 
-    console = Console()
+    console = Console(highlight=False)
     console.print()
     if console.is_terminal:
         console.print(to_rich(table, console.width))
     else:
         say(to_text(table))
+
+
+def say_wrapped(paragraphs: Sequence[str]) -> None:
+    """Prints paragraphs in lines as wide as the terminal; in a pipe, of 120 characters."""
+    from alig_deepobs.analysis.formats import wrapped
+    from alig_deepobs.analysis.render import PARAGRAPH
+
+    width = terminal_width() or PARAGRAPH
+    for paragraph in paragraphs:
+        say(wrapped(paragraph, width))
+
+
+def terminal_width() -> int | None:
+    """The characters in a line of the terminal; None in a pipe."""
+    if is_open(sys.stdout) and sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    return None
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> str:
@@ -62,16 +79,15 @@ def in_columns(rows: Sequence[Sequence[str]]) -> str:
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     beside = list(range(len(widths)))
-    is_terminal = is_open(sys.stdout) and sys.stdout.isatty()
-    room = shutil.get_terminal_size().columns
-    while is_terminal and len(beside) > 1 and sum(widths[c] + 2 for c in beside) - 2 > room:
+    room = terminal_width()
+    while room and len(beside) > 1 and sum(widths[c] + 2 for c in beside) - 2 > room:
         beside.remove(max(beside[1:], key=lambda c: widths[c]))
     lines = []
     for row in rows:
         lines.append("  ".join(row[c].ljust(widths[c]) for c in beside).rstrip())
         for c in set(range(len(widths))).difference(beside):
             lines += textwrap.wrap(
-                row[c], room, initial_indent=INDENT, subsequent_indent=INDENT,
+                row[c], room or 0, initial_indent=INDENT, subsequent_indent=INDENT,
                 break_long_words=False, break_on_hyphens=False,
             )  # fmt: skip
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alig_deepobs.cli.options import option, reference_option
-from alig_deepobs.cli.output import say
+from alig_deepobs.cli.output import say, say_table, say_wrapped
 from alig_deepobs.foreign import shown
 from alig_deepobs.words import counted
 
@@ -108,11 +108,9 @@ def _write(
 
 
 def _print(found: Report) -> None:
-    from rich.console import Console
+    from alig_deepobs.analysis.report.tables import all_tables
 
-    from alig_deepobs.analysis.report.tables import print_report
-
-    console = Console()
-    # Through a pipe there is no width to fit; a table is easier to read uncut.
-    width = console.width if console.is_terminal else 120
-    print_report(found, console if console.is_terminal else Console(width=width), width)
+    say_wrapped(found.about())
+    for table in all_tables(found):
+        if table.name != "skipped":  # it is said on the stream for errors
+            say_table(table)

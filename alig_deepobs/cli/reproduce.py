@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from alig_deepobs.cli.options import field_options, option, study_options
-from alig_deepobs.cli.output import say, show
+from alig_deepobs.cli.output import say, say_table
 from alig_deepobs.reproduce.targets import TARGETS, THEORY
 
 _TARGET_HELP = "\n".join(f"  {name:9s} {text}" for name, text in TARGETS.items())
@@ -86,7 +86,7 @@ def reproduce(
 
     outcomes, display = done
     table, written = write_report(plan, outcomes, folder)
-    show(table)
+    say_table(table)
     say(f"Results are in {folder}; written: {', '.join(path.name for path in written)}")
     display.check_failures()
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from alig_deepobs.cli.options import option
-from alig_deepobs.cli.output import say
+from alig_deepobs.cli.output import say, say_table
 from alig_deepobs.foreign import shown
 
 _FORMATS = ("text", "markdown", "latex", "csv")
@@ -69,7 +69,7 @@ def table(
     from alig_deepobs.analysis.render import to_csv, to_latex, to_markdown
     from alig_deepobs.analysis.report import build_report
     from alig_deepobs.analysis.report.across import Style, across_table
-    from alig_deepobs.analysis.report.tables import print_table, reason_without_path
+    from alig_deepobs.analysis.report.tables import reason_without_path
     from alig_deepobs.files import write_text_atomically
 
     report = build_report(folders)
@@ -82,7 +82,7 @@ def table(
         write_text_atomically(Path(output), (render or to_text)(found))
         say(f"written: {output}")
     elif render is None:
-        print_table(found)
+        say_table(found)
     else:
         say(render(found).removesuffix("\n"))
     for item in report.skipped:

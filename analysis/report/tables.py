@@ -8,12 +8,9 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
-from alig_deepobs.analysis.formats import MISSING, escape_markdown, format_metric, wrapped
+from alig_deepobs.analysis.formats import MISSING, escape_markdown, format_metric
 from alig_deepobs.analysis.loading import LoadProblem
-from alig_deepobs.analysis.render import to_markdown, to_rich
+from alig_deepobs.analysis.render import to_markdown
 from alig_deepobs.analysis.report.baselines import baseline_table
 from alig_deepobs.analysis.report.build import Report
 from alig_deepobs.analysis.report.environment import environment_table
@@ -28,7 +25,6 @@ from alig_deepobs.analysis.targets import (
     median_interval,
     seconds_until,
 )
-from alig_deepobs.foreign import shown
 from alig_deepobs.words import counted
 
 # Ends of medians of epochs are whole numbers; more resamples would not move them.
@@ -51,24 +47,6 @@ def all_tables(report: Report) -> list[Table[Any]]:
         skipped_table(report.skipped),
     ]
     return [table for table in tables if table is not None]
-
-
-def print_table(table: Table[Any]) -> None:
-    """Prints a table, as wide as the terminal; through a pipe 160 columns."""
-    console = Console()
-    width = console.width if console.is_terminal else 160
-    console = console if console.is_terminal else Console(width=width)
-    console.print(to_rich(table, width), soft_wrap=False)
-
-
-def print_report(report: Report, console: Console, width: int) -> None:
-    """Prints the report, without the files that were skipped."""
-    about = "\n".join(wrapped(shown(line), width) for line in report.about())
-    console.print(Text(about))
-    for table in all_tables(report):
-        if table.name != "skipped":  # the command line says it, on the stream for errors
-            console.print()
-            console.print(to_rich(table, width), soft_wrap=False)
 
 
 def markdown_report(report: Report) -> str:
