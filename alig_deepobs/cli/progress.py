@@ -293,6 +293,8 @@ class _Line(Callback):
         self.num_epochs = result.num_epochs
         self.metric = find_testproblem(result.testproblem).metric
         self.purpose = result.purpose
+        if result.steps:
+            self.shown.say(f"    {self.label}: goes on after {counted(result.steps, 'step')}")
         display = self.shown.display
         if display is not None:
             done = f"{self.shown.finished + 1}/{self.shown.total}"

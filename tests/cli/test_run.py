@@ -191,15 +191,19 @@ def test_interrupt_writes_what_there_is(call, tmp_path, monkeypatch):
     from alig_deepobs.cli import progress
 
     def interrupted(self, epoch, evaluations):
-        if epoch == 1:
+        if epoch == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(progress._Line, "evaluated", interrupted)
-    called = call("run", "digits_mlp", "-N", 3, "--synthetic")
+    words = ("run", "digits_mlp", "-N", 3, "--synthetic", "--checkpoint_interval", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(progress._Line, "evaluated", interrupted)
+        called = call(*words)
     assert called.code == 130
     assert "Interrupted." in called.err
     (path,) = (tmp_path / "results").rglob("*.json")
     assert read_result(path).outcome.value == "interrupted"
+
+    assert "digits_mlp alig[max_lr=0.1] seed 42: goes on after" in call(*words).out
 
 
 def test_progress_in_a_terminal(tmp_path):
