@@ -164,6 +164,7 @@ def test_both_colour_schemes(opened, scheme):
     page.click("#theme")
     switched = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert switched != background
+    page.wait_for_timeout(500)  # until the browser's own process has heard of the choice
     page.reload()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == switched
 
