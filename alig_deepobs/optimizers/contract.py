@@ -85,7 +85,7 @@ def check_loss_contract(
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("the model has no parameter that requires a gradient")
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    before = [(x, x.detach().clone()) for x in (*parameters, *model.buffers())]
     devices = {p.device for p in parameters if p.device.type == "cuda"}
     with torch.random.fork_rng(devices=list(devices)):
         noise = torch.get_rng_state()
@@ -94,22 +94,20 @@ def check_loss_contract(
             """The loss after a step along ``-g``, with the same random numbers each time."""
             torch.set_rng_state(noise)
             with torch.no_grad():
-                for p, g in zip(parameters, gradient, strict=True):
-                    p.sub_(g, alpha=step)
-                value = float(evaluate())
-                for p, origin in zip(parameters, origins, strict=True):
-                    p.copy_(origin)
-            return value
+                for p, (_, origin), g in zip(parameters, before, gradient, strict=False):
+                    p.copy_(origin).sub_(g, alpha=step)
+                return float(evaluate())
 
-        gradient = _gradient(parameters, evaluate)
-        origins = [p.detach().clone() for p in parameters]
-        here, again = loss_at(0.0), float(evaluate().detach())
-        slope = sum(float(g.double().square().sum()) for g in gradient)
-        step = _DECREASE * max(abs(here), 1e-6) / slope if slope > 0 else 0.0
-        measured = (loss_at(-step) - loss_at(step)) / (2 * step) if step else 0.0
-    for buffer, value in buffers:
-        with torch.no_grad():
-            buffer.copy_(value)
+        try:
+            gradient = _gradient(parameters, evaluate)
+            here, again = loss_at(0.0), float(evaluate().detach())
+            slope = sum(float(g.double().square().sum()) for g in gradient)
+            step = _DECREASE * max(abs(here), 1e-6) / slope if slope > 0 else 0.0
+            measured = (loss_at(-step) - loss_at(step)) / (2 * step) if step else 0.0
+        finally:
+            with torch.no_grad():
+                for x, value in before:
+                    x.copy_(value)
     given = here if loss is None else float(loss)
     remarks = _remarks(here, again, given, slope, measured)
     return LossContract(here, given, slope, measured, not remarks[0], (*remarks[0], *remarks[1]))

@@ -89,6 +89,21 @@ def test_everything_is_as_before(batch):
     assert any("dropout" in remark for remark in report.remarks)
 
 
+def test_everything_is_as_before_where_the_model_breaks(model, batch):
+    calls = []
+
+    def breaking(model, batch):
+        calls.append(cross_entropy(model, batch))
+        if len(calls) == 4:  # at other weights than the model's
+            raise RuntimeError("no more")
+        return calls[-1]
+
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(RuntimeError, match="no more"):
+        check_loss_contract(model, batch, breaking)
+    assert all(torch.equal(p, value) for p, value in zip(model.parameters(), before, strict=True))
+
+
 def test_a_model_that_returns_its_loss():
     class Model(nn.Module):
         def __init__(self):
