@@ -115,7 +115,10 @@ def expand_names(names: Iterable[str]) -> list[str]:
         ['mnist_vae', 'quadratic_deep', 'fmnist_2c2d', 'cifar10_3c3d']
     """
     expanded = (
-        member.replace(":", ".") for name in names for member in PROBLEM_SETS.get(name, (name,))
+        path.replace(":", ".") + bracket + options
+        for name in names
+        for member in PROBLEM_SETS.get(name, (name,))
+        for path, bracket, options in [member.partition("[")]
     )
     return list(dict.fromkeys(expanded))
 

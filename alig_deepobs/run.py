@@ -363,7 +363,8 @@ class ResolvedRun(Run):
         for name, facet in facets(ResolvedRun).items():
             value = getattr(self, name)
             plain = facet.flags is not None or name in ("purpose", "setting_source", "tuning")
-            if facet.identity or not plain or not value:
+            is_left_out = value is None or value is False or value in ("", {})  # 0 is not
+            if facet.identity or not plain or is_left_out:
                 continue
             if isinstance(value, dict):
                 value = dumps(value)

@@ -22,7 +22,7 @@ from alig_deepobs.analysis.intervals import RESAMPLES, Array
 from alig_deepobs.analysis.statistics import epochs_to_target
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import ProblemEntry
-from alig_deepobs.run import Outcome, RunResult
+from alig_deepobs.run import RunResult
 
 
 class TimeToTarget(NamedTuple):
@@ -99,7 +99,7 @@ def epochs_until(
     epoch = epochs_to_target(curve, goal, entry.higher_is_better)
     if epoch is not None:
         return TimeToTarget(float(epoch), True)
-    stopped = result.outcome in (Outcome.INTERRUPTED, Outcome.FAILED)
+    stopped = not result.outcome.is_final
     return TimeToTarget(float(max(0, len(curve) - 1) if stopped else result.num_epochs), False)
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import logging
 import math
+import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -155,10 +156,17 @@ def _training_params(given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in TRAINING_PARAMS:
             raise unknown_choice("training parameter", name, TRAINING_PARAMS)
     return {
-        name: list(map(plain_scalar, value)) if TRAINING_PARAMS[name].type is list else value
+        name: TRAINING_PARAMS[name].check(name, _plain(value), "training_params")
         for name, value in given.items()
         if value is not None
     }
+
+
+def _plain(value: Any) -> Any:
+    """Plain numbers, and plain lists of them in place of other sequences."""
+    if isinstance(value, (list, tuple, range)) or hasattr(value, "tolist"):
+        value = value.tolist() if hasattr(value, "tolist") else list(map(plain_scalar, value))
+    return value
 
 
 def _check_integer(name: str, value: int) -> None:
@@ -170,7 +178,23 @@ def _first(value: Any, default: Any) -> Any:
     return default if value is None else value
 
 
+@functools.cache
+def _kinds() -> dict[str, frozenset[type]]:
+    """The types that each field of a run may have."""
+    hints = typing.get_type_hints(ResolvedRun)
+    return {name: frozenset(typing.get_args(kind) or (kind,)) for name, kind in hints.items()}
+
+
 def _check_values(values: Mapping[str, Any]) -> None:
+    for name, kinds in _kinds().items():
+        value = values.get(name)
+        for kind, words, allowed in (
+            (int, "a whole number", (int,)),
+            (float, "a number", (int, float)),
+            (bool, "True or False", (bool,)),
+        ):
+            if value is not None and kind in kinds and type(value) not in allowed:
+                raise UsageError(f"{name} must be {words}, not {value!r}")
     for name, facet in facets(ResolvedRun).items():
         value = values.get(name)
         # Nan is not smaller than anything, either.

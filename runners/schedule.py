@@ -37,10 +37,14 @@ class Schedule:
                 f"lr_sched_epochs has {len(self.epochs)} entries and lr_sched_factors "
                 f"{len(self.factors)}: give one factor for each epoch"
             )
+        if not all(type(epoch) is int for epoch in self.epochs):
+            raise UsageError(f"lr_sched_epochs must be whole numbers: {self.epochs}")
+        if not all(type(factor) in (int, float) for factor in self.factors):
+            raise UsageError(f"lr_sched_factors must be numbers: {self.factors}")
         if list(self.epochs) != sorted(set(self.epochs)) or not all(e > 0 for e in self.epochs):
             raise UsageError(f"lr_sched_epochs must be positive and increase: {self.epochs}")
-        if not all(factor > 0 for factor in self.factors):
-            raise UsageError(f"lr_sched_factors must be positive: {self.factors}")
+        if not all(0 < factor < math.inf for factor in self.factors):
+            raise UsageError(f"lr_sched_factors must be positive and finite: {self.factors}")
 
     def factor(self, finished_epochs: int) -> float:
         """The factor of the epoch that comes after so many finished ones."""

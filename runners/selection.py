@@ -160,7 +160,7 @@ class Rule:
     def criterion(self, candidate: RunSpec) -> str:
         """What a candidate is judged by, for a reader."""
         if self.metric:
-            return self.metric.replace("_", " ").replace("accuracies", "accuracy").rstrip("s")
+            return self._metric_words
         if not _holds_out(candidate):
             return "training loss"
         return f"validation {find_testproblem(candidate.testproblem).metric}"
@@ -190,8 +190,15 @@ class Rule:
             return f"{bad[0]} in {len(bad)} of {len(runs)} runs" if len(runs) > 1 else bad[0]
         score = statistics.fmean(self._score(run)[0] for run in runs)
         if self._is_by_accuracy(runs[0]):
-            return f"validation accuracy {-score:.2%}"
-        return f"{'validation' if runs[0].valid_data_losses else 'training'} loss {score:.4g}"
+            return f"{self._metric_words or 'validation accuracy'} {-score:.2%}"
+        part = "validation" if runs[0].valid_data_losses else "training"
+        return f"{self._metric_words or f'{part} loss'} {score:.4g}"
+
+    @property
+    def _metric_words(self) -> str:
+        """DeepOBS's name of a metric, for a reader; empty where none is given."""
+        words = (self.metric or "").replace("_", " ")
+        return words.replace("accuracies", "accuracy").replace("losses", "loss")
 
     def _score(self, result: RunResult) -> tuple[float, float, float]:
         """Lower is better; the last entry only counts where no run came to its end."""

@@ -235,7 +235,7 @@ class _Training:
                 self.callback.finished(result)
                 raise RunError(
                     f"{self.run.optimizer} on {self.run.testproblem} broke after "
-                    f"{result.steps} steps: {result.outcome_reason}",
+                    f"{counted(result.steps, 'step')}: {result.outcome_reason}",
                     result,
                 ) from error
             self._end_early(error)

@@ -214,10 +214,10 @@ def _pairs(
 ) -> dict[str, str | int]:  # fmt: skip
     """Reads ``name=value``."""
     pairs = [pair.partition("=") for pair in value]
-    for name, equals, _value in pairs:
+    for name, equals, text in pairs:
         if not name or not equals:
-            raise click.BadParameter(f"{name!r} is not NAME=VALUE")
-    return {name: int(text) if text.isdigit() else text for name, _equals, text in pairs}
+            raise click.BadParameter(f"{name + equals + text!r} is not NAME=VALUE")
+    return {name: int(text) if text.isdecimal() else text for name, _equals, text in pairs}
 
 
 def _jobs(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
@@ -227,7 +227,7 @@ def _jobs(_: click.Context, __: click.Parameter, value: str | None) -> int | Non
     if value == "auto":
         available = getattr(os, "sched_getaffinity", None)
         return len(available(0)) if available else os.cpu_count() or 1
-    if not value.isdigit() or int(value) < 1:
+    if not value.isdecimal() or int(value) < 1:
         raise click.BadParameter(f"{value!r} is neither a number from 1 on nor auto")
     return int(value)
 

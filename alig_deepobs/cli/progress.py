@@ -18,7 +18,7 @@ from rich.console import Console
 
 from alig_deepobs.cli.output import CLOSED, say
 from alig_deepobs.cli.plan import plan_text, write_commands
-from alig_deepobs.errors import DataError, RunError
+from alig_deepobs.errors import DataError, RunError, UsageError
 from alig_deepobs.foreign import shown
 from alig_deepobs.plugins import Interrupted
 from alig_deepobs.registry import find_testproblem
@@ -214,7 +214,9 @@ def carry_out(
         return None
     study = Study(cells, store, force=force, own_process=True)
     if emit is not None:
-        write_commands(study.ready, output_dir or "results", Path(emit))
+        if output_dir is None:
+            raise UsageError("--emit writes commands that leave results: leave --no_logs out")
+        write_commands(study.ready, output_dir, Path(emit))
         say(f"{emit} has {counted(len(study.ready), 'command')}: run it, then repeat this one")
         return None
     place = replace(place, folder=output_dir or "results")

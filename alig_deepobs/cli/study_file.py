@@ -135,6 +135,10 @@ def _save(context: click.Context, path: Path) -> None:
         source = context.get_parameter_source(parameter.name or "")
         if name is None or name in _NOT_SAVED or source is ParameterSource.DEFAULT:
             continue
+        if isinstance(value, dict):  # as it was written: name=value, several times
+            value = [f"{key}={each}" for key, each in value.items()]
+        elif isinstance(value, list):  # numbers in one text; what may be repeated is a tuple
+            value = ",".join(map(str, value))
         # Basic strings of TOML are written as those of JSON.
         lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
     write_text_atomically(path, "\n".join([*lines, ""]))

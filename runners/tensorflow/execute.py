@@ -92,8 +92,8 @@ def execute_in_tensorflow(run: ResolvedRun, callback: Callback | None = None) ->
     reports.callback.finished(result)
     if result.outcome is Outcome.FAILED:
         raise RunError(
-            f"{run.optimizer} on {run.testproblem} in TensorFlow broke after {result.steps} "
-            f"steps: {result.outcome_reason}",
+            f"{run.optimizer} on {run.testproblem} in TensorFlow broke after "
+            f"{counted(result.steps, 'step')}: {result.outcome_reason}",
             result,
         )
     return result

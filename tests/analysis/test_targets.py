@@ -85,8 +85,9 @@ def test_censoring(make_run, accuracy_problem):
     # A diverged run never gets there; an interrupted one is only known until it stopped.
     diverged = make_run(final=0.95, epochs=4, diverged_after=1)
     assert epochs_until(diverged, accuracy_problem) == (4, False)
-    stopped = make_run(final=0.95, epochs=4, diverged_after=1, outcome=Outcome.INTERRUPTED)
-    assert epochs_until(stopped, accuracy_problem) == (1, False)
+    for outcome in (Outcome.INTERRUPTED, Outcome.TIMEOUT, Outcome.OUT_OF_MEMORY):
+        stopped = make_run(final=0.95, epochs=4, diverged_after=1, outcome=outcome)
+        assert epochs_until(stopped, accuracy_problem) == (1, False)
     assert epochs_until(reached, accuracy_problem, target=0.3).time == 1
     with pytest.raises(UsageError, match="no target"):
         epochs_until(reached, find_testproblem("mnist_mlp"))

@@ -8,6 +8,7 @@ import json
 import secrets
 import subprocess
 import sys
+from pathlib import Path
 from statistics import fmean
 
 import pandas as pd
@@ -149,6 +150,17 @@ def test_a_study_in_a_file(call, tmp_path):
         read_result(path) for path in (tmp_path / "results" / "digits_logreg").rglob("*.json")
     ]
     assert all(result.reshuffle and result.num_epochs == 1 for result in written)
+
+
+def test_options_that_are_lists_in_a_file(call):
+    asked = ("quadratic_deep", "--optimizers", "sgd", "--protocol", "defaults", "--executor",
+             "slurm", "--slurm", "partition=gpu", "--slurm", "time=10", "--lr_sched_epochs", "1,2",
+             "--lr_sched_factors", "0.1,0.01", *QUICK)  # fmt: skip
+    saved = call("compare", *asked, "--save_study", "study.toml", "--dry_run")
+    words = ("--study", "study.toml", "--trust_study", "--dry_run", "--save_study", "again.toml")
+    again = call("compare", *words)
+    assert (again.code, saved.out.splitlines()[1:]) == (0, again.out.splitlines()[1:]), again.err
+    assert Path("again.toml").read_text() == Path("study.toml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,13 @@ def test_every_flag_reaches_the_command_line():
             assert facet.help, name
 
 
+def test_a_command_line_has_what_is_zero():
+    run = resolve(dataclasses.replace(SPEC, checkpoint_interval=0.0, time_limit=0.0))
+    assert "--checkpoint_interval 0.0" in run.command_line()
+    assert "--time_limit 0.0" in run.command_line()
+    assert "--offline" not in run.command_line()
+
+
 def test_values_that_mean_the_same_are_the_same(result):
     for params in ({"lr": np.float64(0.1)}, {"lr": 0.1}):
         assert resolve(dataclasses.replace(SPEC, hyperparams=params)).identity() == (

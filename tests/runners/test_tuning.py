@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alig_deepobs.run import Outcome, RunResult, RunSpec
+from alig_deepobs.runners import execute
 from alig_deepobs.runners.selection import Rule, tuning_seeds
 
 
@@ -79,3 +80,14 @@ def test_runs_that_serve_to_choose():
 
 def test_tuning_seeds_are_never_reported():
     assert tuning_seeds(range(995, 1005), 3) == (1005, 1006, 1007)
+
+
+@pytest.mark.parametrize(
+    ("metric", "criterion"),
+    [("test_losses", "test loss"), ("valid_accuracies", "valid accuracy")],
+)
+def test_a_rule_says_the_metric_that_it_decides_by(metric, criterion):
+    spec = RunSpec("digits_logreg", "sgd", split="validation", num_epochs=1, synthetic=True)
+    rule = Rule((0,), metric=metric)
+    assert rule.criterion(spec) == criterion
+    assert rule.score_text([execute(spec)]).startswith(f"{criterion} ")

@@ -86,6 +86,8 @@ def test_sets_of_problems():
     ]  # fmt: skip
     assert expand(["mnist_vae", "small", "nonsense"])[:2] == ["mnist_vae", "quadratic_deep"]
     assert expand(["nonsense"]) == ["nonsense"]
+    named = ["mine:Problem[file=C:/a.txt]", "snli_bilstm[embeddings=C:/b.txt]"]
+    assert expand(named) == ["mine.Problem[file=C:/a.txt]", named[1]]
     assert len(expand(["small", "large", "small"])) == 8
     assert set(expand(["small", "large"])) <= set(registry.testproblems())
 
