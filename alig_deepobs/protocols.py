@@ -16,6 +16,7 @@ try them with, the rule that chooses, and what may be tried after that.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -101,6 +102,8 @@ class Protocol:
                              f"write one from 2 to {MOST_TRIALS}")  # fmt: skip
         if grids and kind in ("deepobs", "known", "defaults"):
             raise UsageError(f"the protocol {kind} takes no grid: use equal, budget or grid")
+        if seeds is not None and kind in ("deepobs", "known", "defaults"):
+            raise UsageError(f"the protocol {kind} takes no tuning seeds: use another, or none")
         if seeds is not None and seeds < 1:
             raise UsageError(f"tuning_seeds must be at least 1, not {seeds}")
         if force_known and kind != "known":
@@ -110,9 +113,8 @@ class Protocol:
             if name in parsed:
                 raise UsageError(f"there are two grids for {name}: write one, with commas")
             parsed[name] = axes
-        fallback = 1 if kind == "deepobs" else TUNING_SEEDS
         return Protocol(
-            kind, int(number) if colon else TRIALS, fallback if seeds is None else seeds,
+            kind, int(number) if colon else TRIALS, TUNING_SEEDS if seeds is None else seeds,
             parsed, force_known,
         )  # fmt: skip
 
@@ -184,14 +186,20 @@ class Protocol:
             values = [{axes[0].name: value} for value in axes[0].spaced(self.trials)]
             search = Extension(axes[0], self.trials)
             return self._cell(spec, reported, values, axes, search)
-        settings = _product(axes) if all(axis.values for axis in axes) else None
-        if settings is not None and len(settings) != self.trials:
+        return self._cell(spec, reported, self._settings(spec, axes), axes)
+
+    def _settings(self, spec: RunSpec, axes: Axes) -> list[dict[str, Any]]:
+        """As many settings as each optimizer gets: a grid of values, or points of a box."""
+        if not all(axis.values for axis in axes):
+            return _spread(axes, self.trials)
+        settings = _product(axes)
+        if len(settings) != self.trials:
             raise UsageError(
                 f"{spec.optimizer} has a grid of {counted(len(settings), 'setting')}, and the "
                 f"protocol gives each optimizer {self.trials}: use --protocol "
-                f"equal:{len(settings)} for all, or --protocol grid"
+                f"{self.kind}:{len(settings)} for all, or --protocol grid"
             )
-        return self._cell(spec, reported, settings or _spread(axes, self.trials), axes)
+        return settings
 
     def _budget(self, spec: RunSpec, reported: Seeds, entry: OptimizerEntry, listed: Axes) -> Cell:
         declared = (
@@ -202,7 +210,9 @@ class Protocol:
         axes = listed or tuple(filter(None, [main_axis(entry), *declared]))
         if not axes:
             return _fixed(spec, reported, str(self), "nothing to tune")
-        settings = _spread(axes, self.trials)
+        # Of many combinations some are drawn; of the values of one axis all are taken.
+        is_drawn = len(axes) > 1 and math.prod(len(axis.values) for axis in axes) > self.trials
+        settings = _spread(axes, self.trials) if is_drawn else self._settings(spec, axes)
         if self.kind == "tpe":
             first = settings[: max(2, self.trials // 4)] if len(axes) > 1 else settings[::4]
             return self._cell(spec, reported, first, axes, Tpe(axes, self.trials))

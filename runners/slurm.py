@@ -14,7 +14,7 @@ from typing import Any
 from alig_deepobs.errors import UsageError
 from alig_deepobs.run import ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.executors import OneByOne, attempt, broken
+from alig_deepobs.runners.executors import OneByOne, attempt, broken, not_started
 from alig_deepobs.runners.places import Place
 
 FOLDER = ".slurm"
@@ -60,19 +60,27 @@ class SlurmJobs(OneByOne):
         self.lock = threading.Lock()
         self.jobs: dict[Future[RunResult], tuple[ResolvedRun, Any, int]] = {}
         self.is_open = True
+        self.is_interrupted = False
         self.watcher = threading.Thread(target=self._watch, daemon=True)
         self.watcher.start()
 
     def start(self, run: ResolvedRun, callback: Callback) -> Future[RunResult]:
         """Submits the run; its progress is not heard of."""
         given: Future[RunResult] = Future()
-        with self.lock:
-            self.jobs[given] = (run, self.executor.submit(_Job(), run), 0)
+        self._submit(given, run, 0)
         return given
+
+    def _submit(self, given: Future[RunResult], run: ResolvedRun, tries: int) -> None:
+        try:
+            with self.lock:
+                self.jobs[given] = (run, self.executor.submit(_Job(), run), tries)
+        except Exception as error:  # noqa: BLE001 - the batch system may refuse a job in any way
+            self.jobs.pop(given, None)
+            given.set_result(broken(run, error))
 
     def interrupt(self) -> None:
         """Ends all jobs; their checkpoints stay."""
-        self.retries = 0
+        self.is_interrupted, self.retries = True, 0
         with self.lock:
             for _, job, _ in self.jobs.values():
                 job.cancel(check=False)
@@ -100,10 +108,9 @@ class SlurmJobs(OneByOne):
             result: RunResult = job.result()
         except Exception as error:  # noqa: BLE001 - a job may end in any way
             if tries < self.retries:
-                with self.lock:
-                    self.jobs[future] = (run, self.executor.submit(_Job(), run), tries + 1)
+                self._submit(future, run, tries + 1)
                 return
-            result = broken(run, error)
+            result = not_started(run) if self.is_interrupted else broken(run, error)
         else:
             for path in self.folder.glob(f"{job.job_id}_*"):
                 path.unlink(missing_ok=True)

@@ -38,7 +38,7 @@ class digits_logreg(_Digits):
 
     Network: one dense layer, 64-10, started at zero (650 parameters).
     Loss: cross entropy; at the start ln 10 = 2.302585.
-    Interpolation: no.
+    Interpolation: yes.
     """
 
     def build_net(self, generator: torch.Generator) -> nn.Module:

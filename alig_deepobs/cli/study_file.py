@@ -108,7 +108,8 @@ def _check_runs_nothing(context: click.Context) -> None:
         return context.params.get(name) if is_from_it else None
 
     # As `find_testproblem` and `find_optimizer` tell paths from names.
-    paths = [name for name in from_file("testproblems") or () if set(name) & set(":.")]
+    problems = map(parse_setting, from_file("testproblems") or ())
+    paths = [setting.name for setting in problems if set(setting.name) & set(":.")]
     optimizers = map(parse_setting, split_settings(from_file("optimizers") or ""))
     paths += [setting.name for setting in optimizers if ":" in setting.name]
     found = [f"would import {path!r}" for path in paths]

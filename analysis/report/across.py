@@ -125,7 +125,7 @@ def _chosen_sections(report: Report, only: Sequence[str]) -> list[Section]:
         of = [s for s in report.sections if name.lower() in (s.entry.name.lower(), s.title.lower())]
         if not of:
             raise unknown_choice("problem", name, {s.entry.name: 0 for s in report.sections})
-        found += of
+        found += [section for section in of if section not in found]
     return found
 
 

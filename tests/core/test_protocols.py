@@ -308,6 +308,9 @@ def test_a_value_that_a_constructor_refuses_is_a_failed_trial(monkeypatch):
         ({"sedes": 1}, "did you mean random_seed|unknown option 'sedes'"),
         ({"executor": "foo"}, "unknown executor 'foo'"),
         ({"tuning_seeds": 0}, "tuning_seeds must be at least 1"),
+        ({"protocol": "known", "tuning_seeds": 7}, "the protocol known takes no tuning seeds"),
+        ({"protocol": "budget:5", "grids": "sgd:lr=1e-3..10/9"}, "budget:9 for all"),
+        ({"protocol": "halving:9", "grids": "sgd:lr=1|2|3"}, "halving:3 for all"),
         ({"protocol": "grid", "grids": "sgd:lr=1..0"}, "empty or reversed"),
     ],
 )

@@ -8,14 +8,16 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from studies import results
 
 from alig_deepobs.errors import UsageError
 from alig_deepobs.run import Outcome, RunSpec
-from alig_deepobs.runners import Cell, Store, Study
+from alig_deepobs.runners import Callback, Cell, Store, Study
 from alig_deepobs.runners.places import Place
+from alig_deepobs.runners.resolve import resolve
 
 HERE = Path(__file__).parent
 
@@ -144,6 +146,17 @@ def test_a_job_whose_time_is_over_is_queued_again(tmp_path):
     assert run.outcome is Outcome.DONE, run.outcome_reason
     assert "resumed_after_steps" in run.environment
     assert run.test_losses == Study(cells, None).carry_out()[0].runs[0].test_losses
+
+
+def test_a_batch_system_that_refuses_jobs_costs_these_runs_alone(tmp_path, monkeypatch):
+    pytest.importorskip("submitit")
+    executor = Place("slurm", folder=str(tmp_path)).start()
+    monkeypatch.setattr(executor, "executor", SimpleNamespace())  # has no submit
+    run = resolve(RunSpec("two_d_beale", "sgd", num_epochs=1))
+    result = executor.start(run, Callback()).result(timeout=10)
+    executor.close()
+    assert (result.outcome, executor.jobs) == (Outcome.FAILED, {})
+    assert "submit" in result.outcome_reason
 
 
 def test_unknown_options_of_slurm_are_refused(tmp_path):
