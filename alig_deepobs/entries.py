@@ -127,6 +127,7 @@ RATES = ("lr", "learning_rate", "max_lr", "fraction")
 """Names under which optimizers know their learning rate, or what takes its place."""
 
 _TYPE_NAMES = {
+    list: "a list",
     float: "a number",
     int: "an integer",
     bool: "True or False",

@@ -9,10 +9,13 @@ run, resuming, grouping and the columns of the frame all come from there.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import math
 import shlex
 import statistics
+import types
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -100,6 +103,18 @@ class Facet:
 def facets(of: type[Run]) -> dict[str, Facet]:
     """The facet of every field of a class of runs, by name of the field."""
     return {item.name: item.metadata["facet"] for item in dataclasses.fields(of)}
+
+
+@functools.cache
+def value_types(of: type[Run]) -> dict[str, Any]:
+    """The type of every field of a class of runs, None left out, by name of the field."""
+    hints = typing.get_type_hints(of)
+    return {
+        name: next(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
+        if isinstance(hint, types.UnionType)
+        else hint
+        for name, hint in hints.items()
+    }
 
 
 def _field(label: str, default: Any = dataclasses.MISSING, kw_only: bool = True, **of: Any) -> Any:

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from alig_deepobs.errors import UsageError
-from alig_deepobs.results import now
 from alig_deepobs.run import Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.executors import OneByOne, attempt, broken
+from alig_deepobs.runners.executors import OneByOne, attempt, broken, not_started
 from alig_deepobs.runners.places import Place
 
 
@@ -95,9 +94,7 @@ class RayCluster(OneByOne):
     def _broken(self, run: ResolvedRun, error: BaseException) -> RunResult:
         errors = self.ray.exceptions
         if isinstance(error, errors.TaskCancelledError):
-            return run.result(
-                started=now(), outcome=Outcome.INTERRUPTED, outcome_reason="interrupted"
-            )
+            return not_started(run)
         result = broken(run, error)
         if isinstance(error, errors.OutOfMemoryError):
             result.outcome = Outcome.OUT_OF_MEMORY

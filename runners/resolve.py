@@ -10,11 +10,10 @@ import dataclasses
 import functools
 import logging
 import math
-import typing
 from collections.abc import Mapping
 from typing import Any
 
-from alig_deepobs.entries import OptimizerEntry, ProblemEntry
+from alig_deepobs.entries import HyperParameter, OptimizerEntry, ProblemEntry
 from alig_deepobs.errors import ResultError, UsageError, unknown_choice
 from alig_deepobs.foreign import is_short
 from alig_deepobs.record_checks import is_finite
@@ -28,6 +27,7 @@ from alig_deepobs.run import (
     ResolvedRun,
     RunSpec,
     facets,
+    value_types,
 )
 from alig_deepobs.settings import Setting
 from alig_deepobs.testproblems.checks import batch_does_not_fit, check_weight_decay
@@ -68,11 +68,10 @@ def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = Tr
         "training_params": _training_params(spec.training_params),
         "batch_size": _first(plain["batch_size"], problem.batch_size),
         "num_epochs": _first(plain["num_epochs"], problem.num_epochs),
-        "weight_decay": _weight_decay(spec, problem, entry),
+        "weight_decay": _weight_decay(spec.optimizer, plain["weight_decay"], problem, entry),
         # DeepOBS's own runner knows no validation sets and no other order.
-        "split": _first(spec.split, problem.default_split if in_pytorch else "full"),
-        "reshuffle": _first(spec.reshuffle, problem.reshuffles if in_pytorch else False),
-        "train_log_interval": plain["train_log_interval"],
+        "split": _first(plain["split"], problem.default_split if in_pytorch else "full"),
+        "reshuffle": _first(plain["reshuffle"], problem.reshuffles if in_pytorch else False),
         "problem": problem,
         "entry": entry,
     }
@@ -93,15 +92,17 @@ def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = Tr
     return run
 
 
-def _weight_decay(spec: RunSpec, problem: ProblemEntry, entry: OptimizerEntry) -> float | None:
+def _weight_decay(
+    optimizer: str, asked: float | None, problem: ProblemEntry, entry: OptimizerEntry
+) -> float | None:
     """The factor of the L2 term; the problem's where the optimizer takes neither term nor decay."""
-    given = check_weight_decay(spec.weight_decay, problem.name, problem.weight_decay is not None)
+    given = check_weight_decay(asked, problem.name, problem.weight_decay is not None)
     if given is None:
         return problem.weight_decay
     if entry.regularization not in ("ball", "none"):
         return given
     if given:
-        _say_without_effect(spec.optimizer, entry.regularization == "ball")
+        _say_without_effect(optimizer, entry.regularization == "ball")
     return problem.weight_decay
 
 
@@ -164,9 +165,9 @@ def _training_params(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """Plain numbers, and plain lists of them in place of other sequences."""
-    if isinstance(value, (list, tuple, range)) or hasattr(value, "tolist"):
-        value = value.tolist() if hasattr(value, "tolist") else list(map(plain_scalar, value))
-    return value
+    if hasattr(value, "tolist"):  # NumPy's and torch's
+        return value.tolist()
+    return list(map(plain_scalar, value)) if isinstance(value, (list, tuple, range)) else value
 
 
 def _check_integer(name: str, value: int) -> None:
@@ -178,27 +179,14 @@ def _first(value: Any, default: Any) -> Any:
     return default if value is None else value
 
 
-@functools.cache
-def _kinds() -> dict[str, frozenset[type]]:
-    """The types that each field of a run may have."""
-    hints = typing.get_type_hints(ResolvedRun)
-    return {name: frozenset(typing.get_args(kind) or (kind,)) for name, kind in hints.items()}
-
-
 def _check_values(values: Mapping[str, Any]) -> None:
-    for name, kinds in _kinds().items():
-        value = values.get(name)
-        for kind, words, allowed in (
-            (int, "a whole number", (int,)),
-            (float, "a number", (int, float)),
-            (bool, "True or False", (bool,)),
-        ):
-            if value is not None and kind in kinds and type(value) not in allowed:
-                raise UsageError(f"{name} must be {words}, not {value!r}")
+    kinds = value_types(ResolvedRun)
     for name, facet in facets(ResolvedRun).items():
-        value = values.get(name)
-        # Nan is not smaller than anything, either.
-        if facet.minimum is not None and value is not None and not value >= facet.minimum:
+        if (value := values.get(name)) is None:
+            continue
+        if kinds[name] in (int, float, bool):
+            HyperParameter(kinds[name]).check(name, value, "the run")
+        if facet.minimum is not None and value < facet.minimum:
             raise UsageError(f"{name} must be at least {facet.minimum}, not {value}")
     for name in ("num_epochs", "train_log_interval", "random_seed"):
         _check_integer(name, values[name])

@@ -75,7 +75,8 @@ class SlurmJobs(OneByOne):
             with self.lock:
                 self.jobs[given] = (run, self.executor.submit(_Job(), run), tries)
         except Exception as error:  # noqa: BLE001 - the batch system may refuse a job in any way
-            self.jobs.pop(given, None)
+            with self.lock:
+                self.jobs.pop(given, None)
             given.set_result(broken(run, error))
 
     def interrupt(self) -> None:

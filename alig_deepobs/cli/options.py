@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import types
-import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -17,7 +15,7 @@ import click
 
 from alig_deepobs.catalog import TESTPROBLEMS
 from alig_deepobs.entries import HyperParameter
-from alig_deepobs.run import TRAINING_PARAMS, Facet, ResolvedRun, RunSpec, facets
+from alig_deepobs.run import TRAINING_PARAMS, Facet, ResolvedRun, RunSpec, facets, value_types
 from alig_deepobs.runners.places import Place
 from alig_deepobs.runners.vectorized import MODES
 
@@ -75,7 +73,7 @@ def field_options(*names: str) -> Callable[[Function], Function]:
         *names: the fields; those that are not asked for in a `RunSpec` have none.
     """
     known = facets(ResolvedRun)
-    types_of = typing.get_type_hints(ResolvedRun)
+    types_of = value_types(ResolvedRun)
     defaults = {item.name: item.default for item in dataclasses.fields(RunSpec)}
 
     def decorate(function: Function) -> Any:
@@ -189,8 +187,6 @@ def _field_option(
     settings: dict[str, Any] = {"help": facet.help}
     if default is not None and not isinstance(default, bool):
         settings |= {"default": default, "show_default": True}
-    if isinstance(kind, types.UnionType):
-        kind = next(member for member in typing.get_args(kind) if member is not types.NoneType)
     if kind is bool and default is None:
         return click.option(f"--{name}/--no-{name}", default=None, **settings)
     if kind is bool:

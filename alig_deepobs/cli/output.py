@@ -52,7 +52,7 @@ def say_table(table: Table[Any]) -> None:
     if console.is_terminal:
         console.print(to_rich(table, console.width))
     else:
-        say(to_text(table))
+        say(to_text(table).removesuffix("\n"))
 
 
 def say_wrapped(paragraphs: Sequence[str]) -> None:

@@ -125,8 +125,8 @@ def _chosen_sections(report: Report, only: Sequence[str]) -> list[Section]:
         of = [s for s in report.sections if name.lower() in (s.entry.name.lower(), s.title.lower())]
         if not of:
             raise unknown_choice("problem", name, {s.entry.name: 0 for s in report.sections})
-        found += [section for section in of if section not in found]
-    return found
+        found += of
+    return list({section.slug: section for section in found}.values())
 
 
 def _chosen_labels(sections: Sequence[Section], only: Sequence[str], report: Report) -> list[str]:

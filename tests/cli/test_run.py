@@ -206,6 +206,12 @@ def test_interrupt_writes_what_there_is(call, tmp_path, monkeypatch):
     assert "digits_mlp alig[max_lr=0.1] seed 42: goes on after" in call(*words).out
 
 
+def test_commands_that_would_leave_nothing_are_not_written(call, tmp_path):
+    called = call("run", "digits_mlp", "--no_logs", "--emit", "commands.txt", *QUICK)
+    assert (called.code, list(tmp_path.iterdir())) == (2, [])
+    assert "leave --no_logs out" in called.err
+
+
 def test_progress_in_a_terminal(tmp_path):
     import io
 

@@ -132,6 +132,13 @@ def test_names_and_order(planted):
         across_table(report, Style(names={"sdg": "x"}))
 
 
+def test_what_is_asked_for_twice_is_there_once(report):
+    once, twice = (
+        across_table(report, only_problems=["digits_mlp"] * times).cells for times in (1, 2)
+    )
+    assert once == twice
+
+
 def test_aggregates(planted):
     report = build_report([planted])
     table = across_table(report, Style("problems"), aggregates=True)

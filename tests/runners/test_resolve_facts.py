@@ -80,16 +80,16 @@ def test_what_no_file_can_hold(value, message):
     ("changes", "message"),
     [
         ({"train_log_interval": 0}, "train_log_interval must be at least 1, not 0"),
-        ({"time_limit": math.nan}, "time_limit must be at least 0, not nan"),
+        ({"time_limit": math.nan}, "time_limit must be a number, not nan"),
         ({"checkpoint_interval": -1.0}, "checkpoint_interval must be at least 0, not -1.0"),
         ({"threads": 0}, "threads must be at least 1, not 0"),
-        ({"num_epochs": 0.5}, "num_epochs must be a whole number, not 0.5"),
-        ({"num_epochs": "3"}, "num_epochs must be a whole number, not '3'"),
-        ({"random_seed": True}, "random_seed must be a whole number, not True"),
+        ({"num_epochs": 0.5}, "num_epochs must be an integer, not 0.5"),
+        ({"num_epochs": "3"}, "num_epochs must be an integer, not '3'"),
+        ({"random_seed": True}, "random_seed must be an integer, not True"),
         ({"reshuffle": "no"}, "reshuffle must be True or False, not 'no'"),
         ({"time_limit": "1"}, "time_limit must be a number, not '1'"),
         ({"training_params": {"clip_norm": "a"}}, "clip_norm must be a number, not 'a'"),
-        ({"training_params": {"lr_sched_epochs": 3}}, "lr_sched_epochs must be list, not 3"),
+        ({"training_params": {"lr_sched_epochs": 3}}, "lr_sched_epochs must be a list, not 3"),
         ({"framework": "jax"}, "framework must be one of .* not 'jax'"),
         ({"training_params": {"lr_sched_epoch": [1]}}, "did you mean lr_sched_epochs"),
         ({"keep_best": "x"}, "add --split validation"),
@@ -101,6 +101,13 @@ def test_mistakes(changes, message):
         resolve(replace(SPEC, **changes))
     if "batch_size" in changes:  # what is in a store may be resolved without its data
         assert resolve(replace(SPEC, **changes), check_data=False).data_version == ""
+
+
+def test_numbers_and_switches_of_numpy():
+    spec = RunSpec("mnist_mlp", "sgd", num_epochs=np.int64(2), weight_decay=np.float64(0.1),
+                   reshuffle=np.bool_(True), time_limit=np.float32(3), synthetic=True)  # fmt: skip
+    plain = replace(spec, num_epochs=2, weight_decay=0.1, reshuffle=True, time_limit=3.0)
+    assert resolve(spec) == resolve(plain)
 
 
 def test_a_weight_decay_that_has_no_effect_is_said(caplog):
