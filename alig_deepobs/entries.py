@@ -123,8 +123,11 @@ def _checked(
 RUN_FACTS = ("data_size", "num_epochs", "batches_per_epoch")
 """What `OptimizerEntry.run_arguments` may ask for."""
 
-RATES = ("lr", "learning_rate", "max_lr", "fraction")
-"""Names under which optimizers know their learning rate, or what takes its place."""
+LEARNING_RATES = ("lr", "learning_rate", "max_lr")
+"""Names under which optimizers know their learning rate, or its cap."""
+
+RATES = (*LEARNING_RATES, "fraction")
+"""The same, and what takes its place."""
 
 _TYPE_NAMES = {
     list: "a list",

@@ -11,7 +11,7 @@ from typing import Any
 
 from alig_deepobs.foreign import brief
 from alig_deepobs.registry import optimizers
-from alig_deepobs.run import FRAMEWORKS, SPLITS, Outcome, RunResult
+from alig_deepobs.run import PARTS, Outcome, RunResult, facets
 from alig_deepobs.words import counted
 
 LARGEST = 1e100
@@ -21,7 +21,6 @@ _LONGEST_NAME, LONGEST_KEY, LONGEST_TEXT = 200, 1000, 20_000
 _ROUNDED = 1e-6
 """What a mean of accuracies may be beyond 0 or 1."""
 
-PARTS = ("train", "valid", "test")
 _NO_LIMIT = (math.inf, -math.inf)
 """What a hyper-parameter may be in files of schema 1: no cap."""
 
@@ -50,11 +49,9 @@ def check_record(result: RunResult) -> None:
         value = getattr(result, name)
         if value is not None and value < lowest:
             raise _wrong(name, value, f"at least {lowest}")
-    # The purpose is the name of a folder, too.
-    choices = {"framework": FRAMEWORKS, "split": SPLITS, "purpose": ("", "tuning")}
-    for name, values in choices.items():
-        if getattr(result, name) not in values:
-            raise _wrong(name, getattr(result, name), " or ".join(filter(None, values)))
+    for name, facet in facets(RunResult).items():
+        if facet.choices and getattr(result, name) not in facet.choices:
+            raise _wrong(name, getattr(result, name), " or ".join(filter(None, facet.choices)))
     _check_hyperparams(result)
     for part in PARTS:
         _check_accuracies(f"{part}_accuracies", getattr(result, f"{part}_accuracies"))
@@ -168,7 +165,7 @@ def _check_lengths(result: RunResult) -> None:
     epochs = result.num_epochs
     # Of runs that only serve to choose, the ends of the curves may be all that was kept.
     whole = result.outcome is Outcome.DONE and result.purpose != "tuning"
-    finished = max(0, len(result.test_losses or result.test_data_losses) - 1)
+    finished = result.epochs_finished
     for name in CURVES:
         length = len(getattr(result, name))
         if length > epochs + 1:

@@ -19,6 +19,7 @@ from json import dumps  # ours, whatever a plug-in puts in its place
 from pathlib import Path
 from typing import Any
 
+from alig_deepobs.entries import LEARNING_RATES
 from alig_deepobs.errors import ResultError
 from alig_deepobs.files import write_text_atomically
 from alig_deepobs.foreign import brief, parse_json, read_regular, shown
@@ -30,11 +31,10 @@ from alig_deepobs.record_checks import (
     finite_length,
 )
 from alig_deepobs.registry import testproblems
-from alig_deepobs.run import Outcome, Run, RunResult, facets
+from alig_deepobs.run import PARTS, Outcome, Run, RunResult, facets
 
 SCHEMA_VERSION = 2
 
-_RATES = ("lr", "learning_rate", "max_lr")
 _KEYS = {facet.key or name: name for name, facet in facets(RunResult).items()}
 
 
@@ -45,12 +45,12 @@ def to_json(result: RunResult) -> dict[str, Any]:
     record["outcome"] = result.outcome.value
     record["schema_version"] = SCHEMA_VERSION
     record["identity"] = result.identity()
-    for part in ("train", "valid", "test"):
+    for part in PARTS:
         if not record[f"{part}_accuracies"]:
             del record[f"{part}_accuracies"]
     # What the analyzer of DeepOBS 1.1.2 looks for, under its names.
     record["learning_rate"] = result.learning_rate
-    record["hyperparams"] = {k: v for k, v in result.hyperparams.items() if k not in _RATES}
+    record["hyperparams"] = {k: v for k, v in result.hyperparams.items() if k not in LEARNING_RATES}
     record["lr_sched_epochs"] = result.training_params.get("lr_sched_epochs")
     record["lr_sched_factors"] = result.training_params.get("lr_sched_factors")
     return {key: plain(value) for key, value in record.items()}

@@ -23,7 +23,7 @@ from json import dumps  # ours, whatever a plug-in puts in its place
 from pathlib import Path
 from typing import Any
 
-from alig_deepobs.entries import HyperParameter, OptimizerEntry, ProblemEntry
+from alig_deepobs.entries import LEARNING_RATES, HyperParameter, OptimizerEntry, ProblemEntry
 from alig_deepobs.registry import testproblems
 from alig_deepobs.settings import Setting
 
@@ -33,6 +33,11 @@ NUMBERS_VERSION = 1
 FRAMEWORKS = ("pytorch", "tensorflow")
 SPLITS = ("full", "validation")
 PRECISIONS = ("float32", "bf16")
+PARTS = ("train", "valid", "test")
+"""The sets of which a record may have curves; they are parts of the data set."""
+
+PURPOSES = ("", "tuning")
+"""What a run is made for: to be reported, or to tune; the latter is the name of a folder, too."""
 
 TRAINING_PARAMS: Mapping[str, HyperParameter] = {
     "lr_sched_epochs": HyperParameter(
@@ -225,7 +230,7 @@ class Run:
         "log interval", 10, flags=(), minimum=1,
         help="Steps between two logged mini-batch losses.",
     )  # fmt: skip
-    purpose: str = _field("purpose", "")
+    purpose: str = _field("purpose", "", choices=PURPOSES)
     setting_source: str = _field("source of the setting", "")
     tuning: dict[str, Any] = _field("tuning", dict)
 
@@ -260,7 +265,7 @@ class Run:
     @property
     def learning_rate(self) -> float | None:
         """The learning rate or cap, whatever the optimizer calls it; None if there is none."""
-        for name in ("lr", "learning_rate", "max_lr"):
+        for name in LEARNING_RATES:
             rate = self.hyperparams.get(name)
             if isinstance(rate, (int, float)) and math.isfinite(rate):
                 return float(rate)
@@ -549,6 +554,11 @@ class RunResult(Run):
     started: str = _measured("")
     command: str = _measured("")
     schema_version: int = _measured(2)
+
+    @property
+    def epochs_finished(self) -> int:
+        """The epochs after which it was evaluated."""
+        return max(0, len(self.test_losses or self.test_data_losses) - 1)
 
     def append(self, of: str, evaluation: Evaluation) -> None:
         """Takes an evaluation on the ``train``, ``valid`` or ``test`` set."""

@@ -24,7 +24,6 @@ class BudgetCurve:
         budgets: numbers of settings tried, from 1.
         expected: expected final metric of the chosen setting.
         low, high: pointwise 95 % bootstrap band over the settings of the grid; empty without one.
-        all_failed: probability that every setting tried failed.
         chosen_on: what the choice was made on.
     """
 
@@ -32,7 +31,6 @@ class BudgetCurve:
     expected: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
-    all_failed: tuple[float, ...]
     chosen_on: str
 
 
@@ -71,8 +69,8 @@ def budget_curve(
 
     Example:
         >>> curve = budget_curve([0.9, 0.5, float("nan")], True, failed=0.1, resamples=0)
-        >>> [round(value, 4) for value in curve.expected], [round(p, 3) for p in curve.all_failed]
-        ([0.5, 0.7667, 0.9], [0.333, 0.0, 0.0])
+        >>> [round(value, 4) for value in curve.expected]
+        [0.5, 0.7667, 0.9]
     """
     tests = np.asarray(results, dtype=np.float64)
     keys = tests if chosen_by is None else np.asarray(chosen_by, dtype=np.float64)
@@ -95,10 +93,6 @@ def budget_curve(
         expected=floats(expected),
         low=floats(low),
         high=floats(high),
-        all_failed=tuple(
-            math.comb(int(broken.sum()), k) / math.comb(len(tests), k)
-            for k in range(1, len(tests) + 1)
-        ),
         chosen_on="test" if chosen_by is None else "validation",
     )
 

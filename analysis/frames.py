@@ -8,6 +8,7 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -77,7 +78,7 @@ def epochs_frame(results: Iterable[RunResult]) -> pd.DataFrame:
     numbers: dict[str, array[Any]] = {name: array("q") for name in ("random_seed", "epoch")}
     numbers |= {name: array("d") for name in _EPOCH_NUMBERS}
     for result in results:
-        length = epochs_finished(result) + 1
+        length = result.epochs_finished + 1
         for name, text_of in _EPOCH_TEXTS.items():
             texts[name].add(text_of(result), length)
         numbers["random_seed"].extend([result.random_seed] * length)
@@ -167,11 +168,6 @@ def training_seconds_per_epoch(result: RunResult) -> float:
     return math.fsum(times) / len(times) if times and not together else math.nan
 
 
-def epochs_finished(result: RunResult) -> int:
-    """The epochs after which the run was evaluated."""
-    return max(0, len(result.test_losses or result.test_data_losses) - 1)
-
-
 def _setting(result: RunResult) -> str:
     return params_text(result.setting_params())
 
@@ -191,7 +187,7 @@ _DERIVED: dict[str, Callable[[RunResult], Any]] = {
     "identity": RunResult.identity,
     "setting_id": RunResult.setting,
     "setting": _setting,
-    "epochs_finished": epochs_finished,
+    "epochs_finished": attrgetter("epochs_finished"),
     "loss_kind": loss_kind,
     **{
         f"{when}_{of}_{quantity}": _of_curve(curve, of, extreme if when == "best" else None)

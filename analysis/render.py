@@ -126,7 +126,7 @@ def write_table(table: Table[Any], folder: str | Path, kind: str) -> Path:
     Args:
         table: the table.
         folder: made if it is missing.
-        kind: ``csv``, ``md``, ``tex`` or ``txt``.
+        kind: ``csv`` or ``tex``.
 
     Returns:
         The path of the file.
@@ -134,7 +134,7 @@ def write_table(table: Table[Any], folder: str | Path, kind: str) -> Path:
     Raises:
         ResultError: the file cannot be written.
     """
-    render = {"csv": to_csv, "md": to_markdown, "tex": to_latex, "txt": to_text}[kind]
+    render = {"csv": to_csv, "tex": to_latex}[kind]
     path = Path(folder) / f"{table.name}.{kind}"
     write_text_atomically(path, render(table))
     return path

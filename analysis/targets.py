@@ -64,23 +64,6 @@ class SurvivalCurve:
             (t for t, s in zip(self.times, self.shares, strict=True) if s <= 0.5 + 1e-12), None
         )
 
-    def restricted_mean(self, horizon: float | None = None) -> float:
-        """The mean time without the target until a horizon: the area under the curve.
-
-        A run that never reaches it contributes the horizon, so compare only with equal horizons.
-
-        Raises:
-            UsageError: the horizon is longer than the longest time seen.
-        """
-        end = self.horizon if horizon is None else horizon
-        if end > self.horizon:
-            raise UsageError(f"a horizon of {end:g} is beyond the longest run, {self.horizon:g}")
-        times = [*(t for t in self.times if t < end), end]
-        return math.fsum(
-            (later - earlier) * share
-            for earlier, later, share in zip(times, times[1:], self.shares, strict=False)
-        )
-
 
 def epochs_until(
     result: RunResult, entry: ProblemEntry, target: float | None = None

@@ -16,9 +16,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from alig_deepobs.foreign import brief
-from alig_deepobs.record_checks import PARTS
 from alig_deepobs.results import parse_result, to_json
-from alig_deepobs.run import Outcome, RunResult
+from alig_deepobs.run import PARTS, Outcome, RunResult
 from alig_deepobs.runners.checkpoint import measured
 
 

@@ -10,8 +10,6 @@ import torch
 from alig_deepobs.run import Evaluation
 from alig_deepobs.testproblems.base import LossAndAccuracy
 
-SETS = ("train", "valid", "test")
-
 
 def mini_batches(problem: Any, **options: Any) -> Iterator[Callable[[], LossAndAccuracy]]:
     """The mini-batches of the phase that a problem is in, drawn one after the other.

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from alig_deepobs.errors import UsageError, unknown_choice
-from alig_deepobs.run import Evaluation, ResolvedRun, RunResult
+from alig_deepobs.run import PARTS, Evaluation, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback, Several
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ class RunLog(Callback):
 def _evaluations(result: RunResult, epoch: int) -> dict[str, Evaluation]:
     """The evaluations of one epoch of a result."""
     found = {}
-    for of in ("train", "valid", "test"):
+    for of in PARTS:
         losses, data, accuracies = (
             getattr(result, f"{of}_{name}") for name in ("losses", "data_losses", "accuracies")
         )

@@ -84,8 +84,7 @@ def note_evaluations(result: RunResult, epoch: int, evaluations: Mapping[str, Ev
 def note_interrupt(result: RunResult) -> None:
     """Enters that a run was interrupted."""
     result.outcome = Outcome.INTERRUPTED
-    finished = max(0, len(result.test_losses) - 1)
-    result.outcome_reason = f"interrupted after {counted(finished, 'epoch')}"
+    result.outcome_reason = f"interrupted after {counted(result.epochs_finished, 'epoch')}"
 
 
 def validation_metric(result: RunResult) -> float:

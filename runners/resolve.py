@@ -20,9 +20,6 @@ from alig_deepobs.record_checks import is_finite
 from alig_deepobs.registry import entry_of_class, find_testproblem, resolve_optimizer
 from alig_deepobs.results import check_folder_name, plain_scalar
 from alig_deepobs.run import (
-    FRAMEWORKS,
-    PRECISIONS,
-    SPLITS,
     TRAINING_PARAMS,
     ResolvedRun,
     RunSpec,
@@ -53,8 +50,7 @@ def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = Tr
         DataError: data is missing.
     """
     problem = find_testproblem(spec.testproblem)
-    if spec.framework not in FRAMEWORKS:
-        raise UsageError(f"framework must be one of {FRAMEWORKS}, not {spec.framework!r}")
+    _check_choice("framework", spec.framework)
     # People loop over NumPy's ranges; a record has plain numbers.
     plain = {item.name: plain_scalar(getattr(spec, item.name)) for item in dataclasses.fields(spec)}
     entry, hyperparams = _optimizer(spec, problem, optimizer_class)
@@ -179,6 +175,12 @@ def _first(value: Any, default: Any) -> Any:
     return default if value is None else value
 
 
+def _check_choice(name: str, value: Any) -> None:
+    choices = facets(ResolvedRun)[name].choices
+    if choices and value not in choices:
+        raise unknown_choice(name, value, choices)
+
+
 def _check_values(values: Mapping[str, Any]) -> None:
     kinds = value_types(ResolvedRun)
     for name, facet in facets(ResolvedRun).items():
@@ -188,12 +190,9 @@ def _check_values(values: Mapping[str, Any]) -> None:
             HyperParameter(kinds[name]).check(name, value, "the run")
         if facet.minimum is not None and value < facet.minimum:
             raise UsageError(f"{name} must be at least {facet.minimum}, not {value}")
+        _check_choice(name, value)
     for name in ("num_epochs", "train_log_interval", "random_seed"):
         _check_integer(name, values[name])
-    if values["split"] not in SPLITS:
-        raise UsageError(f"split must be 'full' or 'validation', not {values['split']!r}")
-    if values["precision"] not in PRECISIONS:
-        raise unknown_choice("precision", values["precision"], PRECISIONS)
     ways = [name for name in ("compile", "channels_last") if values[name]]
     ways += ["precision"] if values["precision"] != "float32" else []
     if ways and values["framework"] == "tensorflow":

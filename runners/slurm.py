@@ -44,6 +44,8 @@ class SlurmJobs(OneByOne):
             raise UsageError(
                 "--executor slurm needs submitit: pip install 'alig-deepobs[slurm]'"
             ) from error
+        if place.gpus != int(place.gpus):
+            raise UsageError(f"--gpus {place.gpus:g}: a job of Slurm has whole GPUs, 1 say")
         self.folder = Path(place.folder).absolute() / FOLDER
         self.executor: Any = submitit.AutoExecutor(folder=self.folder)
         options = {k if k in _COMMON else f"slurm_{k}": v for k, v in place.slurm.items()}

@@ -20,7 +20,7 @@ from alig_deepobs.errors import AligDeepobsError, RunError
 from alig_deepobs.optimizers._loss_method import LossMethod
 from alig_deepobs.plugins import Interrupted, is_interrupt, passed, staying
 from alig_deepobs.results import now
-from alig_deepobs.run import Outcome, ResolvedRun, RunResult, RunSpec
+from alig_deepobs.run import PARTS, Outcome, ResolvedRun, RunResult, RunSpec
 from alig_deepobs.runners.arithmetic import apply_arithmetic, arithmetic_of
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.checkpoint import (
@@ -34,7 +34,7 @@ from alig_deepobs.runners.checkpoint_checks import check_content
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.environment import environment
 from alig_deepobs.runners.epoch import Epoch
-from alig_deepobs.runners.evaluation import SETS, evaluate, mini_batches
+from alig_deepobs.runners.evaluation import evaluate, mini_batches
 from alig_deepobs.runners.faults import outcome_of
 from alig_deepobs.runners.noise import (
     generator_states,
@@ -179,7 +179,7 @@ class _Training:
         self.rates = ScheduledRates(
             self.optimizer, schedule_of(params), decay_of(params, run.split)
         )
-        self.sets = [name for name in SETS if name != "valid" or run.split == "validation"]
+        self.sets = [name for name in PARTS if name != "valid" or run.split == "validation"]
         self.batch_options = batch_options(problem, self.objective, run.entry.needs_loss)
         self.step = make_step(
             problem, self.optimizer, run.entry.needs_loss,
@@ -366,9 +366,8 @@ class _Training:
         result, limit = self.result, self.run.time_limit
         note_interrupt(result)
         if isinstance(error, _TimeUp):
-            finished = max(0, len(result.test_losses) - 1)
             result.outcome, result.time_limit = Outcome.TIMEOUT, limit
-            after = counted(finished, "epoch")
+            after = counted(result.epochs_finished, "epoch")
             result.outcome_reason = f"the limit of {limit:g} s was over after {after}"
         if self.can_resume:
             self._save()

@@ -20,6 +20,7 @@ import click
 from alig_deepobs.baselines.archive import result_members
 from alig_deepobs.baselines.imports import ImportReport, parsed
 from alig_deepobs.bundles import SUFFIX, write_bundle
+from alig_deepobs.record_checks import CURVES
 from alig_deepobs.registry import testproblems
 from alig_deepobs.run import RunResult
 
@@ -29,11 +30,6 @@ OFFICIAL_SOURCE = "DeepOBS baselines (36 rates, best final test result of one se
 
 # Lists that vary from run to run on the same machine, and those that are only looked at.
 _ROUGH = ("training_seconds", "epoch_mean_losses", "step_sizes")
-_CURVES = [
-    f"{part}_{kind}"
-    for part in ("train", "valid", "test")
-    for kind in ("losses", "data_losses", "accuracies")
-]
 
 
 def bundled(results: Iterable[RunResult], digits: int = 6, note: str = "") -> list[RunResult]:
@@ -82,7 +78,7 @@ def _shortened(run: RunResult, digits: int, note: str) -> RunResult:
         "evaluation_seconds": [],
         "environment": {**run.environment, **({"note": notes} if notes else {})},
     }
-    for name in _CURVES:
+    for name in CURVES:
         curve = getattr(run, name)
         changes[name] = _ends(curve) if tuning else _rounded_curve(curve, digits)
     for name in _ROUGH:

@@ -47,7 +47,6 @@ README = ROOT / "README.md"
 BEGIN, END = "<!-- by tools/results_page.py -->\n", "<!-- to here -->\n"
 FOUR = ("alig", "sgd", "momentum", "adam")
 CAMPAIGN = ROOT / "benchmarks" / "campaign.toml"
-MEASURED = ROOT / "baselines" / "measured"
 KERNELS = ROOT / "baselines" / "kernels" / f"digits_mlp{SUFFIX}"
 
 INTRODUCTION = """# Results

@@ -5,23 +5,18 @@ from __future__ import annotations
 import json as json_module
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
 
 import click
+from packaging.requirements import Requirement
 
 from alig_deepobs.cli.output import say
 
-PACKAGES = ("torch", "numpy", "deepobs", "pandas", "scipy", "matplotlib", "scikit-learn")
-EXTRAS = {
-    "tensorflow": "the TensorFlow side of DeepOBS",
-    "schedulefree": "the optimizers schedulefree_sgd and schedulefree_adamw",
-    "prodigyopt": "the optimizer prodigy",
-    "jinja2": "the page of `report`",
-    "pyarrow": "the packaged word vectors of SNLI",
-    "tf_keras": "the TensorFlow side of DeepOBS",
-}
+OURS = "alig-deepobs"
+FOR_DEVELOPERS = frozenset({"test", "mutate", "browser"})
+"""Extras that serve the tests of this package."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +34,7 @@ def doctor(as_json: bool) -> int:
     """Check this installation; exit code 1 if something that is needed is broken."""
     checks = [
         Check("python", "ok", f"{platform.python_version()} ({sys.executable})"),
-        *(_package(name) for name in PACKAGES),
-        *(_extra(name, use) for name, use in EXTRAS.items()),
+        *_packages(),
         _guarded("device", _device),
         _guarded("one ALI-G step", _step),
         _guarded("data cache", _cache),
@@ -54,18 +48,35 @@ def doctor(as_json: bool) -> int:
     return 1 if any(check.state == "broken" for check in checks) else 0
 
 
-def _package(name: str) -> Check:
+def _packages() -> Iterator[Check]:
+    """The packages that this one needs, then those of its extras, each once."""
     try:
-        return Check(name, "ok", metadata.version(name))
+        ours = metadata.metadata(OURS)
     except metadata.PackageNotFoundError:
-        return Check(name, "broken", f"not installed: pip install {name}")
+        yield Check(OURS, "broken", "not installed: pip install . in its folder")
+        return
+    extras = [name for name in ours.get_all("Provides-Extra") or () if name not in FOR_DEVELOPERS]
+    needed = [Requirement(text) for text in ours.get_all("Requires-Dist") or ()]
+    seen: set[str] = set()
+    for extra in ("", *extras):
+        for requirement in needed:
+            marker = requirement.marker
+            if requirement.name not in seen and (not marker or marker.evaluate({"extra": extra})):
+                seen.add(requirement.name)
+                yield _package(requirement, extra)
 
 
-def _extra(name: str, use: str) -> Check:
+def _package(requirement: Requirement, extra: str) -> Check:
+    name, wanted = requirement.name, requirement.specifier
+    remedy = f"pip install '{OURS}[{extra}]'" if extra else f"pip install '{name}{wanted}'"
+    state, optional = ("missing", "optional, ") if extra else ("broken", "")
     try:
-        return Check(name, "ok", metadata.version(name))
+        version = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return Check(name, "missing", f"optional, for {use}: pip install {name}")
+        return Check(name, state, f"{optional}not installed: {remedy}")
+    if not wanted.contains(version, prereleases=True):
+        return Check(name, state, f"{optional}{version}, but {wanted} is needed: {remedy}")
+    return Check(name, "ok", version)
 
 
 def _guarded(name: str, check: Callable[[], str]) -> Check:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alig_deepobs.foreign import shown
+from alig_deepobs.words import counted
 
 if TYPE_CHECKING:
     from alig_deepobs.analysis import Table
+    from alig_deepobs.analysis.loading import LoadProblem
 
 
 INDENT = " " * 4
@@ -53,6 +55,17 @@ def say_table(table: Table[Any]) -> None:
         console.print(to_rich(table, console.width))
     else:
         say(to_text(table).removesuffix("\n"))
+
+
+def say_skipped(files: Sequence[LoadProblem]) -> int:
+    """Says which files were skipped, and why; returns the exit code: 1 if there are any."""
+    from alig_deepobs.analysis.report.tables import reason_without_path
+
+    for item in files:
+        say(f"skipped: {shown(f'{item.path}: {reason_without_path(item)}')}", err=True)
+    if files:
+        say(f"{counted(len(files), 'file')} skipped", err=True)
+    return 1 if files else 0
 
 
 def say_wrapped(paragraphs: Sequence[str]) -> None:

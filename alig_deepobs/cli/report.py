@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alig_deepobs.cli.options import option, reference_option
-from alig_deepobs.cli.output import say, say_table, say_wrapped
-from alig_deepobs.foreign import shown
-from alig_deepobs.words import counted
+from alig_deepobs.cli.output import say, say_skipped, say_table, say_wrapped
 
 if TYPE_CHECKING:
     from alig_deepobs.analysis.report import Report
@@ -54,7 +52,6 @@ def report(
       alig-deepobs report mine theirs --baselines none --latex tables --figures figures
     """  # noqa: D301 - click looks for the character itself
     from alig_deepobs.analysis.report import build_report
-    from alig_deepobs.analysis.report.tables import reason_without_path
     from alig_deepobs.errors import UsageError
 
     if "none" in baselines and len(set(baselines)) > 1:
@@ -70,11 +67,7 @@ def report(
         _print(found)
     for path in written:
         say(f"written: {path}")
-    for item in found.skipped:
-        say(shown(f"skipped: {item.path}: {reason_without_path(item)}"), err=True)
-    if found.skipped:
-        say(f"{counted(len(found.skipped), 'file')} skipped", err=True)
-    return 1 if found.skipped else 0
+    return say_skipped(found.skipped)
 
 
 def _write(

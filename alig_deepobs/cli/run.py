@@ -10,6 +10,7 @@ import click
 
 from alig_deepobs.cli.options import MOST_SEEDS, option, run_options, study_options
 from alig_deepobs.cli.output import say
+from alig_deepobs.run import PURPOSES
 
 if TYPE_CHECKING:
     from alig_deepobs.entries import OptimizerEntry
@@ -37,7 +38,7 @@ def _json(_: click.Context, __: click.Parameter, text: str) -> dict[str, Any]:
         help="Repetitions, with seeds counting up from --random_seed.")  # fmt: skip
 @option("--print_train_iter", is_flag=True, help="Print every logged mini-batch loss.")
 @option("--no_logs", is_flag=True, help="Write no result files.")
-@option("--purpose", type=click.Choice(["", "tuning"]), default="", hidden=True)
+@option("--purpose", type=click.Choice(PURPOSES), default="", hidden=True)
 @option("--setting_source", default="", hidden=True)
 @option("--tuning", default="{}", hidden=True, callback=_json)
 @study_options()

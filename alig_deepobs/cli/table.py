@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from alig_deepobs.cli.options import option
-from alig_deepobs.cli.output import say, say_table
-from alig_deepobs.foreign import shown
+from alig_deepobs.cli.output import say, say_skipped, say_table
 
 _FORMATS = ("text", "markdown", "latex", "csv")
 
@@ -66,28 +65,24 @@ def table(
       alig-deepobs table results --format latex -o table.tex --spread deviation
       alig-deepobs table results --columns optimizers --names 'mine=Ours' --bold best
     """  # noqa: D301 - click looks for the character itself
-    from alig_deepobs.analysis.render import to_csv, to_latex, to_markdown
+    from alig_deepobs.analysis.render import to_csv, to_latex, to_markdown, to_text
     from alig_deepobs.analysis.report import build_report
     from alig_deepobs.analysis.report.across import Style, across_table
-    from alig_deepobs.analysis.report.tables import reason_without_path
     from alig_deepobs.files import write_text_atomically
 
     report = build_report(folders)
     style = Style(columns, spread, bold, digits, _names(names))
     found = across_table(report, style, _list(optimizers), _list(problems), aggregates)
-    render = {"markdown": to_markdown, "latex": to_latex, "csv": to_csv}.get(format)
+    renders = {"text": to_text, "markdown": to_markdown, "latex": to_latex, "csv": to_csv}
+    render = renders[format]
     if output is not None:
-        from alig_deepobs.analysis.render import to_text
-
-        write_text_atomically(Path(output), (render or to_text)(found))
+        write_text_atomically(Path(output), render(found))
         say(f"written: {output}")
-    elif render is None:
+    elif render is to_text:
         say_table(found)
     else:
         say(render(found).removesuffix("\n"))
-    for item in report.skipped:
-        say(shown(f"skipped: {item.path}: {reason_without_path(item)}"), err=True)
-    return 1 if report.skipped else 0
+    return say_skipped(report.skipped)
 
 
 def _list(text: str) -> list[str]:

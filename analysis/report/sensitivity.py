@@ -21,12 +21,12 @@ from alig_deepobs.analysis.frames import (
 from alig_deepobs.analysis.groups import Group
 from alig_deepobs.analysis.sensitivity import GoodRange, good_range, value_text
 from alig_deepobs.analysis.table import Column, Table, never
+from alig_deepobs.entries import LEARNING_RATES
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import ProblemEntry, optimizers
 from alig_deepobs.run import RunResult
 
 _CSV_ONLY = ("testproblem", "low", "high", "good_values", "tuning_runs")
-_RATE_NAMES = ("lr", "learning_rate", "max_lr")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def main_parameter(run: RunResult) -> str:
     known = optimizers().get(run.optimizer)
     if known is not None and known.main_hyperparameter in run.hyperparams:
         return known.main_hyperparameter or ""
-    return next((name for name in _RATE_NAMES if name in run.hyperparams), "")
+    return next((name for name in LEARNING_RATES if name in run.hyperparams), "")
 
 
 def sensitivity_table(grids: Mapping[str, Iterable[Grid]]) -> Table[Any] | None:

@@ -41,7 +41,16 @@ from alig_deepobs.results import (
     run_folder,
     to_json,
 )
-from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, Run, RunResult, RunSpec, facets
+from alig_deepobs.run import (
+    PARTS,
+    Evaluation,
+    Outcome,
+    ResolvedRun,
+    Run,
+    RunResult,
+    RunSpec,
+    facets,
+)
 from alig_deepobs.runners.callbacks import Callback, PrintEvaluations, PrintSteps, Several
 from alig_deepobs.runners.checks import check
 from alig_deepobs.runners.deepobs import config, configured, testproblems
@@ -65,7 +74,6 @@ logger = logging.getLogger(__name__)
 
 HyperParameterNames = Mapping[str, Mapping[str, Any]] | Sequence[Mapping[str, Any]]
 
-_PARTS = ("train", "valid", "test")
 _MEASURED = facets(RunResult).keys() - facets(Run).keys() - {"command"}
 
 
@@ -541,7 +549,7 @@ class _Evaluations(Callback):
 
     def evaluated(self, epoch: int, evaluations: dict[str, Evaluation]) -> None:
         """See `Callback.evaluated`."""
-        names = [f"{part}_{kind}" for kind in ("losses", "accuracies") for part in _PARTS]
+        names = [f"{part}_{kind}" for kind in ("losses", "accuracies") for part in PARTS]
         self.found = self.found or {name: [] for name in names}
         with calling("the runner's evaluate or evaluate_all"):
             self.runner.evaluate_all(
@@ -596,11 +604,10 @@ class StandardRunner(PTRunner):
         if type(self)._abort_routine is Hooks._abort_routine:
             return
         lists = [getattr(result, f"{part}_{kind}") for kind in ("losses", "accuracies")
-                 for part in _PARTS]  # fmt: skip
-        finished = max(0, len(result.test_losses) - 1)
+                 for part in PARTS]  # fmt: skip
         lists.append(result.minibatch_train_losses)
         with calling("the runner's _abort_routine"):
-            self._abort_routine(finished, result.num_epochs, *lists)
+            self._abort_routine(result.epochs_finished, result.num_epochs, *lists)
 
     def callbacks(self, print_train_iter: bool, tensorboard_dir: str | None) -> list[Callback]:
         """What shows the progress of a run.

@@ -74,8 +74,8 @@ def execute_in_tensorflow(run: ResolvedRun, callback: Callback | None = None) ->
                         reports.end(Outcome.TIMEOUT, f"the limit of {limit:g} s was over")
                         break
             except KeyboardInterrupt:
-                finished = max(0, len(result.test_losses) - 1)
-                reports.end(Outcome.INTERRUPTED, f"interrupted after {counted(finished, 'epoch')}")
+                after = counted(result.epochs_finished, "epoch")
+                reports.end(Outcome.INTERRUPTED, f"interrupted after {after}")
             finally:
                 process.kill()
                 code = process.wait()

@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alig_deepobs.run import Evaluation, Outcome, ResolvedRun, RunResult
+from alig_deepobs.run import PARTS, Evaluation, Outcome, ResolvedRun, RunResult
 from alig_deepobs.runners.callbacks import Callback
-from alig_deepobs.runners.evaluation import SETS
 from alig_deepobs.runners.noise import own_random_state
 from alig_deepobs.runners.objective import Objective, build_optimizer
 from alig_deepobs.runners.records import (
@@ -132,7 +131,7 @@ class _Together:
             if self.nets.problem.is_regularized(p)
         }  # fmt: skip
         self.regularized = self.nets.mask(kernels)
-        self.sets = [name for name in SETS if name != "valid" or first.run.split == "validation"]
+        self.sets = [name for name in PARTS if name != "valid" or first.run.split == "validation"]
         self.same_sets = self.nets.examples.same_sets("train_eval", "test")
         self._read_rows()
 

@@ -59,16 +59,6 @@ def test_kaplan_meier_of_the_leukaemia_trial():
     assert math.isnan(curve.at(36))
 
 
-def test_restricted_mean_is_the_area():
-    curve = survival_curve(times(["2", "4", "6+"]))
-    # 1 until 2, two thirds until 4, one third until 6.
-    assert curve.restricted_mean() == pytest.approx(2 + 4 / 3 + 2 / 3)
-    assert curve.restricted_mean(4) == pytest.approx(2 + 4 / 3)
-    assert curve.restricted_mean(3) == pytest.approx(2 + 2 / 3)
-    with pytest.raises(UsageError, match="beyond"):
-        curve.restricted_mean(7)
-
-
 def test_median_is_never_made_up():
     assert survival_curve(times(["3", "9+", "9+"])).median is None
     assert survival_curve(times(["3", "4", "9+"])).median == 4

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from functools import partial
+from importlib import metadata
 from operator import truediv
 
 import pytest
@@ -90,6 +91,26 @@ def test_doctor_reports_what_is_broken(call, monkeypatch, tmp_path):
     called = call("doctor")
     assert called.code == 1
     assert "broken" in called.out
+
+
+def test_doctor_finds_packages_that_are_missing_or_old(call, monkeypatch):
+    installed = metadata.version
+
+    def version(name):
+        if name == "optuna":
+            raise metadata.PackageNotFoundError(name)
+        return {"pandas": "1.5.3", "jax": "0.4"}.get(name) or installed(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    called = call("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(called.out)}
+    assert called.code == 1
+    assert checks["pandas"]["state"] == "broken"
+    assert checks["pandas"]["detail"].startswith("1.5.3, but >=")
+    for name in ("optuna", "jax"):
+        assert checks[name]["state"] == "missing"
+        assert f"pip install 'alig-deepobs[{name}]'" in checks[name]["detail"]
+    assert "pytest" not in checks
 
 
 def test_lazy_public_names():

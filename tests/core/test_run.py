@@ -35,7 +35,7 @@ OTHERS = {
     "problem_options": {"width": 3},
     "training_params": {"clip_norm": 1.0},
     "framework": "tensorflow",
-    "precision": "bfloat16",
+    "precision": "bf16",
     "synthetic": True,
     "data_version": "other",
     "numbers_version": 2,

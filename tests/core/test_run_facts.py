@@ -238,7 +238,7 @@ def test_limits_and_defaults_of_the_fields():
     choices = {name: facet.choices for name, facet in facets(ResolvedRun).items() if facet.choices}
     assert choices == {
         "split": ("full", "validation"), "framework": ("pytorch", "tensorflow"),
-        "precision": ("float32", "bf16"),
+        "precision": ("float32", "bf16"), "purpose": ("", "tuning"),
     }  # fmt: skip
     result = RunResult("p", "o", {}, batch_size=1, num_epochs=1, random_seed=1)
     empty = {name: value for name, value in dataclasses.asdict(result).items() if not value}

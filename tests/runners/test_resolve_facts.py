@@ -90,7 +90,7 @@ def test_what_no_file_can_hold(value, message):
         ({"time_limit": "1"}, "time_limit must be a number, not '1'"),
         ({"training_params": {"clip_norm": "a"}}, "clip_norm must be a number, not 'a'"),
         ({"training_params": {"lr_sched_epochs": 3}}, "lr_sched_epochs must be a list, not 3"),
-        ({"framework": "jax"}, "framework must be one of .* not 'jax'"),
+        ({"framework": "jax"}, "unknown framework 'jax' .all: pytorch, tensorflow"),
         ({"training_params": {"lr_sched_epoch": [1]}}, "did you mean lr_sched_epochs"),
         ({"keep_best": "x"}, "add --split validation"),
         ({"batch_size": 257}, "batch_size must be from 1 to 256"),

@@ -181,7 +181,7 @@ def test_bad_specifications(spec):
         ({"hyperparams": {"lr": -1.0}}, "sgd: Invalid learning rate"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"num_epochs": -1}, "num_epochs must be at least 0"),
-        ({"split": "half"}, "split must be"),
+        ({"split": "half"}, "unknown split 'half'"),
         ({"device": "cuda:77"}, "cuda"),
         ({"device": "warp"}, "warp"),
     ]:

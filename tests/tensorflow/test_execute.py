@@ -224,7 +224,7 @@ class TestBadInput:
             ({"device": "warp"}, "unknown device 'warp'"),
             ({"weight_decay": -1.0}, "weight_decay must be a number"),
             ({"training_params": {"lr_sched_epochs": [1]}}, "give both or neither"),
-            ({"framework": "jax"}, "framework must be one of"),
+            ({"framework": "jax"}, "unknown framework 'jax'"),
             ({"testproblem": "imagenet_vgg16", "synthetic": True}, "no synthetic twin"),
         ],
     )
