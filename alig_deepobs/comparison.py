@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alig_deepobs.analysis import leaderboard, load_results, runs_frame
+from alig_deepobs.entries import HyperParameter
 from alig_deepobs.errors import UsageError, check_text, unknown_choice
+from alig_deepobs.foreign import plain_scalar
 from alig_deepobs.protocols import DEFAULT, Protocol
 from alig_deepobs.registry import expand_names, find_optimizer, find_testproblem
 from alig_deepobs.run import Outcome, RunResult, RunSpec
@@ -147,17 +149,21 @@ def compare(
         >>> len(found.frame), found.leaderboard.rows[0].rank
         (4, 1)
     """
-    if not isinstance(seeds, int) or seeds < 1:
-        raise UsageError(f"seeds must be a number from 1 on, not {seeds!r}")
-    if not isinstance(jobs, int) or jobs < 1:
-        raise UsageError(f"jobs must be a number from 1 on, not {jobs!r}")
+    seeds, jobs = _checked(int, seeds=seeds, jobs=jobs)
+    for name, count in (("seeds", seeds), ("jobs", jobs)):
+        if count < 1:
+            raise UsageError(f"{name} must be a number from 1 on, not {count}")
+    (random_seed,) = _checked(int, random_seed=random_seed)
+    force, force_known = _checked(bool, force=force, force_known=force_known)
+    (protocol,) = _checked(str, protocol=protocol)
     if executor not in MODES:
         raise unknown_choice("executor", str(executor), MODES)
-    known = [item.name for item in fields(RunSpec) if item.name not in ("testproblem", "optimizer")]
+    named = ("testproblem", "optimizer", "hyperparams")
+    known = [item.name for item in fields(RunSpec) if item.name not in named]
     for name in options:
         if name not in known:
             raise unknown_choice("option", name, known)
-    grids = [grids] if isinstance(grids, str) else grids
+    grids, log = _names("grid", grids), _names("logger", log)
     store = None if output_dir is None else Store(Path(output_dir))
     chosen = tuple(range(random_seed, random_seed + seeds))
     parsed = Protocol.parse(protocol, grids, tuning_seeds, force_known)
@@ -207,8 +213,18 @@ def plan_comparison(
     return without_repeats(cells)
 
 
+def _checked(kind: type[Any], **given: Any) -> list[Any]:
+    """The values, which are to be of one type; those of NumPy are taken, too."""
+    return [
+        HyperParameter(kind).check(name, plain_scalar(value), "compare")
+        for name, value in given.items()
+    ]
+
+
 def _names(kind: str, given: Any) -> list[str]:
     """One name or several, as a list."""
+    if isinstance(given, Mapping):
+        raise UsageError(f"give each {kind} as a text such as 'alig[max_lr=0.1]', not {given!r}")
     alone = isinstance(given, (str, type)) or not isinstance(given, Iterable)
     names = [given] if alone else list(given)
     for name in names:

@@ -131,6 +131,7 @@ RATES = (*LEARNING_RATES, "fraction")
 
 _TYPE_NAMES = {
     list: "a list",
+    dict: "a dictionary",
     float: "a number",
     int: "an integer",
     bool: "True or False",

@@ -51,8 +51,7 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
             raise
     except OSError as error:
         raise ResultError(
-            f"cannot write {path}: {error.strerror or error}; "
-            "give a writable folder with --output_dir"
+            f"cannot write {path}: {error.strerror or error}; give a path in a writable folder"
         ) from error
 
 

@@ -165,6 +165,12 @@ def is_short(value: int) -> bool:
     return -(1 << 63) <= value < 1 << 63
 
 
+def plain_scalar(value: Any) -> Any:
+    """A Python number for one of NumPy or torch; anything else as it is."""
+    is_scalar = getattr(value, "ndim", None) == 0 and hasattr(value, "item")
+    return value.item() if is_scalar else value
+
+
 def _check_depth(value: Any) -> None:
     level = [value]
     for _ in range(MOST_NESTED + 1):

@@ -24,8 +24,9 @@ from importlib.util import find_spec
 from typing import Any
 
 from alig_deepobs.baselines import known_setting
-from alig_deepobs.entries import OptimizerEntry
+from alig_deepobs.entries import HyperParameter, OptimizerEntry
 from alig_deepobs.errors import UsageError, unknown_choice
+from alig_deepobs.foreign import plain_scalar
 from alig_deepobs.registry import find_optimizer, find_testproblem, required_arguments
 from alig_deepobs.run import RunSpec
 from alig_deepobs.runners.cells import Cell, Search
@@ -40,6 +41,8 @@ TRIALS = 9
 """Trials of ``equal`` where no number is given: half a decade apart, over four decades."""
 TUNING_SEEDS = 3
 MOST_TRIALS = 10_000
+_ROUNDS = 50
+"""How many times as many points are looked at, to find enough that are different."""
 Axes = tuple[Axis, ...]
 Seeds = tuple[int, ...]
 _BUDGETS = ("budget", "halving", "tpe")
@@ -87,6 +90,9 @@ class Protocol:
         Raises:
             UsageError: there is no such protocol, or a number makes no sense.
         """
+        seeds = HyperParameter(int, optional=True).check(
+            "tuning_seeds", plain_scalar(seeds), "the protocol"
+        )
         kind, colon, number = text.partition(":")
         if kind not in KINDS:
             raise unknown_choice("protocol", kind, KINDS)
@@ -183,9 +189,8 @@ class Protocol:
         if not axes:
             return _fixed(spec, reported, str(self), "nothing to tune")
         if len(axes) == 1 and axes[0].log and not axes[0].values:
-            values = [{axes[0].name: value} for value in axes[0].spaced(self.trials)]
             search = Extension(axes[0], self.trials)
-            return self._cell(spec, reported, values, axes, search)
+            return self._cell(spec, reported, _spread(axes, self.trials), axes, search)
         return self._cell(spec, reported, self._settings(spec, axes), axes)
 
     def _settings(self, spec: RunSpec, axes: Axes) -> list[dict[str, Any]]:
@@ -194,10 +199,11 @@ class Protocol:
             return _spread(axes, self.trials)
         settings = _product(axes)
         if len(settings) != self.trials:
+            alike = f"use --protocol {self.kind}:{len(settings)} for all"
             raise UsageError(
                 f"{spec.optimizer} has a grid of {counted(len(settings), 'setting')}, and the "
-                f"protocol gives each optimizer {self.trials}: use --protocol "
-                f"{self.kind}:{len(settings)} for all, or --protocol grid"
+                f"protocol gives each optimizer {self.trials}: "
+                f"{alike if len(settings) > 1 else 'add values'}, or use --protocol grid"
             )
         return settings
 
@@ -231,7 +237,8 @@ class Protocol:
         if not listed:
             raise UsageError(
                 f"the protocol grid needs a grid for {entry.name}: "
-                f"--grid '{entry.name}:lr=1e-3..1/7', or {entry.name}[...] to fix its setting"
+                f"--grid '{entry.name}:{entry.main_hyperparameter or 'name'}=1e-3..1/7', or "
+                f"{entry.name}[...] to fix its setting"
             )
         for axis in listed:
             if not axis.values:
@@ -309,13 +316,28 @@ def _product(axes: Sequence[Axis]) -> list[dict[str, Any]]:
 
 
 def _spread(axes: Sequence[Axis], count: int) -> list[dict[str, Any]]:
-    """That many points, evenly spread over the box: a scrambled Halton sequence."""
+    """That many different points, evenly spread over the box: a scrambled Halton sequence."""
     if len(axes) == 1:
-        return [{axes[0].name: value} for value in axes[0].spaced(count)]
-    from scipy.stats import qmc  # takes a while to import
+        points: Any = [(value,) for value in axes[0].spaced(count)]
+    else:
+        from scipy.stats import qmc  # takes a while to import
 
-    points = qmc.Halton(len(axes), rng=0).random(count)
-    return [
-        {axis.name: axis.at(float(share)) for axis, share in zip(axes, point, strict=True)}
-        for point in points
-    ]
+        sequence = qmc.Halton(len(axes), rng=0)
+        points = (
+            tuple(axis.at(float(share)) for axis, share in zip(axes, point, strict=True))
+            for _ in range(_ROUNDS)
+            for point in sequence.random(count)
+        )
+    # Listed values, and three digits of a narrow range, come again.
+    different: dict[Any, None] = {}
+    for point in points:
+        different[point] = None
+        if len(different) == count:
+            break
+    else:
+        raise UsageError(
+            f"{', '.join(map(str, axes))}: there are fewer than {count} different settings: "
+            "widen a range, or ask for fewer"
+        )
+    names = [axis.name for axis in axes]
+    return [dict(zip(names, point, strict=True)) for point in different]

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from alig_deepobs.entries import LEARNING_RATES
-from alig_deepobs.errors import ResultError
+from alig_deepobs.errors import ResultError, UsageError
 from alig_deepobs.files import write_text_atomically
-from alig_deepobs.foreign import brief, parse_json, read_regular, shown
+from alig_deepobs.foreign import brief, parse_json, plain_scalar, read_regular, shown
 from alig_deepobs.record_checks import (
     CURVES,
     LONGEST_KEY,
@@ -31,7 +31,7 @@ from alig_deepobs.record_checks import (
     finite_length,
 )
 from alig_deepobs.registry import testproblems
-from alig_deepobs.run import PARTS, Outcome, Run, RunResult, facets
+from alig_deepobs.run import PARTS, Outcome, ResolvedRun, Run, RunResult, facets
 
 SCHEMA_VERSION = 2
 
@@ -346,7 +346,15 @@ def _readable(value: Any, longest: int) -> Any:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def plain_scalar(value: Any) -> Any:
-    """A Python number for one of NumPy or torch; anything else as it is."""
-    is_scalar = getattr(value, "ndim", None) == 0 and hasattr(value, "item")
-    return value.item() if is_scalar else value
+def check_readable(run: ResolvedRun) -> None:
+    """Finds out before a run whether its file can be written, and read again.
+
+    Raises:
+        UsageError: it holds something that no file can hold, or that no reader takes.
+    """
+    try:
+        result = run.result(outcome=Outcome.INTERRUPTED)  # which may lack any epoch
+        parse_result(result_text(result).encode(), Path("run"))
+    except ResultError as error:
+        reason = str(error).partition(": ")[2]
+        raise UsageError(f"the run cannot be recorded: {reason}") from None

@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import hashlib
 import math
+import os
 import shlex
 import statistics
 import types
@@ -24,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from alig_deepobs.entries import LEARNING_RATES, HyperParameter, OptimizerEntry, ProblemEntry
+from alig_deepobs.errors import UsageError
+from alig_deepobs.foreign import is_short, plain_scalar
 from alig_deepobs.registry import testproblems
 from alig_deepobs.settings import Setting
 
@@ -111,7 +114,7 @@ def facets(of: type[Run]) -> dict[str, Facet]:
 
 
 @functools.cache
-def value_types(of: type[Run]) -> dict[str, Any]:
+def value_types(of: type[Run] | type[RunSpec]) -> dict[str, Any]:
     """The type of every field of a class of runs, None left out, by name of the field."""
     hints = typing.get_type_hints(of)
     return {
@@ -439,6 +442,43 @@ class RunSpec:
     purpose: str = ""
     setting_source: str = ""
     tuning: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Takes plain values, and checks their types.
+
+        Raises:
+            UsageError: a value has another type, or more than 64 bits.
+        """
+        for name, parameter in _parameters():
+            value = parameter.check(name, _plain(getattr(self, name)), "the run")
+            if type(value) is int and not is_short(value):
+                raise UsageError(f"{name} has more than 64 bits, which a result file cannot hold")
+            object.__setattr__(self, name, value)
+
+
+@functools.cache
+def _parameters() -> list[tuple[str, HyperParameter]]:
+    """The name and the type of each field of a `RunSpec`."""
+    kinds = value_types(RunSpec)
+    return [
+        (
+            item.name,
+            HyperParameter(
+                typing.get_origin(kinds[item.name]) or kinds[item.name],
+                optional=item.default is None,
+            ),
+        )
+        for item in dataclasses.fields(RunSpec)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """A plain value for what stands for one: people loop over NumPy's ranges, and join paths."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, os.PathLike) or type(value).__name__ == "device":  # torch's
+        return str(value)
+    return plain_scalar(value)
 
 
 def step_size_facts(sizes: Sequence[tuple[float, float]]) -> dict[str, float]:

@@ -6,6 +6,7 @@ settings, so that a study that was interrupted goes on where it stopped.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from alig_deepobs.words import counted
 
 EXTENSION = 4.0
 """Decades beyond either end of its range to which a search may go on."""
+_ATTEMPTS = 10
+"""How often TPE is asked for a setting that was not tried yet."""
 KEPT = 3
 """Successive halving keeps one of so many settings, and trains it so many times as long."""
 
@@ -145,16 +148,26 @@ class Tpe:
             else optuna.distributions.FloatDistribution(axis.low, axis.high, log=axis.log)
             for axis in self.axes
         }
-        # A sampler for each trial: what it draws depends on what is known, and on nothing before.
-        sampler = optuna.samplers.TPESampler(seed=len(candidates), n_startup_trials=1)
-        study = optuna.create_study(sampler=sampler)
-        for place, number in enumerate(_ranked(scores)):  # it only looks at the order
-            params = {name: candidates[number].hyperparams[name] for name in space}
-            study.add_trial(
-                optuna.trial.create_trial(params=params, distributions=space, value=float(place))
-            )
-        asked = study.ask(space).params
-        setting = {axis.name: axis.rounded(asked[axis.name]) for axis in self.axes}
+        tried = [{name: spec.hyperparams[name] for name in space} for spec in candidates]
+        trials = [  # it only looks at the order
+            optuna.trial.create_trial(params=tried[number], distributions=space, value=float(place))
+            for place, number in enumerate(_ranked(scores))
+        ]
+        for attempt in range(_ATTEMPTS):
+            # A sampler for each trial: what it draws depends on what is known, and on nothing else.
+            seed = len(candidates) + attempt * self.trials
+            sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=1)
+            study = optuna.create_study(sampler=sampler)
+            study.add_trials(trials)
+            asked = study.ask(space).params
+            setting = {axis.name: axis.rounded(asked[axis.name]) for axis in self.axes}
+            if setting not in tried:
+                break
+        else:
+            # It has made up its mind where only listed values are left: the first of those.
+            values = itertools.product(*(axis.values for axis in self.axes))
+            others = [dict(zip(space, each, strict=True)) for each in values]
+            setting = next((other for other in others if other not in tried), setting)
         fixed = candidates[0]
         return [replace(fixed, hyperparams={**fixed.hyperparams, **setting})]
 

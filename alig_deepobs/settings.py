@@ -57,7 +57,7 @@ def parse_setting(text: str) -> Setting:
         raise _malformed(text)
     params: dict[str, Any] = {}
     inside = match["params"]
-    for part in _split_at_commas(inside) if inside and inside.strip() else []:
+    for part in split_at_commas(inside) if inside and inside.strip() else []:
         key, equals, value = part.partition("=")
         key = key.strip()
         if not equals or not key.isidentifier() or not value.strip() or key in params:
@@ -73,10 +73,11 @@ def split_settings(text: str) -> list[str]:
         >>> split_settings("alig[max_lr=0.1,momentum=0.9], sgd")
         ['alig[max_lr=0.1,momentum=0.9]', 'sgd']
     """
-    return [part.strip() for part in _split_at_commas(text) if part.strip()]
+    return [part.strip() for part in split_at_commas(text) if part.strip()]
 
 
-def _split_at_commas(text: str) -> list[str]:
+def split_at_commas(text: str) -> list[str]:
+    """The parts of a text between commas that are in no brackets and no quotes."""
     parts, depth, quote = [""], 0, ""
     for character in text:
         if quote:

@@ -14,7 +14,7 @@ from typing import Any
 
 from alig_deepobs.entries import HyperParameter, OptimizerEntry
 from alig_deepobs.errors import UsageError, unknown_choice
-from alig_deepobs.settings import parse_setting
+from alig_deepobs.settings import parse_setting, split_at_commas
 
 _RANGE = re.compile(r"(?P<low>[^/|]+?)\.\.(?P<high>[^/|]+?)(?:/(?P<count>[^/|]+))?")
 _DECADES = 2
@@ -124,7 +124,7 @@ def parse_axes(text: str) -> tuple[str, tuple[Axis, ...]]:
             "for example 'alig:max_lr=1e-3..10/9,momentum=0|0.9'"
         )
     axes: list[Axis] = []
-    for part in f"{first}{text[len(head) :]}".split(","):
+    for part in split_at_commas(f"{first}{text[len(head) :]}"):
         name, equals, values = (word.strip() for word in part.partition("="))
         if not equals or not name.isidentifier() or not values:
             raise UsageError(f"malformed grid {text!r}: {part.strip()!r} is not name=values")

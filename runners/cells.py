@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from alig_deepobs.errors import UsageError
+from alig_deepobs.foreign import plain_scalar
 from alig_deepobs.run import RunResult, RunSpec
 from alig_deepobs.runners.selection import Rule
 from alig_deepobs.spaces import Axis
@@ -47,6 +49,17 @@ class Cell:
     search: Search | None = None
     protocol: str = ""
     axes: tuple[Axis, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks the seeds, which may be numbers of NumPy.
+
+        Raises:
+            UsageError: they are no different numbers.
+        """
+        seeds = tuple(map(plain_scalar, self.seeds)) if isinstance(self.seeds, Iterable) else ()
+        if len(set(seeds)) < len(seeds) or not isinstance(self.seeds, Iterable):
+            raise UsageError(f"seeds must be different numbers such as (42, 43), not {self.seeds}")
+        object.__setattr__(self, "seeds", seeds)
 
     def tuning(self, candidates: Sequence[RunSpec]) -> list[RunSpec]:
         """The runs that only serve to choose, candidate by candidate; none without a choice."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -51,6 +52,15 @@ class Place:
     slurm: Mapping[str, str | int] = field(default_factory=dict)
     folder: str = "results"
     log: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks the share of GPUs.
+
+        Raises:
+            UsageError: it is no finite number.
+        """
+        if not math.isfinite(self.gpus):
+            raise UsageError(f"--gpus {self.gpus}: give a number such as 1")
 
     def start(self) -> Executor:
         """Starts the executor.

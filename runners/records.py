@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from alig_deepobs.errors import UsageError
+from alig_deepobs.foreign import plain_scalar
 from alig_deepobs.plugins import calling
 from alig_deepobs.record_checks import is_finite
-from alig_deepobs.results import plain_scalar
 from alig_deepobs.run import Evaluation, Outcome, RunResult, step_size_facts
 from alig_deepobs.runners.callbacks import Callback
 from alig_deepobs.runners.selection import record_selection

@@ -13,18 +13,17 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from alig_deepobs.entries import HyperParameter, OptimizerEntry, ProblemEntry
+from alig_deepobs.entries import OptimizerEntry, ProblemEntry
 from alig_deepobs.errors import ResultError, UsageError, unknown_choice
-from alig_deepobs.foreign import is_short
-from alig_deepobs.record_checks import is_finite
+from alig_deepobs.foreign import is_short, plain_scalar
+from alig_deepobs.record_checks import LARGEST, is_finite
 from alig_deepobs.registry import entry_of_class, find_testproblem, resolve_optimizer
-from alig_deepobs.results import check_folder_name, plain_scalar
+from alig_deepobs.results import check_folder_name, check_readable
 from alig_deepobs.run import (
     TRAINING_PARAMS,
     ResolvedRun,
     RunSpec,
     facets,
-    value_types,
 )
 from alig_deepobs.settings import Setting
 from alig_deepobs.testproblems.checks import batch_does_not_fit, check_weight_decay
@@ -51,28 +50,27 @@ def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = Tr
     """
     problem = find_testproblem(spec.testproblem)
     _check_choice("framework", spec.framework)
-    # People loop over NumPy's ranges; a record has plain numbers.
-    plain = {item.name: plain_scalar(getattr(spec, item.name)) for item in dataclasses.fields(spec)}
     entry, hyperparams = _optimizer(spec, problem, optimizer_class)
     in_pytorch = spec.framework == "pytorch"
     values = {
-        **plain,
+        **{item.name: getattr(spec, item.name) for item in dataclasses.fields(spec)},
         "testproblem": problem.name,  # one of several spellings was given
         "optimizer_name": entry.label,
         "hyperparams": hyperparams,
         "problem_options": problem.changed_options(spec.problem_options),
         "training_params": _training_params(spec.training_params),
-        "batch_size": _first(plain["batch_size"], problem.batch_size),
-        "num_epochs": _first(plain["num_epochs"], problem.num_epochs),
-        "weight_decay": _weight_decay(spec.optimizer, plain["weight_decay"], problem, entry),
+        "batch_size": _first(spec.batch_size, problem.batch_size),
+        "num_epochs": _first(spec.num_epochs, problem.num_epochs),
+        "weight_decay": _weight_decay(spec, problem, entry),
         # DeepOBS's own runner knows no validation sets and no other order.
-        "split": _first(plain["split"], problem.default_split if in_pytorch else "full"),
-        "reshuffle": _first(plain["reshuffle"], problem.reshuffles if in_pytorch else False),
+        "split": _first(spec.split, problem.default_split if in_pytorch else "full"),
+        "reshuffle": _first(spec.reshuffle, problem.reshuffles if in_pytorch else False),
         "problem": problem,
         "entry": entry,
     }
     _check_values(values)
     run = ResolvedRun(**values)
+    check_readable(run)
     if check_data:
         data = data_identity(
             problem, problem_options=run.problem_options, split=run.split,
@@ -88,17 +86,15 @@ def resolve(spec: RunSpec, optimizer_class: Any = None, *, check_data: bool = Tr
     return run
 
 
-def _weight_decay(
-    optimizer: str, asked: float | None, problem: ProblemEntry, entry: OptimizerEntry
-) -> float | None:
+def _weight_decay(spec: RunSpec, problem: ProblemEntry, entry: OptimizerEntry) -> float | None:
     """The factor of the L2 term; the problem's where the optimizer takes neither term nor decay."""
-    given = check_weight_decay(asked, problem.name, problem.weight_decay is not None)
+    given = check_weight_decay(spec.weight_decay, problem.name, problem.weight_decay is not None)
     if given is None:
         return problem.weight_decay
     if entry.regularization not in ("ball", "none"):
         return given
     if given:
-        _say_without_effect(optimizer, entry.regularization == "ball")
+        _say_without_effect(spec.optimizer, entry.regularization == "ball")
     return problem.weight_decay
 
 
@@ -136,10 +132,13 @@ def json_value(name: str, value: Any, of: str) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(json_value(name, item, of) for item in value)
     if isinstance(value, float) and not is_finite(value):
-        hint = "leave it out, or give None, for no limit" if value == math.inf else "give a number"
-        raise UsageError(f"{of}: {name}={value} is no number to train with: {hint}")
-    if isinstance(value, int):
-        _check_integer(f"{of}: {name}", value)
+        limit = ", or None for no limit, where the optimizer takes it" if value == math.inf else ""
+        raise UsageError(
+            f"{of}: {name}={value} is no number to train with: give one of at most "
+            f"{LARGEST:g}{limit}"
+        )
+    if isinstance(value, int) and not is_short(value):
+        raise UsageError(f"{of}: {name} has more than 64 bits, which a result file cannot hold")
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise UsageError(
@@ -166,11 +165,6 @@ def _plain(value: Any) -> Any:
     return list(map(plain_scalar, value)) if isinstance(value, (list, tuple, range)) else value
 
 
-def _check_integer(name: str, value: int) -> None:
-    if not is_short(value):
-        raise UsageError(f"{name} has more than 64 bits, which a result file cannot hold")
-
-
 def _first(value: Any, default: Any) -> Any:
     return default if value is None else value
 
@@ -182,17 +176,12 @@ def _check_choice(name: str, value: Any) -> None:
 
 
 def _check_values(values: Mapping[str, Any]) -> None:
-    kinds = value_types(ResolvedRun)
     for name, facet in facets(ResolvedRun).items():
         if (value := values.get(name)) is None:
             continue
-        if kinds[name] in (int, float, bool):
-            HyperParameter(kinds[name]).check(name, value, "the run")
         if facet.minimum is not None and value < facet.minimum:
             raise UsageError(f"{name} must be at least {facet.minimum}, not {value}")
         _check_choice(name, value)
-    for name in ("num_epochs", "train_log_interval", "random_seed"):
-        _check_integer(name, values[name])
     ways = [name for name in ("compile", "channels_last") if values[name]]
     ways += ["precision"] if values["precision"] != "float32" else []
     if ways and values["framework"] == "tensorflow":

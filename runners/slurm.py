@@ -44,7 +44,7 @@ class SlurmJobs(OneByOne):
             raise UsageError(
                 "--executor slurm needs submitit: pip install 'alig-deepobs[slurm]'"
             ) from error
-        if place.gpus != int(place.gpus):
+        if place.gpus % 1:
             raise UsageError(f"--gpus {place.gpus:g}: a job of Slurm has whole GPUs, 1 say")
         self.folder = Path(place.folder).absolute() / FOLDER
         self.executor: Any = submitit.AutoExecutor(folder=self.folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -213,7 +214,11 @@ def _pairs(
     for name, equals, text in pairs:
         if not name or not equals:
             raise click.BadParameter(f"{name + equals + text!r} is not NAME=VALUE")
-    return {name: int(text) if text.isdecimal() else text for name, _equals, text in pairs}
+    # As text where a number would be written in another way: account=007.
+    return {
+        name: int(text) if re.fullmatch("0|[1-9][0-9]*", text) else text
+        for name, _equals, text in pairs
+    }
 
 
 def _jobs(_: click.Context, __: click.Parameter, value: str | None) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -77,18 +78,15 @@ def _load(context: click.Context, _: click.Parameter, path: str | None) -> None:
     for name, value in values.items():
         if name not in known:
             raise UsageError(f"{path}: {unknown_choice('key', name, known)}")
-        listed = known[name].multiple or known[name].nargs == -1
         given = value if isinstance(value, list) else [value]
-        plain = all(isinstance(each, (str, int, float)) for each in given)
-        if not plain or (isinstance(value, list) and not listed and name != "optimizers"):
-            kind = "a list of numbers or texts" if listed else "one number or text"
-            raise UsageError(f"{path}: {name} must be {kind}, not {brief(value)}")
-        if name == "optimizers":
-            values[name] = ",".join(map(str, given))
-        elif listed:
+        if not all(isinstance(each, (str, int, float)) for each in given):
+            raise UsageError(
+                f"{path}: {name} must be a number or text, or a list of them, not {brief(value)}"
+            )
+        if known[name].multiple or known[name].nargs == -1:
             values[name] = [str(each) for each in given]
-        elif not isinstance(value, bool):
-            values[name] = str(value)
+        elif not (isinstance(value, bool) and getattr(known[name], "is_flag", False)):
+            values[name] = ",".join(map(str, given))  # as on the command line
         try:
             known[name].type_cast_value(context, values[name])
         except click.BadParameter as error:
@@ -140,7 +138,11 @@ def _save(context: click.Context, path: Path) -> None:
             value = [f"{key}={each}" for key, each in value.items()]
         elif isinstance(value, list):  # numbers in one text; what may be repeated is a tuple
             value = ",".join(map(str, value))
-        # Basic strings of TOML are written as those of JSON.
-        lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
-    write_text_atomically(path, "\n".join([*lines, ""]))
+        # Numbers and basic strings of TOML are written as those of JSON, but for these.
+        text = str(value) if value == math.inf else json.dumps(value, ensure_ascii=False)
+        lines.append(f"{name} = {text}".replace("\x7f", "\\u007f"))
+    text = "\n".join([*lines, ""])
+    if "\\u0000" in text:
+        raise UsageError(f"the study {path} cannot be written: a value has the character NUL")
+    write_text_atomically(path, text)
     say(f"Written: {path}")

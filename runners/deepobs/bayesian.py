@@ -10,7 +10,7 @@ from typing import Any
 
 from alig_deepobs.errors import UsageError, unknown_choice
 from alig_deepobs.files import write_text_atomically
-from alig_deepobs.results import plain_scalar
+from alig_deepobs.foreign import plain_scalar
 from alig_deepobs.run import Outcome, RunResult
 from alig_deepobs.runners.deepobs.tuner import Tuner
 from alig_deepobs.runners.deepobs.tuner_utils import RERUN_SEEDS, again, carry_out

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from alig_deepobs.errors import UsageError, unknown_choice
-from alig_deepobs.results import plain_scalar
+from alig_deepobs.foreign import plain_scalar
 from alig_deepobs.run import Outcome
 from alig_deepobs.runners.deepobs import tuner_utils
 from alig_deepobs.runners.deepobs.tuner_utils import RERUN_SEEDS, again, carry_out

@@ -161,14 +161,32 @@ def test_options_that_are_lists_in_a_file(call):
     again = call("compare", *words)
     assert (again.code, saved.out.splitlines()[1:]) == (0, again.out.splitlines()[1:]), again.err
     assert Path("again.toml").read_text() == Path("study.toml").read_text()
+    Path("study.toml").write_text(
+        Path("study.toml")
+        .read_text()
+        .replace('"1,2"', "[1, 2]")
+        .replace('"0.1,0.01"', "[0.1, 0.01]")
+    )
+    assert call("compare", *words).out == again.out
+
+
+def test_what_toml_writes_in_its_own_way(call):
+    asked = ("digits_logreg", "--time_limit", "inf", "--output_dir", "a\x7fb", "--slurm",
+             "account=007", "--executor", "slurm", "--save_study", "study.toml", "--dry_run",
+             *QUICK)  # fmt: skip
+    saved = call("compare", *asked)
+    again = call("compare", "--study", "study.toml", "--trust_study", "--dry_run")
+    assert (again.code, again.out.splitlines()) == (0, saved.out.splitlines()[1:]), again.err
+    assert "account=007" in Path("study.toml").read_text()
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("optimiser = 'sgd'", "unknown key 'optimiser'; did you mean optimizers"),
-        ("seeds = [1, 2]", "seeds must be one number or text, not [1, 2]"),
-        ("grid = [{a = 1}]", "grid must be a list of numbers or texts"),
+        ("seeds = [1, 2]", "seeds: '1,2' is not a valid integer"),
+        ("seeds = true", "seeds: 'True' is not a valid integer"),
+        ("grid = [{a = 1}]", "grid must be a number or text, or a list of them"),
         ("seeds = ", "is no TOML file"),
         ("seeds = 0", "seeds"),
         ("protocol = 'equl'", "did you mean equal"),

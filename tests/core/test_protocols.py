@@ -142,6 +142,32 @@ def test_tpe_looks_where_the_best_are():
     assert all(0.0 <= spec.hyperparams["momentum"] <= 0.99 for spec in candidates)
 
 
+@pytest.mark.parametrize(
+    ("grid", "trials"),
+    [
+        ("max_lr=0.1|1|3,momentum=0|0.5|0.9", 8),
+        ("max_lr=1e-3..10/9,momentum=0|0.5|0.8|0.9", 35),
+        ("max_lr=0.1..0.11,momentum=0|0.9", 9),
+    ],
+)
+@pytest.mark.parametrize("kind", ["budget", "halving", "tpe"])
+def test_no_setting_is_tried_twice(kind, grid, trials):
+    if kind == "tpe":
+        pytest.importorskip("optuna")
+    cell = cell_of(f"{kind}:{trials}", "alig", grids=[f"alig:{grid}"], spec={"num_epochs": 9})
+    candidates = list(cell.candidates)
+    while kind == "tpe" and (
+        more := cell.search.more(candidates, [(s.hyperparams["max_lr"],) for s in candidates])
+    ):
+        candidates += more
+    assert len({repr(spec.hyperparams) for spec in candidates}) == len(candidates) == trials
+
+
+def test_a_range_of_too_few_numbers_is_refused():
+    with pytest.raises(UsageError, match="fewer than 9 different settings: widen a range"):
+        cell_of("equal", "sgd", grids=["sgd:lr=0.1..0.101"])
+
+
 def scores_of(candidates, best):
     return [
         (-(spec.num_epochs or 0), abs(math.log(spec.hyperparams["lr"] / best)))
@@ -217,6 +243,7 @@ def test_a_range_of_the_user_takes_the_place_of_the_declared_one():
         ("sgd:lr=0.1|0.1", "a value of lr twice"),
         ("sgd:lr=0.1,lr=1", "has lr twice"),
         ("sgd:lr=1e-3..inf", "empty or reversed"),
+        ("sgd:lr=0.1,0.2", "'0.2' is not name=values"),
     ],
 )
 def test_malformed_grids(text, message):
@@ -227,6 +254,8 @@ def test_malformed_grids(text, message):
 def test_a_grid_of_words_and_of_a_hyperparameter_that_is_not():
     name, (axis,) = parse_axes("sps:adapt_flag=smooth_iter|constant")
     assert (name, axis.values) == ("sps", ("smooth_iter", "constant"))
+    _, (betas, rate) = parse_axes("adam:betas=(0.9,0.99)|(0.8,0.9),lr=1e-3|0.1")
+    assert (betas.values, rate.values) == (((0.9, 0.99), (0.8, 0.9)), (1e-3, 0.1))
     with pytest.raises(UsageError, match="did you mean lr"):
         check_axes([Axis("lrr", (1, 2))], find_optimizer("sgd"))
 
@@ -304,6 +333,15 @@ def test_a_value_that_a_constructor_refuses_is_a_failed_trial(monkeypatch):
     ("options", "message"),
     [
         ({"seeds": 0}, "seeds must be a number"),
+        ({"seeds": True}, "seeds must be an integer, not True"),
+        ({"random_seed": "x"}, "random_seed must be an integer, not 'x'"),
+        ({"force": "no"}, "force must be True or False, not 'no'"),
+        ({"protocol": None}, "protocol must be text, not None"),
+        ({"tuning_seeds": 2.5}, "tuning_seeds must be an integer or None, not 2.5"),
+        ({"grids": 3}, "grid"),
+        ({"log": 3}, "logger"),
+        ({"hyperparams": {"lr": 1}}, "unknown option 'hyperparams'"),
+        ({"optimizers": {"sgd": {"lr": 1}}}, "give each optimizer as a text such as"),
         ({"jobs": 0}, "jobs must be a number"),
         ({"sedes": 1}, "did you mean random_seed|unknown option 'sedes'"),
         ({"executor": "foo"}, "unknown executor 'foo'"),
@@ -316,7 +354,7 @@ def test_a_value_that_a_constructor_refuses_is_a_failed_trial(monkeypatch):
 )
 def test_python_refuses_what_the_command_line_refuses(options, message):
     with pytest.raises(UsageError, match=message):
-        compare("quadratic_deep", "sgd", num_epochs=1, output_dir=None, **options)
+        compare("quadratic_deep", num_epochs=1, output_dir=None, **{"optimizers": "sgd", **options})
 
 
 def test_where_nothing_comes_to_its_end_the_record_says_so():

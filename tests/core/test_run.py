@@ -206,7 +206,7 @@ def test_of_two_results_of_one_run_the_later_counts_whatever_the_clock_on_the_wa
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (float("inf"), "leave it out, or give None"),
+        (float("inf"), "or None for no limit"),
         (float("nan"), "is no number"),
         (b"bytes", "bytes"),
         (np.zeros(3), "ndarray"),

@@ -161,6 +161,9 @@ def test_a_batch_system_that_refuses_jobs_costs_these_runs_alone(tmp_path, monke
 
 def test_unknown_options_of_slurm_are_refused(tmp_path):
     pytest.importorskip("submitit")
+    for gpus, message in ((0.5, "whole GPUs"), (float("nan"), "give a number")):
+        with pytest.raises(UsageError, match=message):
+            Place("slurm", gpus=gpus, folder=str(tmp_path)).start()
     with pytest.raises(UsageError, match="--slurm"):
         carry_out(tmp_path, Place("slurm", slurm={"no_such": 1}, folder=str(tmp_path)))
 

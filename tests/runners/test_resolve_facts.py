@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from alig_deepobs.errors import UsageError
 from alig_deepobs.registry import find_testproblem
 from alig_deepobs.run import RunSpec
+from alig_deepobs.runners import Cell
 from alig_deepobs.runners.resolve import _say_without_effect, json_value, resolve
 
 SPEC = RunSpec("digits_mlp", "sgd", {"lr": 0.1}, synthetic=True)
@@ -61,11 +64,11 @@ def test_numbers_of_numpy_are_recorded_as_pythons():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (math.inf, "sgd: lr=inf is no number to train with: leave it out"),
-        (-math.inf, "sgd: lr=-inf is no number to train with: give a number"),
-        (math.nan, "sgd: lr=nan is no number to train with: give a number"),
+        (math.inf, r"sgd: lr=inf is no number to train with: give one of at most 1e\+100, or None"),
+        (-math.inf, "sgd: lr=-inf is no number to train with: give one"),
+        (math.nan, "sgd: lr=nan is no number to train with: give one"),
         ((1.0, math.nan), "sgd: lr=nan"),
-        (1e101, r"sgd: lr=1e\+101 is no number to train with: give a number"),
+        (1e101, r"sgd: lr=1e\+101 is no number to train with: give one of at most 1e\+100$"),
         (1 << 63, "sgd: lr has more than 64 bits"),
         ([{}], "sgd: lr is a dict, which a result file cannot hold"),
     ],
@@ -80,19 +83,29 @@ def test_what_no_file_can_hold(value, message):
     ("changes", "message"),
     [
         ({"train_log_interval": 0}, "train_log_interval must be at least 1, not 0"),
-        ({"time_limit": math.nan}, "time_limit must be a number, not nan"),
+        ({"time_limit": math.nan}, "time_limit must be a number or None, not nan"),
         ({"checkpoint_interval": -1.0}, "checkpoint_interval must be at least 0, not -1.0"),
         ({"threads": 0}, "threads must be at least 1, not 0"),
-        ({"num_epochs": 0.5}, "num_epochs must be an integer, not 0.5"),
-        ({"num_epochs": "3"}, "num_epochs must be an integer, not '3'"),
+        ({"num_epochs": 0.5}, "num_epochs must be an integer or None, not 0.5"),
+        ({"num_epochs": "3"}, "num_epochs must be an integer or None, not '3'"),
         ({"random_seed": True}, "random_seed must be an integer, not True"),
-        ({"reshuffle": "no"}, "reshuffle must be True or False, not 'no'"),
-        ({"time_limit": "1"}, "time_limit must be a number, not '1'"),
+        ({"reshuffle": "no"}, "reshuffle must be True or False or None, not 'no'"),
+        ({"time_limit": "1"}, "time_limit must be a number or None, not '1'"),
         ({"training_params": {"clip_norm": "a"}}, "clip_norm must be a number, not 'a'"),
         ({"training_params": {"lr_sched_epochs": 3}}, "lr_sched_epochs must be a list, not 3"),
         ({"framework": "jax"}, "unknown framework 'jax' .all: pytorch, tensorflow"),
         ({"training_params": {"lr_sched_epoch": [1]}}, "did you mean lr_sched_epochs"),
         ({"keep_best": "x"}, "add --split validation"),
+        ({"optimizer": ["sgd"]}, "optimizer must be text, not"),
+        ({"hyperparams": [0.1]}, "hyperparams must be a dictionary, not"),
+        ({"setting_source": None}, "setting_source must be text, not None"),
+        ({"weight_decay": True}, "weight_decay must be a number or None, not True"),
+        ({"random_seed": 1 << 63}, "random_seed has more than 64 bits"),
+        # What would be trained with and written, and then not be read.
+        ({"training_params": {"lr_sched_epochs": [1 << 64]}}, "cannot be recorded: the integer"),
+        ({"training_params": {"clip_norm": 1e101}}, "cannot be recorded: training_params.clip_no"),
+        ({"tuning": {"a": {1}}}, "cannot be recorded: Object of type set"),
+        ({"purpose": "x"}, "unknown purpose 'x'"),
         ({"batch_size": 257}, "batch_size must be from 1 to 256"),
     ],
 )
@@ -108,6 +121,12 @@ def test_numbers_and_switches_of_numpy():
                    reshuffle=np.bool_(True), time_limit=np.float32(3), synthetic=True)  # fmt: skip
     plain = replace(spec, num_epochs=2, weight_decay=0.1, reshuffle=True, time_limit=3.0)
     assert resolve(spec) == resolve(plain)
+    place = replace(spec, data_dir=Path("x"), device=torch.device("cpu"))
+    assert (place.data_dir, place.device) == ("x", "cpu")
+    assert Cell((SPEC,), np.arange(42, 44)).seeds == (42, 43)
+    for seeds in ((42, 42), 42):
+        with pytest.raises(UsageError, match="seeds must be different numbers"):
+            Cell((SPEC,), seeds)
 
 
 def test_a_weight_decay_that_has_no_effect_is_said(caplog):
