@@ -77,7 +77,7 @@ def test_no_class():
 def test_no_cap_survives_reading_back(tmp_path):
     runner = StandardRunner(AliG, {"max_lr": {"type": float}})
     given = {"num_epochs": 1, "synthetic": True, "output_dir": tmp_path}
-    with pytest.raises(UsageError, match=r"max_lr=inf is no number to train with: .* or None for no limit"):
+    with pytest.raises(UsageError, match=r"max_lr=inf is no number .* or None for no limit"):
         runner.run("digits_logreg", {"max_lr": float("inf")}, **given)
     assert not list(tmp_path.iterdir())
     runner.run("digits_logreg", {"max_lr": None}, **given)
