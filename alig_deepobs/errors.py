@@ -92,7 +92,9 @@ def unknown_choice(kind: str, name: str, known: Iterable[str]) -> UsageError:
 
 
 def _near(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    spelled = {known.lower(): known for known in names}
+    near = difflib.get_close_matches(name.lower(), spelled, n=3, cutoff=0.5)
+    near = [spelled[known] for known in near]
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 

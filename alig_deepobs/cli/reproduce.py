@@ -57,12 +57,14 @@ def reproduce(
     **options: Any,
 ) -> int:
     """See the help text above."""
-    from alig_deepobs.errors import unknown_choice
+    from alig_deepobs.errors import UsageError, unknown_choice
 
     if target not in TARGETS:
         raise unknown_choice("target", target, TARGETS)
     folder = Path(output_dir) / target
     if target in THEORY:
+        if methods or changes or settings:
+            raise UsageError(f"{target} trains nothing: leave out --methods, --set and --settings")
         return _theory(target, folder, how["dry_run"])
 
     from alig_deepobs.cli.progress import carry_out

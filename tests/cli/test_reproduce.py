@@ -50,6 +50,8 @@ def test_theory_has_no_plan(call, tmp_path):
         0, "theorems trains nothing: it takes seconds, whatever the budget\n"
     )  # fmt: skip
     assert not list(tmp_path.rglob("*.json"))
+    called = call("reproduce", "fig2", "--methods", "ali-g")
+    assert (called.code, "leave out --methods" in called.err) == (2, True)
 
 
 def test_knobs_can_be_changed_for_all_methods(call):
