@@ -72,7 +72,11 @@ RUN = ["run", "digits_logreg", *map(str, QUICK)]
         (["-Bmalig_deepobs", "list"], False),
         (["-malig_deepobs", "list"], False),
         (["-m", "alig_deepobs", "report", "."], False),
-        (["-m", "alig_deepobs", *RUN, "--seeds", "2", "--jobs", "2"], False),
+        pytest.param(
+            ["-m", "alig_deepobs", *RUN, "--seeds", "2", "--jobs", "2"],
+            False,
+            marks=pytest.mark.slow,
+        ),
         pytest.param(["-m", "alig_deepobs", *RUN, "--ddp", "2"], False, marks=pytest.mark.slow),
         (["-m", "alig_deepobs.tensorflow", "none.py"], False),
         # `-c` puts the folder first itself, unless it is told not to.

@@ -89,9 +89,11 @@ def test_run_script_of_any_optimizer(tmp_path):
     ("words", "line"),
     [
         ([], "optimizers: alig, "),
-        (["sdg", "digits_logreg"], "did you mean sgd"),
         (["momentum", "digits_logreg", "--nesterov", "--momentum", "much"], "must be a number"),
-        (["sgd", "digits_logrge"], "did you mean digits_logreg"),
+        pytest.param(["sdg", "digits_logreg"], "did you mean sgd", marks=pytest.mark.slow),
+        pytest.param(
+            ["sgd", "digits_logrge"], "did you mean digits_logreg", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_run_script_with_wrong_words(words, line, tmp_path):

@@ -323,7 +323,7 @@ class Breaks(torch.optim.SGD):
         ("raise ValueError", Outcome.FAILED, r"ValueError \(.*breaks.py, line 6\)"),
     ],
 )
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_what_breaks_a_run_is_named(tmp_path, monkeypatch, body, outcome, reason, jobs):
     (tmp_path / "breaks.py").write_text(MINE.format(body=body))
     monkeypatch.syspath_prepend(str(tmp_path))

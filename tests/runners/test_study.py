@@ -224,10 +224,15 @@ def test_processes_share_the_work(tmp_path, undisturbed, count):
 
 
 @pytest.mark.parametrize(
-    "signum",
-    [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)],
+    ("signum", "jobs"),
+    [
+        (signal.SIGINT, "1"),
+        (signal.SIGTERM, "2"),
+        pytest.param(signal.SIGINT, "2", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, "1", marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, "2", marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("jobs", ["1", "2"])
 def test_signals_end_a_study_with_what_was_measured(tmp_path, signum, jobs):
     process = start(
         tmp_path, "run", "digits_mlp", "-N", "2000", "--seeds", "2", "--jobs", jobs,

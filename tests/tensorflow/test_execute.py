@@ -194,7 +194,10 @@ class TestProcess:
 
     @pytest.mark.parametrize(
         ("optimizer", "reason"),
-        [("Failing", "ZeroDivisionError: no"), ("Dying", "process ended with code 7")],
+        [
+            pytest.param("Failing", "ZeroDivisionError: no", marks=pytest.mark.slow),
+            ("Dying", "process ended with code 7"),
+        ],
     )
     def test_run_that_breaks(self, optimizer, reason, monkeypatch):
         monkeypatch.syspath_prepend(str(HERE))
