@@ -27,7 +27,7 @@ ACTING = {chr(c) for c in (*range(9), *range(11, 32), *range(127, 160))} | set(
 
 FREE = ("setting_source", "purpose", "outcome_reason", "data_label", "command", "optimizer_class",
         "started", "best_weights", "data_version", "data_source", "regularization")  # fmt: skip
-SHORT = ("optimizer_name", "optimizer", "data_set", "precision")
+SHORT = ("optimizer_name", "optimizer", "data_set")
 
 
 def write_hostile(folder, make_run):

@@ -59,7 +59,8 @@ def check(text):
 
 
 def test_no_text_field_was_forgotten():
-    checked = {"framework", "split", "testproblem", "purpose"}  # the first two are checked values
+    # The first three are checked values.
+    checked = {"framework", "split", "precision", "testproblem", "purpose"}
     assert text_fields() == {*FREE, *SHORT, *checked}
 
 
