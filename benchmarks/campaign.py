@@ -27,6 +27,7 @@ from typing import Any
 import click
 
 from alig_deepobs.bundles import SUFFIX, read_bundle
+from alig_deepobs.cli.progress import UNKNOWN
 from alig_deepobs.errors import unknown_name
 from alig_deepobs.reproduce.experiments import EXPERIMENTS
 from alig_deepobs.runners import Store
@@ -149,6 +150,8 @@ def state_of(piece: Piece) -> State:
     if done.returncode or counts is None:
         lines = done.stderr.strip().splitlines() or ["it says nothing"]
         return State(error=lines[-1].removeprefix("Error: "))
+    if unknown := re.search(f"^{UNKNOWN}(.*)", done.stderr, re.MULTILINE):  # the data is missing
+        return State(error=unknown[1])
     total, found, _ = map(int, counts.groups())
     about = re.search(r"about ([^,\n]+) on one CPU core", done.stdout)
     minutes = None

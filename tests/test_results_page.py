@@ -75,3 +75,7 @@ def test_the_state_of_a_piece(tmp_path, monkeypatch):
     assert str(state) == "measured, 3 runs"
     broken = campaign.Piece("beale", ("compare", "two_d_beal", "--optimizers", "sgd"), 1.0)
     assert "did you mean two_d_beale" in str(campaign.state_of(broken))
+    words = ("compare", "mnist_mlp", "--protocol", "defaults", "--optimizers", "sgd", "--offline")
+    absent = campaign.Piece("mlp", (*words, "--data_dir", str(tmp_path)), 1.0)
+    assert str(campaign.state_of(absent)).startswith("open: MNIST: ")
+    assert "missing in" in str(campaign.state_of(absent))

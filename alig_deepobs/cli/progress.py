@@ -232,6 +232,10 @@ def carry_out(
     return outcomes, display
 
 
+UNKNOWN = "No run is known as there already: "
+"""What a dry run says before the reason where data is missing."""
+
+
 def _looked_at(cells: Sequence[Cell], store: Store | None, force: bool) -> Study:
     """A study that is not to be run: nothing is downloaded, and data may be missing."""
     here = [
@@ -240,7 +244,8 @@ def _looked_at(cells: Sequence[Cell], store: Store | None, force: bool) -> Study
     ]
     try:
         return Study(here, store, force=force, look_only=True, own_process=True)
-    except DataError:  # then no run is there, either
+    except DataError as error:
+        say(f"{UNKNOWN}{error}", err=True)
         return Study(cells, store, force=force, check_data=False, look_only=True, own_process=True)
 
 

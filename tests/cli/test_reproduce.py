@@ -82,6 +82,7 @@ def test_dry_run_needs_no_data(call, tmp_path):
     called = call("reproduce", "table1", *options)
     assert called.code == 0, called.err
     assert "10 runs: " in called.out
+    assert "No run is known as there already: SVHN" in called.err
 
 
 def test_nobody_knows_how_long_synthetic_data_take(call):
